@@ -1,0 +1,58 @@
+"""What a measured aperture catches of a point source.
+
+Every source of a PSF (a curve of growth, an ePSF reference, STPSF) is one class that answers two
+questions, `Correction.in_aperture` and `Correction.in_annulus`; the measurement divides by the
+answers and knows nothing of where they come from.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from romancal_forcedphot.psfs.curve import CorrectionUnavailable, CurveOfGrowth
+
+__all__ = ["Correction", "CorrectionUnavailable", "CurveOfGrowth"]
+
+
+class Correction(Protocol):
+    """The fractions of a point source's light that a measurement catches."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the correction was made from and what it assumes, for the product's metadata."""
+        ...
+
+    def in_aperture(
+        self,
+        x: NDArray,
+        y: NDArray,
+        radius: float,
+        *,
+        weights: NDArray | None = None,
+        full_weights: NDArray | None = None,
+    ) -> NDArray:
+        """Return the fraction of each source's light that its aperture sum holds.
+
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            Pixel positions of the sources.
+        radius : float
+            Aperture radius in pixels.
+        weights, full_weights : (n, s, s) ndarray or None
+            Weight of each pixel in the sum on a stamp of odd side s centred on pixel
+            (rint(y), rint(x)): with masked and missing pixels at zero, and as the bare overlap
+            with the circle.  None stands for whole apertures.
+
+        Returns
+        -------
+        fraction : (n,) ndarray of float64
+            NaN where it is not known.
+        """
+        ...
+
+    def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
+        """Return the fraction of each source's light between two radii in pixels."""
+        ...
