@@ -1,0 +1,295 @@
+"""The product: metadata of the image, how the photometry was made, and the table of sources.
+
+A :class:`ForcedPhotometryModel` is a data model of ``roman_datamodels`` like romancal's own
+catalogs, with a schema of ours beneath it. ``roman_datamodels`` makes its classes from RAD's
+manifest; here the node class is written out and entered in the same registries, so that
+``roman_datamodels.open`` finds the model by the tag in the file.
+
+Saving is all or nothing: a file is written under its own name in a temporary directory beside its
+destination and then moved there, so that no reader ever sees half a product.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib.metadata
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from asdf.exceptions import ValidationError
+from astropy.table import Table
+from astropy.time import Time
+from astropy.units import Unit
+from roman_datamodels._stnode import TaggedObjectNode
+from roman_datamodels._stnode._registry import NODE_CLASSES_BY_TAG, SCHEMA_URIS_BY_TAG
+from roman_datamodels.datamodels import DataModel
+
+from .columns import output_columns
+from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
+
+__all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
+
+log = logging.getLogger(__name__)
+
+
+class _OwnConverter:
+    """Keeps a node class out of the list that RAD's converter writes.
+
+    ``TaggedObjectNode`` enters each subclass in that list. The converter takes the list when ASDF
+    first loads, so whether it would write our nodes, under a manifest that does not know them,
+    would depend on the order of imports.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        pass
+
+
+class ForcedPhotometryNode(_OwnConverter, TaggedObjectNode):
+    """The tree of a forced-photometry product under its tag."""
+
+    __slots__ = ()
+    _pattern = TAG_URI.rsplit("-", 1)[0] + "-*"
+    _latest_manifest = MANIFEST_URI
+    _default_tag = TAG_URI
+
+
+SCHEMA_URIS_BY_TAG[TAG_URI] = SCHEMA_URI
+NODE_CLASSES_BY_TAG[TAG_URI] = ForcedPhotometryNode
+
+
+class ForcedPhotometryModel(DataModel):
+    """Forced photometry of one Level 2 image at the positions of a catalog.
+
+    ``model.meta`` holds the metadata of romancal's Level 2 catalogs, ``model.meta.forced_phot``
+    how the numbers were made, ``model.source_catalog`` the table (`~astropy.table.Table`).
+    """
+
+    __slots__ = ()
+    _node_type = ForcedPhotometryNode
+
+    @classmethod
+    def from_image(
+        cls, image: DataModel, table: Table, forced_phot: Mapping[str, Any]
+    ) -> ForcedPhotometryModel:
+        """Make the product of an image.
+
+        Metadata are copied, never shared: the image stays as it is. ``meta.filename`` stays the
+        image's until the product is saved, as in romancal's catalogs. The reference files are the
+        image's, but for ``area``, ``apcorr`` and ``epsf``, which become ``N/A`` until the ones
+        used for the product are entered. What RAD demands and an image of an older generation
+        lacks is filled with RAD's placeholders, and a warning names it.
+
+        Parameters
+        ----------
+        image : roman_datamodels.datamodels.ImageModel
+            The Level 2 image.
+        table : astropy.table.Table
+            Photometry with the columns of :func:`~romancal_forcedphot.columns.output_columns`.
+        forced_phot : mapping
+            Content of ``meta.forced_phot``, see its schema; NumPy values and paths become plain
+            ones, ``version`` is added where it is missing.
+
+        Returns
+        -------
+        ForcedPhotometryModel
+            Not yet validated.
+        """
+        node = ForcedPhotometryNode({})
+        meta = _catalog_metadata(image.meta, node.get_schema()["properties"]["meta"])
+        meta["image"] = {key: _plain(image.meta[key]) for key in ("filename", "file_date")}
+        meta["model_type"] = cls.__name__
+        meta["file_date"] = Time.now()
+        meta["cal_logs"] = []
+        version = importlib.metadata.version("romancal_forcedphot")
+        meta["forced_phot"] = {"version": version, **_plain(forced_phot)}
+        node["meta"] = _fill_missing(meta)
+        node["source_catalog"] = table.copy()
+        return cls(node)
+
+    @property
+    def schema_uri(self) -> str:
+        """URI of the schema that this model is validated against."""
+        return SCHEMA_URIS_BY_TAG[self._instance.tag]
+
+    def validate(self) -> None:
+        """Check the model against its schema and its table against ``meta.forced_phot``.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            A part is missing or of the wrong type.
+        """
+        super().validate()
+        self._check_table()
+
+    def to_asdf(self, init, *args, **kwargs) -> None:
+        """Write an ASDF file, whole or not at all.
+
+        Parameters
+        ----------
+        init : path or file-like
+            Destination; a file that is already there is replaced.
+        *args, **kwargs
+            As for `roman_datamodels.datamodels.DataModel.to_asdf`.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            The model does not fit its schema.
+        OSError
+            The destination cannot be written.
+        """
+        if not isinstance(init, str | PurePath):
+            super().to_asdf(init, *args, **kwargs)
+            self._check_table()
+            return
+        with _replacing(init) as temporary:
+            super().to_asdf(temporary, *args, **kwargs)
+            self._check_table()
+
+    def to_parquet(self, filepath) -> None:
+        """Write a Parquet file in the layout of romancal's catalogs, whole or not at all.
+
+        Each field carries its unit; the file's metadata hold ``roman.meta.*`` flattened to text,
+        and astropy's description of the table, from which `astropy.table.Table.read` restores it.
+
+        Parameters
+        ----------
+        filepath : path
+            Destination; a file that is already there is replaced.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            The model does not fit its schema.
+        OSError
+            The destination cannot be written.
+        """
+        import pyarrow.parquet
+
+        self.validate()
+        flat = {k: str(v) for k, v in self.to_flat_dict().items() if k.startswith("roman.meta.")}
+        flat |= {
+            "roman.meta.filename": Path(filepath).name,
+            "roman.meta.file_date": str(Time.now()),
+        }
+        with _replacing(filepath) as temporary:
+            table = _arrow_table(self.source_catalog, flat)
+            pyarrow.parquet.write_table(table, temporary, compression=None)
+
+    def _check_table(self) -> None:
+        """Compare the table with the columns that its apertures call for."""
+        table, meta = self.source_catalog, self.meta.forced_phot
+        expected = output_columns(
+            meta.aperture_radii,
+            meta.aperture_radius_unit,
+            source_names="source_name" in table.colnames,
+        )
+        for column in expected:
+            if column.name not in table.colnames:
+                raise ValidationError(f"column {column.name!r} is missing from source_catalog")
+            found = table[column.name]
+            right_type = found.dtype.name == column.dtype or (found.dtype.kind, column.dtype) == (
+                "U",
+                "str",
+            )
+            if not right_type or Unit(found.unit or "") != Unit(column.unit):
+                raise ValidationError(
+                    f"column {column.name!r} of source_catalog is {found.dtype.name} in "
+                    f"{found.unit}, expected {column.dtype} in {column.unit or None}"
+                )
+
+
+def _plain(value: Any) -> Any:
+    """Copy a tree as plain Python objects and times, without the tags of older RAD versions."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, str | PurePath):
+        return str(value)
+    if isinstance(value, Time):
+        return Time(value, copy=True)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value]
+    return copy.deepcopy(value)
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the properties of a schema and of the schemas it combines."""
+    found = dict(schema.get("properties", {}))
+    for part in schema.get("allOf", []):
+        found |= _properties(part)
+    return found
+
+
+def _catalog_metadata(image_meta: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy what a catalog shares with its image; references not used yet become ``N/A``."""
+    names = _properties(schema)
+    meta = {name: _plain(image_meta[name]) for name in names if name in image_meta}
+    reference_types = [name for name in _properties(names["ref_file"]) if name != "crds"]
+    not_used = dict.fromkeys(("area", "apcorr", "epsf"), "N/A")
+    meta["ref_file"] = dict.fromkeys(reference_types, "N/A") | meta.get("ref_file", {}) | not_used
+    problem = meta.get("exposure", {}).get("data_problem")
+    if isinstance(problem, bool):  # the first generation; text or nothing since
+        meta["exposure"]["data_problem"] = str(problem) if problem else None
+    return meta
+
+
+def _fill_missing(meta: dict[str, Any]) -> dict[str, Any]:
+    """Fill what the schema demands and an older image lacks with RAD's placeholders."""
+    placeholders = ForcedPhotometryNode.create_fake_data({"meta": meta})["meta"]
+    if added := _add_missing(meta, placeholders, "meta"):
+        log.warning("The image lacks metadata, placeholders stand for: %s", ", ".join(added))
+    return meta
+
+
+def _add_missing(tree: dict[str, Any], other: Mapping[str, Any], path: str) -> list[str]:
+    """Add the keys of another tree that a tree lacks, at every level; give their paths."""
+    added = []
+    for key, value in other.items():
+        if key not in tree:
+            tree[key] = value
+            added.append(f"{path}.{key}")
+        elif isinstance(value, Mapping) and isinstance(tree[key], Mapping):
+            added += _add_missing(tree[key], value, f"{path}.{key}")
+    return added
+
+
+def _arrow_table(table: Table, metadata: dict[str, str]):
+    """Turn an astropy table into an Arrow table with units, ``metadata`` and astropy's own."""
+    import pyarrow as pa
+    from astropy.table.meta import get_yaml_from_table
+
+    metadata = metadata | {f"source_catalog.{key}": str(v) for key, v in table.meta.items()}
+    metadata["table_meta_yaml"] = "\n".join(get_yaml_from_table(table))
+    for column in table.itercols():
+        if column.dtype.kind == "U":  # without it astropy warns, and cannot read an empty column
+            metadata[f"table::len::{column.name}"] = str(column.dtype.itemsize // 4)
+    arrays = [pa.array(np.asarray(table[name])) for name in table.colnames]
+    fields = [
+        pa.field(name, array.type, metadata={"unit": str(table[name].unit)})
+        for name, array in zip(table.colnames, arrays, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+@contextlib.contextmanager
+def _replacing(path) -> Iterator[Path]:
+    """Give a path to write to, beside ``path`` and of its name; then move the file to ``path``."""
+    path = Path(path)
+    try:
+        directory = tempfile.TemporaryDirectory(prefix=".forcedphot-", dir=path.parent)
+    except OSError as error:
+        remedy = "name an existing directory that can be written, in strun with --output_dir"
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}; {remedy}") from error
+    with directory as name:
+        temporary = Path(name) / path.name
+        yield temporary
+        os.replace(temporary, path)
