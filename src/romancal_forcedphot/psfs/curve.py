@@ -11,11 +11,6 @@ so the measurement catches E(r) = integral of dEE(r') f(r, r'), which is 1.2 % l
 3 pixels in F158 and a fifth less at 1 pixel.  Where the curve's PSF includes the pixel already,
 one blur is left.
 
-f needs no two-dimensional integral.  Two blurs move the photon by the difference of two random
-points of a unit square, whose length has a known density (square line picking); one blur moves it
-by a random point of the square about its centre.  For a move of length s in random direction, the
-chance of landing inside the circle is an arc cosine; f is its mean over the density of s.
-
 The curve is in arcsec (the files of today) or pixels; the scale at each source turns one into the
 other, with E on a fixed ladder of scales so that a source's value never depends on its company.
 """
@@ -25,12 +20,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from romancal_forcedphot.psfs.pixels import (
+    fall_of_weight,
+    kept_share,
+    random_moves,
+    stamp_distances,
+)
 
 __all__ = ["CorrectionUnavailable", "CurveOfGrowth"]
 
@@ -38,11 +40,9 @@ log = logging.getLogger(__name__)
 
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
 PSF_KINDS = {"optical": 2, "pixel": 1}  # blurs by a pixel that are still to be applied
-HALF_LIGHT_RANGES = {"pixel": (0.6, 1.6), "arcsec": (0.07, 0.18)}
+HALF_LIGHT_RANGES = {"pixel": (0.35, 2.5), "arcsec": (0.035, 0.25)}  # of a star, and no overlap
 
 SCALE_STEP = 0.004  # of ln(scale): linear interpolation on this ladder is good to 1e-6 in E
-N_MOVES = 100  # Gauss-Legendre points over the length of the move, per smooth piece
-N_RADII = 400  # steps in r' over which f falls from 1 to 0
 N_ANGLES = 32
 PROFILE_STEP_PIX = 0.05
 FALL_TOLERANCE = 0.02  # of the mean slope: a cubic that falls more has overshot
@@ -51,7 +51,7 @@ NO_CORRECTION_HINT = (
 )
 
 
-class CorrectionUnavailable(ValueError):
+class CorrectionUnavailable(ValueError):  # noqa: N818
     """The reference holds no aperture correction for this filter."""
 
 
@@ -204,9 +204,9 @@ class CurveOfGrowth:
         for step in np.unique(steps):
             chosen = steps == step
             rows = incomplete[chosen]
-            distance = _stamp_distances(x[rows], y[rows], weights.shape[-1])
+            distance = stamp_distances(x[rows], y[rows], weights.shape[-1])
             light = self._profile_at(int(step), weights.shape[-1])(distance)
-            share[chosen] = _kept_share(light, weights[rows], full_weights[rows])
+            share[chosen] = kept_share(light, weights[rows], full_weights[rows])
         fraction[incomplete] *= np.where(share > 0, share, np.nan)
         return fraction
 
@@ -247,7 +247,7 @@ class CurveOfGrowth:
         -------
         fraction : float
         """
-        distance, weight = _fall_of_weight(float(radius), PSF_KINDS[self.psf])
+        distance, weight = fall_of_weight(float(radius), PSF_KINDS[self.psf])
         return float(weight @ self.enclosed(distance * scale))
 
     @cached_property
@@ -279,7 +279,7 @@ class CurveOfGrowth:
         The density EE'(r) / (2 pi r), averaged over a random point of the pixel where the
         curve's PSF does not include the pixel.
         """
-        move, chance = _moves(1) if self.psf == "optical" else (np.zeros(1), np.ones(1))
+        move, chance = random_moves(1) if self.psf == "optical" else (np.zeros(1), np.ones(1))
         angle = np.pi * (np.arange(N_ANGLES) + 0.5) / N_ANGLES
         along = distance[:, None, None] + move[:, None] * np.cos(angle)
         radius = np.maximum(np.hypot(along, move[:, None] * np.sin(angle)), 1e-4) * scale
@@ -400,62 +400,3 @@ def _nearest_step(scales: NDArray) -> NDArray[np.intp]:
 
 def _scale_of(step: int) -> float:
     return float(np.exp(step * SCALE_STEP))
-
-
-# --- the geometry of pixels --------------------------------------------------------------------
-
-
-@lru_cache(maxsize=256)
-def _fall_of_weight(radius: float, n_blurs: int) -> tuple[NDArray, NDArray]:
-    """Return distances r' in pixels and the fall of f(radius, r') about each of them.
-
-    The caught light, the integral of dEE(r') f, is then the sum of fall times EE(r').
-    """
-    move, chance = _moves(n_blurs)
-    reach = np.sqrt(2.0) * n_blurs / 2
-    edges = np.linspace(max(radius - reach, 0.0), radius + reach, N_RADII + 1)
-    start = np.maximum(edges, 1e-9)[:, None]
-    cosine = (start**2 + move**2 - radius**2) / (2 * start * move)
-    inside = np.arccos(np.clip(cosine, -1.0, 1.0)) / np.pi @ chance
-    return 0.5 * (edges[1:] + edges[:-1]), -np.diff(inside)
-
-
-@lru_cache(maxsize=4)
-def _moves(n_blurs: int) -> tuple[NDArray, NDArray]:
-    """Return lengths of a photon's random move in pixels and their probabilities.
-
-    One blur: from the centre of a unit square to a random point of it.  Two: between two random
-    points of it, whose density is known as square line picking.  Gauss-Legendre nodes on the two
-    smooth pieces of each.
-    """
-    corner = np.sqrt(2.0) * n_blurs / 2
-    node, weight = np.polynomial.legendre.leggauss(N_MOVES)
-    inner, outer = (
-        n_blurs / 2 * (node + 1) / 2,
-        n_blurs / 2 + (corner - n_blurs / 2) * (node + 1) / 2,
-    )
-    if n_blurs == 1:
-        inner_density = 2 * np.pi * inner
-        outer_density = outer * (2 * np.pi - 8 * np.arccos(0.5 / outer))
-    else:
-        inner_density = 2 * inner * (np.pi - 4 * inner + inner**2)
-        side = np.sqrt(outer**2 - 1)
-        outer_density = 2 * outer * (4 * side - (outer**2 + 2 - np.pi) - 4 * np.arctan(side))
-    length = np.concatenate([inner, outer])
-    chance = np.concatenate([inner_density * weight, outer_density * weight * (np.sqrt(2) - 1)])
-    return length, chance / chance.sum()
-
-
-def _stamp_distances(x: NDArray, y: NDArray, side: int) -> NDArray:
-    """Return the distance (n, side, side) of each stamp pixel's centre from its source."""
-    offset = np.arange(side) - side // 2
-    from_x = offset - (x - np.rint(x))[:, None]
-    from_y = offset - (y - np.rint(y))[:, None]
-    return np.hypot(from_y[:, :, None], from_x[:, None, :])
-
-
-def _kept_share(light: NDArray, weights: NDArray, full_weights: NDArray) -> NDArray:
-    """Return which share of the light under the full weights the usable weights keep."""
-    full = (light * full_weights).sum(axis=(1, 2))
-    kept = (light * weights).sum(axis=(1, 2))
-    return np.divide(kept, full, out=np.zeros_like(full), where=full > 0)

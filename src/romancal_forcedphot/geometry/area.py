@@ -1,0 +1,238 @@
+"""Pixel area: how much sky each pixel sees.
+
+The solid angle of a pixel is ``|dr/dx x dr/dy|`` for the unit vector ``r(x, y)`` on the sky.  It
+varies smoothly, so it is evaluated on a coarse grid and interpolated.  Maps are relative, because
+a point source is calibrated by the conversion factor times the *nominal* area.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import distance_transform_edt
+
+from romancal_forcedphot.geometry.positions import ARCSEC_PER_RADIAN, vectors_at
+
+__all__ = [
+    "AreaComparison",
+    "compare_areas",
+    "pixel_scale_function",
+    "relative_area_from_reference",
+    "relative_area_from_wcs",
+    "solid_angle",
+]
+
+DIFFERENCE_STEP_PIX = 2.0  # truncation and round-off of the central difference both below 1e-8
+AREA_STEP_PIX = 64.0
+REFERENCE_BORDER = 4  # reference pixels around the 4088 science pixels of a 4096 frame
+STERADIAN_RANGE = (1e-13, 1e-12)
+ARCSECSQ_RANGE = (3e-3, 5e-2)
+RELATIVE_RANGE = (0.9, 1.1)
+MAX_BAD_FRACTION = 0.01
+
+
+def solid_angle(wcs, x: ArrayLike, y: ArrayLike) -> NDArray:
+    """Return the solid angle that a pixel covers at each position.
+
+    Central differences of the unit vector over two pixels either side; good to 1e-8.
+
+    Parameters
+    ----------
+    wcs : `gwcs.wcs.WCS`
+        WCS from pixels to ICRS degrees.
+    x, y : array_like
+        Pixel positions of any common shape.
+
+    Returns
+    -------
+    solid_angle : ndarray of float64
+        Steradian per pixel.
+    """
+    x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+    step = DIFFERENCE_STEP_PIX
+    along_x = vectors_at(wcs, x + step, y) - vectors_at(wcs, x - step, y)
+    along_y = vectors_at(wcs, x, y + step) - vectors_at(wcs, x, y - step)
+    return np.linalg.norm(np.cross(along_x, along_y, axis=0), axis=0) / (2 * step) ** 2
+
+
+def pixel_scale_function(wcs, shape: tuple[int, int]) -> Callable[[ArrayLike, ArrayLike], NDArray]:
+    """Return a function (x, y) -> pixel scale in arcsec, cheap for many positions.
+
+    The scale is the square root of the solid angle, interpolated on the same grid as the area
+    map; positions off the image get the scale of the nearest edge.
+    """
+    spline = _area_spline(wcs, shape)
+
+    def pixel_scale_arcsec(x: ArrayLike, y: ArrayLike) -> NDArray:
+        return ARCSEC_PER_RADIAN * np.sqrt(spline.ev(y, x))
+
+    return pixel_scale_arcsec
+
+
+def relative_area_from_wcs(wcs, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the pixel area over the image relative to that at its centre.
+
+    Parameters
+    ----------
+    wcs : `gwcs.wcs.WCS`
+        WCS from pixels to ICRS degrees.
+    shape : (int, int)
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    area : (ny, nx) ndarray of float32
+        1 at the position ((nx - 1) / 2, (ny - 1) / 2).
+    """
+    ny, nx = shape
+    spline = _area_spline(wcs, shape)
+    center = solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)
+    area = np.empty(shape, dtype=np.float32)
+    columns = np.arange(nx)
+    for start in range(0, ny, 256):  # in strips: a float64 map of a detector is 134 MB
+        rows = np.arange(start, min(start + 256, ny))
+        area[rows] = spline(rows, columns) / center
+    return area
+
+
+def relative_area_from_reference(
+    data: ArrayLike,
+    shape: tuple[int, int],
+    *,
+    nominal_steradian: float | None = None,
+    nominal_arcsecsq: float | None = None,
+) -> NDArray[np.float32]:
+    """Return the relative pixel area from the array of a CRDS ``area`` reference.
+
+    A relative map is used as delivered.  The schema also allows steradian or arcsec**2: these
+    are told apart by the median (1, 2.8e-13, 0.012) and divided by the file's own nominal area.
+    A map that still has the border of 4 reference pixels on all sides is trimmed.  The rare
+    pixel that is not finite or not positive takes the value of its nearest good neighbour.
+
+    Parameters
+    ----------
+    data : (ny, nx) array_like
+        The map.
+    shape : (int, int)
+        Shape (ny, nx) of the image.
+    nominal_steradian, nominal_arcsecsq : float or None
+        The reference's ``meta.photometry.pixelarea_steradians`` and ``pixelarea_arcsecsq``.
+
+    Returns
+    -------
+    area : (ny, nx) ndarray of float32
+        Area relative to the nominal pixel.
+
+    Raises
+    ------
+    ValueError
+        If the map has another shape, holds more than 1 % bad pixels, or is not within 10 % of
+        its nominal value.
+    """
+    area = _trim_border(np.asarray(data), tuple(shape))
+    good = np.isfinite(area) & (area > 0)
+    n_bad = good.size - int(np.count_nonzero(good))
+    if n_bad > MAX_BAD_FRACTION * good.size:
+        raise ValueError(
+            f"area reference has {n_bad} of {good.size} pixels that are not finite and positive; "
+            "use another with --override_area, or --pixel_area=wcs"
+        )
+    typical = float(np.median(area[::8, ::8][good[::8, ::8]]))
+    nominal = _nominal_in_map_units(typical, nominal_steradian, nominal_arcsecsq)
+    if not RELATIVE_RANGE[0] <= typical / nominal <= RELATIVE_RANGE[1]:
+        raise ValueError(
+            f"area reference has a median of {typical:.6g} where its nominal pixel has "
+            f"{nominal:.6g}: expected a ratio of {RELATIVE_RANGE[0]} to {RELATIVE_RANGE[1]}; "
+            "use another with --override_area, or --pixel_area=wcs"
+        )
+    relative = (area / nominal).astype(np.float32)
+    if n_bad:
+        nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
+        relative = relative[tuple(nearest)]
+    return relative
+
+
+@dataclass(frozen=True)
+class AreaComparison:
+    """Relative differences between two area maps or nominal areas.
+
+    Attributes
+    ----------
+    median : float
+        Median of first / second - 1: an offset between their normalisations.
+    maximum : float
+        Largest absolute difference.
+    """
+
+    median: float
+    maximum: float
+
+    def exceeds(self, tolerance: float = 1e-3) -> bool:
+        """Say whether the two differ anywhere by more than `tolerance`, or cannot be compared."""
+        return not self.maximum <= tolerance
+
+
+def compare_areas(first: ArrayLike, second: ArrayLike) -> AreaComparison:
+    """Compare two area maps, or two nominal areas in the same unit.
+
+    Maps are compared at every eighth pixel: they are smooth.
+
+    Parameters
+    ----------
+    first, second : (ny, nx) array_like or float
+        The areas.
+
+    Returns
+    -------
+    comparison : `AreaComparison`
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.ndim == 2 and second.ndim == 2:
+        first, second = first[::8, ::8], second[::8, ::8]
+    difference = np.asarray(first, dtype=float) / np.asarray(second, dtype=float) - 1
+    return AreaComparison(float(np.median(difference)), float(np.max(np.abs(difference))))
+
+
+def _area_spline(wcs, shape: tuple[int, int]) -> RectBivariateSpline:
+    """Return a bicubic spline (y, x) of the solid angle in sr, through a grid over the image."""
+    grid_y, grid_x = (
+        np.linspace(-0.5, n - 0.5, max(4, int(np.ceil(n / AREA_STEP_PIX)) + 1)) for n in shape
+    )
+    x, y = np.meshgrid(grid_x, grid_y)
+    return RectBivariateSpline(grid_y, grid_x, solid_angle(wcs, x, y))
+
+
+def _trim_border(area: NDArray, shape: tuple[int, int]) -> NDArray:
+    """Return the map in the shape of the image, without a border of reference pixels."""
+    border = 2 * REFERENCE_BORDER
+    if area.shape == (shape[0] + border, shape[1] + border):
+        inner = slice(REFERENCE_BORDER, -REFERENCE_BORDER)
+        area = area[inner, inner]
+    if area.shape != shape:
+        raise ValueError(
+            f"area reference has shape {area.shape}, the image has {shape}; use the area of this "
+            "detector with --override_area, or --pixel_area=wcs"
+        )
+    return area
+
+
+def _nominal_in_map_units(
+    typical: float, nominal_steradian: float | None, nominal_arcsecsq: float | None
+) -> float:
+    """Return the nominal area in the unit that the map's typical value shows it to be in."""
+    if STERADIAN_RANGE[0] <= typical <= STERADIAN_RANGE[1]:
+        nominal, unit = nominal_steradian, "steradian"
+    elif ARCSECSQ_RANGE[0] <= typical <= ARCSECSQ_RANGE[1]:
+        nominal, unit = nominal_arcsecsq, "arcsec**2"
+    else:
+        return 1.0
+    if nominal is None or not np.isfinite(nominal) or nominal <= 0:
+        raise ValueError(
+            f"area reference is in {unit} (median {typical:.6g}) but its nominal pixel area is "
+            f"{nominal}; use another with --override_area, or --pixel_area=wcs"
+        )
+    return float(nominal)
