@@ -1,0 +1,78 @@
+"""The area that a circle shares with each pixel, exactly, for many circles at once.
+
+Let A(u, v) be the area of the circle between its centre and the point (u, v), counted negative
+where u or v is. Then the overlap with a pixel is A at two corners minus A at the other two, so
+that A on the grid of pixel corners is all there is to compute. For a corner inside the circle A
+is the rectangle u·v. For a corner outside it A is a sum of one function of u and one of v, and
+so the square roots and arcsines are taken along the two edges of a stamp, not over its area.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def stamp_reach(radius: float) -> int:
+    """Pixels from a stamp's central pixel to its side so that the circle always fits.
+
+    The circle's centre lies at most half a pixel from the centre of the central pixel.
+    """
+    return int(np.ceil(radius))
+
+
+def circle_overlap(x_fraction, y_fraction, radius: float, reach: int | None = None) -> np.ndarray:
+    """Fraction of each pixel of a square stamp that lies inside a circle.
+
+    Parameters
+    ----------
+    x_fraction, y_fraction : float64 array (n,)
+        Centre of each circle relative to the centre of the stamp's central pixel, in pixels,
+        from -0.5 to 0.5.
+    radius : float
+        Radius of the circles in pixels.
+    reach : int, optional
+        The stamps are 2 * reach + 1 pixels wide; as wide as the circle needs by default.
+
+    Returns
+    -------
+    float64 array (n, s, s), indexed [source, y, x]
+        Exactly 0 for a pixel outside the circle and exactly 1 for one inside it; on the rim good
+        to about 1e-15 * radius**2.
+    """
+    reach = stamp_reach(radius) if reach is None else reach
+    edges = np.arange(2 * reach + 2) - (reach + 0.5)
+    u = np.asarray(edges - np.asarray(x_fraction, dtype=np.float64)[:, None])
+    v = np.asarray(edges - np.asarray(y_fraction, dtype=np.float64)[:, None])
+
+    inside = (v * v)[:, :, None] + (u * u)[:, None, :] <= radius**2
+    corner_area = _area_to_corner(u, v, radius, inside)
+    column = corner_area[:, :, 1:] - corner_area[:, :, :-1]
+    weights = column[:, 1:] - column[:, :-1]
+
+    # Differences of large areas leave rounding where the answer is 0 or 1: say it exactly.
+    inside_columns = inside[:, :, 1:] & inside[:, :, :-1]
+    np.copyto(weights, 1.0, where=inside_columns[:, 1:] & inside_columns[:, :-1])
+    nearest_u, nearest_v = _distance_to_pixels(u), _distance_to_pixels(v)
+    outside = (nearest_v**2)[:, :, None] + (nearest_u**2)[:, None, :] >= radius**2
+    np.copyto(weights, 0.0, where=outside)
+    return np.clip(weights, 0.0, 1.0, out=weights)
+
+
+def _area_to_corner(u, v, radius, inside):
+    """Signed area of the circle between its centre and the corners (u, v): (n, s+1, s+1)."""
+    strip = _half_strip(v, radius)[:, :, None] + _half_strip(u, radius)[:, None, :]
+    area = strip - np.pi * radius**2 / 4
+    # Far corners of the axes' strips: |u| and |v| are capped at the radius inside _half_strip.
+    np.copyto(area, np.abs(v)[:, :, None] * np.abs(u)[:, None, :], where=inside)
+    return area * np.sign(v)[:, :, None] * np.sign(u)[:, None, :]
+
+
+def _half_strip(u, radius):
+    """Area of a quarter circle between its centre and the distance |u| along one axis."""
+    u = np.minimum(np.abs(u), radius)
+    return 0.5 * (u * np.sqrt(radius**2 - u * u) + radius**2 * np.arcsin(u / radius))
+
+
+def _distance_to_pixels(edges):
+    """Distance along one axis from the circle's centre to each pixel, 0 inside it: (n, s)."""
+    return np.maximum(0.0, np.maximum(edges[:, :-1], -edges[:, 1:]))
