@@ -1,0 +1,145 @@
+"""Where files are: the one door between this package and the disk.
+
+Callers ask for a *location* (a path today, an ``s3://`` URI as soon as that is served here) and
+get a seekable binary file, so that nobody above this module has to know what a location is.
+Products go the other way through `write_atomically`: they are written under a temporary name
+beside their destination and renamed when whole, so that a failure leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["StorageError", "file_name", "is_uri", "open_for_reading", "write_atomically"]
+
+_URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+
+_REASONS = {
+    errno.ENOENT: "does not exist",
+    errno.EISDIR: "is a directory, not a file",
+    errno.ENOTDIR: "lies below something that is a file, not a directory",
+    errno.EACCES: "may not be accessed with your permissions",
+    errno.EPERM: "may not be accessed with your permissions",
+    errno.EROFS: "is on a file system that cannot be written",
+    errno.ENOSPC: "does not fit: no space is left on the device",
+}
+
+
+class StorageError(OSError):
+    """A location cannot be read or written; the message says which, why, and what to do."""
+
+
+def is_uri(location: str | os.PathLike) -> bool:
+    """Whether a location is a URI such as ``s3://bucket/key`` and not a local path."""
+    return bool(_URI.match(os.fspath(location)))
+
+
+def file_name(location: str | os.PathLike) -> str:
+    """Return the last part of a location: the name to use in logs and metadata."""
+    return os.fspath(location).rstrip("/").rsplit("/", 1)[-1]
+
+
+@contextmanager
+def open_for_reading(location: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a location as a seekable binary file, closed when the context ends.
+
+    Parameters
+    ----------
+    location : str or path-like
+        A local path; a leading ``~`` is the home directory (a shell leaves it alone in
+        ``--catalog=~/x.ecsv``).
+
+    Yields
+    ------
+    file object
+        Binary, readable and seekable, as `asdf.open` and ``Table.read`` accept it.
+
+    Raises
+    ------
+    StorageError
+        If the location does not exist, is a directory, or cannot be opened.
+    """
+    path = _local_path(location)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise StorageError(
+            f"'{location}' {_reason(error)}; give the path of a file that can be read"
+        ) from error
+    with file:
+        yield file
+
+
+@contextmanager
+def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
+    """Write a file so that it appears whole or not at all.
+
+    The caller writes to the path that the context yields. It lies in the directory of `path` and
+    has the same extension (writers choose their format by it). When the context ends without an
+    error it takes the place of `path`; otherwise it is removed, and a file that was at `path`
+    before is still there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The local destination. A symbolic link is followed, not replaced.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary path to write to. No file exists there yet.
+
+    Raises
+    ------
+    StorageError
+        If the directory does not exist or cannot be written, or `path` is itself a directory.
+    """
+    destination = Path(os.path.realpath(_local_path(path)))
+    _check_destination(destination)
+    temporary = destination.with_name(
+        f".{destination.stem}.{uuid.uuid4().hex[:12]}.partial{destination.suffix}"
+    )
+    try:
+        yield temporary
+        if not temporary.is_file():
+            raise StorageError(f"nothing was written for '{destination}'; please report this")
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _local_path(location: str | os.PathLike) -> Path:
+    if is_uri(location):
+        raise StorageError(
+            f"'{location}' is a URI, and only local paths are supported; "
+            "copy the file to a local disk and give its path"
+        )
+    return Path(location).expanduser()
+
+
+def _check_destination(destination: Path) -> None:
+    """Raise where a file cannot be made, by making one: permission bits tell root nothing."""
+    if destination.is_dir():
+        raise StorageError(f"'{destination}' is a directory; give the path of a file to write")
+    probe = destination.with_name(f".{uuid.uuid4().hex}.probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"cannot write '{destination}': its directory '{destination.parent}' "
+            f"{_reason(error)}; choose one that exists and can be written (--output_dir)"
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    return _REASONS.get(error.errno, f"fails with {error.strerror or error}")
