@@ -8,6 +8,7 @@ import pytest
 
 from romancal_forcedphot.storage import (
     StorageError,
+    check_output_directory,
     file_name,
     is_uri,
     open_for_reading,
@@ -49,9 +50,11 @@ def test_open_expands_the_home_directory(tmp_path, monkeypatch):
 def test_what_cannot_be_opened_is_named_with_its_reason(tmp_path, location, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match=reason) as caught:
-        with open_for_reading(tmp_path / location):
-            pass
+    with (
+        pytest.raises(StorageError, match=reason) as caught,
+        open_for_reading(tmp_path / location),
+    ):
+        pass
     assert str(tmp_path / location) in str(caught.value)
 
 
@@ -162,9 +165,11 @@ def test_a_destination_that_cannot_be_written_fails_before_any_work(tmp_path, de
 
 
 def test_a_writer_that_wrote_nothing_is_an_error(tmp_path):
-    with pytest.raises(StorageError, match="nothing was written"):
-        with write_atomically(tmp_path / "out.asdf"):
-            pass
+    with (
+        pytest.raises(StorageError, match="nothing was written"),
+        write_atomically(tmp_path / "out.asdf"),
+    ):
+        pass
     assert names_in(tmp_path) == []
 
 
@@ -172,4 +177,37 @@ def test_products_are_not_written_to_uris(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StorageError, match="local"), write_atomically("s3://bucket/out.asdf"):
         pytest.fail("the body must not run")
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("directory", ["folder", "new", "folder/new/newer", "."])
+def test_an_output_directory_that_is_or_can_be_made_passes_and_is_left_alone(tmp_path, directory):
+    (tmp_path / "folder").mkdir()
+    check_output_directory(tmp_path / directory)
+    check_output_directory(str(tmp_path / directory))
+    assert names_in(tmp_path) == ["folder"]
+    assert names_in(tmp_path / "folder") == []
+
+
+def test_a_relative_output_directory_is_looked_for_in_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    check_output_directory("new/below")
+    with pytest.raises(StorageError):
+        check_output_directory("file/below")
+
+
+@pytest.mark.parametrize("directory", ["file", "file/below", "file/below/further", "/proc/self"])
+def test_an_output_directory_that_cannot_be_written_is_refused(tmp_path, directory):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="--output_dir") as caught:
+        check_output_directory(tmp_path / directory)
+    assert str(tmp_path / directory) in str(caught.value)
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_an_output_directory_on_s3_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="local directories only"):
+        check_output_directory("s3://bucket/products")
     assert names_in(tmp_path) == []

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["StorageError", "file_name", "is_uri", "open_for_reading", "write_atomically"]
+__all__ = [
+    "StorageError",
+    "check_output_directory",
+    "file_name",
+    "is_uri",
+    "open_for_reading",
+    "write_atomically",
+]
 
 _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -117,6 +124,29 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_output_directory(directory: str | os.PathLike) -> None:
+    """Raise where products could not be written, before any work is done for them.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        A local directory. One that does not exist yet is fine where it can be made (stpipe makes
+        it when it saves).
+
+    Raises
+    ------
+    StorageError
+        If it is a URI, is or lies below a file, or nothing can be written there.
+    """
+    if is_uri(directory):
+        raise StorageError(
+            f"cannot write to '{directory}': products are written to local directories only; "
+            "choose one with --output_dir and copy the product from there"
+        )
+    path = _local_path(directory).absolute()
+    _probe(next(place for place in (path, *path.parents) if place.exists()), directory)
+
+
 def _local_path(location: str | os.PathLike) -> Path:
     if is_uri(location):
         raise StorageError(
@@ -127,17 +157,23 @@ def _local_path(location: str | os.PathLike) -> Path:
 
 
 def _check_destination(destination: Path) -> None:
-    """Raise where a file cannot be made, by making one: permission bits tell root nothing."""
     if destination.is_dir():
         raise StorageError(f"'{destination}' is a directory; give the path of a file to write")
-    probe = destination.with_name(f".{uuid.uuid4().hex}.probe")
+    _probe(destination.parent, destination)
+
+
+def _probe(directory: Path, wanted: str | os.PathLike) -> None:
+    """Raise where no file can be made, by making one: permission bits tell root nothing."""
+    probe = directory / f".{uuid.uuid4().hex}.probe"
     try:
         probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
+        # A directory is missed as a missing file is, and a file below a file as a directory is.
+        reason = "is a file, not a directory" if directory.is_file() else _reason(error)
         raise StorageError(
-            f"cannot write '{destination}': its directory '{destination.parent}' "
-            f"{_reason(error)}; choose one that exists and can be written (--output_dir)"
+            f"cannot write '{wanted}': '{directory}' {reason}; "
+            "choose a directory that can be written (--output_dir)"
         ) from error
 
 
