@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from romancal_forcedphot.geometry.area import (
+from .area import (
     AreaComparison,
     compare_areas,
     pixel_scale_function,
@@ -10,7 +10,7 @@ from romancal_forcedphot.geometry.area import (
     relative_area_from_wcs,
     solid_angle,
 )
-from romancal_forcedphot.geometry.positions import pixel_to_sky, sky_to_pixel
+from .positions import pixel_to_sky, sky_to_pixel
 
 __all__ = [
     "AreaComparison",

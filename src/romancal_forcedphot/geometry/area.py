@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt
 
-from romancal_forcedphot.geometry.positions import ARCSEC_PER_RADIAN, vectors_at
+from .positions import ARCSEC_PER_RADIAN, vectors_at
 
 __all__ = [
     "AreaComparison",

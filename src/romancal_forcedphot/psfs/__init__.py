@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from romancal_forcedphot.psfs.curve import CorrectionUnavailable, CurveOfGrowth
+from .apcorr import CorrectionUnavailable
+from .curve import CurveOfGrowth
 
 __all__ = ["Correction", "CorrectionUnavailable", "CurveOfGrowth"]
 

@@ -27,32 +27,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from romancal_forcedphot.psfs.pixels import (
+from .apcorr import half_light_radius, read_entry, settle_unit
+from .pixels import (
     fall_of_weight,
     kept_share,
     random_moves,
     stamp_distances,
 )
 
-__all__ = ["CorrectionUnavailable", "CurveOfGrowth"]
+__all__ = ["CurveOfGrowth"]
 
 log = logging.getLogger(__name__)
 
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
 PSF_KINDS = {"optical": 2, "pixel": 1}  # blurs by a pixel that are still to be applied
-HALF_LIGHT_RANGES = {"pixel": (0.35, 2.5), "arcsec": (0.035, 0.25)}  # of a star, and no overlap
 
 SCALE_STEP = 0.004  # of ln(scale): linear interpolation on this ladder is good to 1e-6 in E
 N_ANGLES = 32
 PROFILE_STEP_PIX = 0.05
 FALL_TOLERANCE = 0.02  # of the mean slope: a cubic that falls more has overshot
-NO_CORRECTION_HINT = (
-    "choose another reference with --override_apcorr, or --aperture_correction=none"
-)
-
-
-class CorrectionUnavailable(ValueError):  # noqa: N818
-    """The reference holds no aperture correction for this filter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +117,8 @@ class CurveOfGrowth:
         """
         _check_choice("apcorr_radius_unit", radius_unit, RADIUS_UNITS)
         _check_choice("apcorr_psf", psf, tuple(PSF_KINDS))
-        radii, fractions, fractions_from = _read_entry(entry)
-        unit, decision = _settle_unit(radii, fractions, radius_unit)
+        radii, fractions, fractions_from = read_entry(entry)
+        unit, decision = settle_unit(radii, fractions, radius_unit)
         log.info("aperture correction: radii of the curve are in %s (%s)", unit, decision)
         if unit == "arcsec" and pixel_scale is None:
             raise ValueError("a curve in arcsec needs pixel_scale, the arcsec per pixel at (x, y)")
@@ -151,7 +144,7 @@ class CurveOfGrowth:
             "radius_min": float(self.radii[0]),
             "radius_max": float(self.radii[-1]),
             "fraction_at_radius_max": float(self.fractions[-1]),
-            "half_light_radius": _half_light_radius(self.radii, self.fractions),
+            "half_light_radius": half_light_radius(self.radii, self.fractions),
             "psf": self.psf,
             "pixel_blurs_applied": PSF_KINDS[self.psf],
             "pixel_scale": "of each source, from the WCS"
@@ -294,79 +287,13 @@ class CurveOfGrowth:
         return np.broadcast_to(np.asarray(self.pixel_scale(x, y), dtype=float), x.shape)
 
     def _check_reach(self, radius: float, scales: NDArray) -> None:
-        longest = radius * np.nanmax(scales, initial=0.0)
+        longest = radius * np.max(scales, initial=0.0, where=scales > 0)
         if longest > self.radii[-1]:
             raise ValueError(
                 f"aperture radius of {radius:g} pixels ({longest:.4g} {self.radius_unit}) reaches "
                 f"beyond the curve of growth, which ends at {self.radii[-1]:g} "
                 f"{self.radius_unit}; choose a smaller radius, or --aperture_correction=none"
             )
-
-
-def _read_entry(entry: Mapping[str, Any]) -> tuple[NDArray, NDArray, str]:
-    """Return rising radii, their fractions, and which entry the fractions came from."""
-    radii, fractions = entry.get("ee_radii"), entry.get("ee_fractions")
-    fractions_from = "ee_fractions"
-    if fractions is None and entry.get("ap_corrections") is not None:
-        corrections = np.asarray(entry["ap_corrections"], dtype=float)
-        with np.errstate(divide="ignore"):
-            fractions = 1.0 / corrections
-        fractions_from = "1 / ap_corrections"
-    if radii is None or fractions is None:
-        raise CorrectionUnavailable(
-            "the apcorr reference holds no encircled energy for this filter; " + NO_CORRECTION_HINT
-        )
-    radii, fractions = np.array(radii, dtype=float), np.array(fractions, dtype=float)
-    if radii.ndim != 1 or radii.shape != fractions.shape:
-        raise ValueError(
-            f"apcorr curve has radii of shape {radii.shape} and fractions of shape "
-            f"{fractions.shape}, expected two lists of one length; " + NO_CORRECTION_HINT
-        )
-    order = np.argsort(radii)
-    radii, fractions = radii[order], fractions[order]
-    started = radii > 0  # EE(0) = 0 is added by the interpolation
-    radii, fractions = radii[started], fractions[started]
-    _check_curve(radii, fractions)
-    return radii, fractions, fractions_from
-
-
-def _check_curve(radii: NDArray, fractions: NDArray) -> None:
-    """Refuse what is no curve of growth."""
-    if radii.size < 4 or not (np.isfinite(radii).all() and (np.diff(radii) > 0).all()):
-        problem = f"{radii.size} radii above 0, expected at least 4, finite and all different"
-    elif not (np.isfinite(fractions).all() and fractions.min() > 0 and fractions.max() <= 1.01):
-        problem = (
-            f"fractions from {fractions.min():g} to {fractions.max():g}, expected between 0 and 1"
-        )
-    elif (np.diff(fractions) < -1e-4).any():
-        problem = "fractions that fall with radius, expected them to rise"
-    else:
-        return
-    raise ValueError(f"apcorr curve has {problem}; {NO_CORRECTION_HINT}")
-
-
-def _settle_unit(radii: NDArray, fractions: NDArray, asked: str) -> tuple[str, str]:
-    """Return the unit of the radii and how it was settled."""
-    if asked != "auto":
-        return asked, "set by the user"
-    half_light = _half_light_radius(radii, fractions)
-    for unit, (low, high) in HALF_LIGHT_RANGES.items():
-        if low <= half_light <= high:
-            return unit, f"half of the light within {half_light:.3g}"
-    pixel, arcsec = HALF_LIGHT_RANGES["pixel"], HALF_LIGHT_RANGES["arcsec"]
-    raise ValueError(
-        f"apcorr curve has half of the light within a radius of {half_light:.4g}: a Roman star has "
-        f"it within {pixel[0]} to {pixel[1]} pixels or {arcsec[0]} to {arcsec[1]} arcsec; "
-        "name the unit with --apcorr_radius_unit, or --aperture_correction=none"
-    )
-
-
-def _half_light_radius(radii: NDArray, fractions: NDArray) -> float:
-    """Return the radius of EE = 0.5 in the unit of the radii, NaN if the curve ends below."""
-    if fractions[-1] < 0.5:
-        return float("nan")
-    rising = np.maximum.accumulate(np.concatenate([[0.0], fractions]))
-    return float(np.interp(0.5, rising, np.concatenate([[0.0], radii])))
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -1,0 +1,92 @@
+"""The entries of a CRDS ``apcorr`` reference, in any of its generations, as one kind of curve.
+
+Radii come in arcsec (0.025 to 5.0 by 0.025, the files of today), in the same steps in pixels, or
+as the pixel radii of eleven fractions; the schema says pixels for all.  The fractions may be null,
+and are then one over the aperture corrections.  DARK, GRISM and PRISM are null altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CorrectionUnavailable", "half_light_radius", "read_entry", "settle_unit"]
+
+# Of a star in any filter (F062 on the best detector to F213 on the worst, with room); no overlap.
+HALF_LIGHT_RANGES = {"pixel": (0.35, 2.5), "arcsec": (0.035, 0.25)}
+NO_CORRECTION_HINT = (
+    "choose another reference with --override_apcorr, or --aperture_correction=none"
+)
+
+
+class CorrectionUnavailable(ValueError):
+    """The reference holds no aperture correction for this filter."""
+
+
+def read_entry(entry: Mapping[str, Any]) -> tuple[NDArray, NDArray, str]:
+    """Return rising radii, their fractions, and which entry the fractions came from."""
+    radii, fractions = entry.get("ee_radii"), entry.get("ee_fractions")
+    fractions_from = "ee_fractions"
+    if fractions is None and entry.get("ap_corrections") is not None:
+        corrections = np.asarray(entry["ap_corrections"], dtype=float)
+        with np.errstate(divide="ignore"):
+            fractions = 1.0 / corrections
+        fractions_from = "1 / ap_corrections"
+    if radii is None or fractions is None:
+        raise CorrectionUnavailable(
+            "the apcorr reference holds no encircled energy for this filter; " + NO_CORRECTION_HINT
+        )
+    radii, fractions = np.array(radii, dtype=float), np.array(fractions, dtype=float)
+    if radii.ndim != 1 or radii.shape != fractions.shape:
+        raise ValueError(
+            f"apcorr curve has radii of shape {radii.shape} and fractions of shape "
+            f"{fractions.shape}, expected two lists of one length; " + NO_CORRECTION_HINT
+        )
+    order = np.argsort(radii)
+    radii, fractions = radii[order], fractions[order]
+    started = radii > 0  # EE(0) = 0 is added by the interpolation
+    radii, fractions = radii[started], fractions[started]
+    _check_curve(radii, fractions)
+    return radii, fractions, fractions_from
+
+
+def _check_curve(radii: NDArray, fractions: NDArray) -> None:
+    """Refuse what is no curve of growth."""
+    if radii.size < 4 or not (np.isfinite(radii).all() and (np.diff(radii) > 0).all()):
+        problem = f"{radii.size} radii above 0, expected at least 4, finite and all different"
+    elif not (np.isfinite(fractions).all() and fractions.min() > 0 and fractions.max() <= 1.01):
+        problem = (
+            f"fractions from {fractions.min():g} to {fractions.max():g}, expected between 0 and 1"
+        )
+    elif (np.diff(fractions) < -1e-4).any():
+        problem = "fractions that fall with radius, expected them to rise"
+    else:
+        return
+    raise ValueError(f"apcorr curve has {problem}; {NO_CORRECTION_HINT}")
+
+
+def settle_unit(radii: NDArray, fractions: NDArray, asked: str) -> tuple[str, str]:
+    """Return the unit of the radii and how it was settled."""
+    if asked != "auto":
+        return asked, "set by the user"
+    half_light = half_light_radius(radii, fractions)
+    for unit, (low, high) in HALF_LIGHT_RANGES.items():
+        if low <= half_light <= high:
+            return unit, f"half of the light within {half_light:.3g}"
+    pixel, arcsec = HALF_LIGHT_RANGES["pixel"], HALF_LIGHT_RANGES["arcsec"]
+    raise ValueError(
+        f"apcorr curve has half of the light within a radius of {half_light:.4g}: a Roman star has "
+        f"it within {pixel[0]} to {pixel[1]} pixels or {arcsec[0]} to {arcsec[1]} arcsec; "
+        "name the unit with --apcorr_radius_unit, or --aperture_correction=none"
+    )
+
+
+def half_light_radius(radii: NDArray, fractions: NDArray) -> float:
+    """Return the radius of EE = 0.5 in the unit of the radii, NaN if the curve ends below."""
+    if fractions[-1] < 0.5:
+        return float("nan")
+    rising = np.maximum.accumulate(np.concatenate([[0.0], fractions]))
+    return float(np.interp(0.5, rising, np.concatenate([[0.0], radii])))
