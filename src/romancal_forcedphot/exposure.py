@@ -1,0 +1,213 @@
+"""An exposure as the measurement sees it: arrays, a WCS and a zero point.
+
+`Exposure.from_model` is the one place that knows what a Roman Level-2 model looks like inside. It
+decides once which pixels may be used; from then on such a pixel is simply not finite. The model
+itself is only read.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy.time import Time
+from roman_datamodels import dqflags
+
+__all__ = ["Exposure", "ExposureError", "dq_bits"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+_ROWS_AT_ONCE = 256
+
+
+class ExposureError(ValueError):
+    """The model lacks something that photometry needs."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One calibrated image of one detector.
+
+    Attributes
+    ----------
+    data : ndarray
+        (ny, nx) float32 surface brightness in image units (DN/s, or MJy/sr after ``FluxStep``);
+        NaN where a pixel may not be used.
+    err : ndarray
+        (ny, nx) standard deviation in image units.
+    saturated : ndarray
+        (ny, nx) bool, pixels that saturated during the exposure.
+    wcs : gwcs.WCS
+        From pixels to ICRS degrees.
+    conversion : float
+        MJy/sr per image unit: 1 after ``FluxStep``.
+    pixel_area : float
+        Nominal area of a pixel in sr.
+    detector, band : str
+        Such as ``'WFI01'`` and ``'F106'``.
+    mid_time : astropy.time.Time
+        Middle of the exposure.
+    """
+
+    data: np.ndarray
+    err: np.ndarray
+    saturated: np.ndarray
+    wcs: Any
+    conversion: float
+    pixel_area: float
+    detector: str
+    band: str
+    mid_time: Time
+
+    @classmethod
+    def from_model(cls, model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> Exposure:
+        """Read an exposure from a Level-2 model, which stays as it is.
+
+        Parameters
+        ----------
+        model : roman_datamodels.datamodels.ImageModel
+            The image. Keep it open while the exposure is in use: its WCS is read from it.
+        dq_mask : str or sequence of str
+            Names of `roman_datamodels.dqflags.pixel` whose pixels may not be used; ``'ANY'`` for
+            all of them, ``'NONE'`` for none. Pixels whose data are not finite, or whose err is
+            not finite and positive, are never used.
+
+        Returns
+        -------
+        Exposure
+
+        Raises
+        ------
+        ExposureError
+            The model has no WCS or no usable photometric calibration.
+        ValueError
+            A name in ``dq_mask`` is not a DQ flag.
+        """
+        bits = dq_bits(dq_mask)
+        wcs = model.meta.get("wcs")
+        if wcs is None:
+            raise ExposureError(
+                f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
+                "assign_wcs step adds; run the image through the exposure pipeline first"
+            )
+        conversion, pixel_area, sign = _calibration(model)
+        data, err, saturated = _read_planes(model, bits, sign)
+        instrument = model.meta.instrument
+        start, end = (
+            Time(value, format="isot", scale="utc") if isinstance(value, str) else Time(value)
+            for value in (model.meta.exposure.start_time, model.meta.exposure.end_time)
+        )
+        return cls(
+            data=data,
+            err=err,
+            saturated=saturated,
+            wcs=wcs,
+            conversion=conversion,
+            pixel_area=pixel_area,
+            detector=str(instrument.detector),
+            band=str(instrument.optical_element),
+            mid_time=start + 0.5 * (end - start),
+        )
+
+
+def dq_bits(names: str | Sequence[str]) -> int:
+    """Combine names of DQ flags to a bit mask.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Names of `roman_datamodels.dqflags.pixel` in any case, or ``'ANY'``, or ``'NONE'``.
+
+    Returns
+    -------
+    int
+        The flags' bits, 0 for ``'NONE'``, all 32 for ``'ANY'``.
+
+    Raises
+    ------
+    ValueError
+        A name is not a flag's.
+    """
+    flags = {flag.name: int(flag.value) for flag in dqflags.pixel if flag.value}
+    flags |= {"ANY": 2**32 - 1, "NONE": 0}
+    bits = 0
+    for name in [names] if isinstance(names, str) else names:
+        try:
+            bits |= flags[str(name).strip().upper()]
+        except KeyError:
+            raise ValueError(
+                f"dq_mask {str(name)!r} is not a DQ flag: expected ANY, NONE or names of "
+                f"roman_datamodels.dqflags.pixel ({', '.join(flags)})"
+            ) from None
+    return bits
+
+
+def _calibration(model: Any) -> tuple[float, float, float]:
+    """C, Ω₀ (both positive) and the sign by which the image must be multiplied.
+
+    romanisim and early references carry both numbers negative; their product is right, but an
+    image that ``FluxStep`` multiplied by a negative C is upside down.
+    """
+    photometry = model.meta.get("photometry") or {}
+    conversion = _number(model, photometry, "conversion_megajanskys")
+    pixel_area = _number(model, photometry, "pixel_area")
+    if conversion * pixel_area <= 0:
+        raise ExposureError(
+            f"{_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
+            f"pixel_area={pixel_area:g}: expected two positive numbers; run romancal's photom "
+            "step with a current reference file"
+        )
+    negative = conversion < 0
+    if negative:
+        log.warning(
+            "meta.photometry of %s has a negative conversion_megajanskys and a negative "
+            "pixel_area: their product is right and is used",
+            _name(model),
+        )
+    if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
+        return 1.0, abs(pixel_area), -1.0 if negative else 1.0
+    return abs(conversion), abs(pixel_area), 1.0
+
+
+def _number(model: Any, photometry: Any, key: str) -> float:
+    """Finite, non-zero entry of ``meta.photometry``."""
+    value = photometry.get(key)
+    number = math.nan if value is None else float(getattr(value, "value", value))
+    if not math.isfinite(number) or number == 0:
+        raise ExposureError(
+            f"{_name(model)} has meta.photometry.{key}={value}: expected a finite number other "
+            "than 0; images without photometric calibration (grism, prism, dark) cannot be "
+            "measured, others need romancal's photom step"
+        )
+    return number
+
+
+def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
+    data = np.array(model.data, dtype=np.float32)
+    err = np.asarray(model.err)
+    dq = np.asarray(model.dq)
+    if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
+        raise ExposureError(
+            f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
+            f"{dq.shape}: expected three images of one shape"
+        )
+    if sign < 0:
+        data, err = -data, -err
+    saturated = np.empty(data.shape, dtype=bool)
+    for first in range(0, data.shape[0], _ROWS_AT_ONCE):  # keeps the temporaries in the cache
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        saturated[rows] = (dq[rows] & np.uint32(dqflags.pixel.SATURATED.value)) != 0
+        usable = (dq[rows] & np.uint32(bits)) == 0
+        usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
+        data[rows][~usable] = np.nan
+    return data, err, saturated
+
+
+def _name(model: Any) -> str:
+    """The model's file name for a message."""
+    return repr(str(model.meta.get("filename", "the model")))

@@ -1,0 +1,110 @@
+"""Step parameters that stpipe's string-only configuration cannot express.
+
+stpipe hands a list over as strings (``3,5`` becomes ``['3', '5']``), a number or a list from
+Python as it is, and refuses what is no string where a path is expected. The descriptors below
+turn each of these into what the step works with as soon as the attribute is set, so that a wrong
+value is refused before any work is done and the log shows plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from astropy.table import Table
+
+__all__ = ["CatalogParameter", "InMemoryCatalog", "NameList", "NumberList"]
+
+
+class _Parameter:
+    """Attribute of a step whose values are parsed when they are set."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, step, owner=None):
+        if step is None:
+            return self
+        try:
+            return step.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
+
+    def __set__(self, step, value):
+        step.__dict__[self.name] = self.parse(value)
+
+    def parse(self, value: Any) -> Any:
+        """Parse a value of the command line, a parameter file or Python."""
+        raise NotImplementedError
+
+
+class NumberList(_Parameter):
+    """List of numbers: ``5``, ``3,5`` or ``[3, 5]``, as text, number, sequence or array."""
+
+    def parse(self, value: Any) -> list[float]:
+        """Parse to a list of floats."""
+        texts = list(_items(value))
+        try:
+            return [float(text) for text in texts]
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{self.name} is {', '.join(map(str, texts))!r}: expected numbers separated by "
+                "commas, such as 3,5"
+            ) from None
+
+
+class NameList(_Parameter):
+    """List of names, separated by commas in text."""
+
+    def parse(self, value: Any) -> list[str]:
+        """Parse to a list of str."""
+        return [str(name) for name in _items(value)]
+
+
+class InMemoryCatalog(str):
+    """Name of a catalog that is a table in memory.
+
+    To stpipe it is a string, so the configuration carries it; the log and saved parameters show
+    the name alone.
+    """
+
+    __slots__ = ("table",)
+
+    def __new__(cls, table: Table, name: str = "table in memory"):
+        """Wrap a table under a name."""
+        wrapped = super().__new__(cls, name)
+        wrapped.table = table
+        return wrapped
+
+    @classmethod
+    def wrap(cls, value: Any) -> Any:
+        """Wrap a table; return anything else as it is."""
+        return cls(value, value.meta.get("name") or cls._name(value)) if _is_table(value) else value
+
+    @staticmethod
+    def _name(table: Table) -> str:
+        return f"table of {len(table)} rows in memory"
+
+
+class CatalogParameter(_Parameter):
+    """Path of a catalog, or an astropy Table, which is kept as an `InMemoryCatalog`."""
+
+    def parse(self, value: Any) -> str:
+        """Parse to a path or an in-memory catalog."""
+        value = InMemoryCatalog.wrap(value)
+        return value if isinstance(value, InMemoryCatalog) else str(value or "")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Table)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """Items of nested sequences and of comma-separated text, brackets dropped."""
+    if isinstance(value, str):
+        yield from (item for part in value.strip("[]() ").split(",") if (item := part.strip()))
+    elif isinstance(value, Iterable):
+        for item in value:
+            yield from _items(item)
+    else:
+        yield value

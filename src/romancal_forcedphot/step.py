@@ -1,0 +1,277 @@
+"""`ForcedPhotometryStep`: forced photometry as a step of stpipe and romancal.
+
+The step gathers the image, the catalog and the reference files, hands arrays to `forced.measure`
+and wraps the table in a model. It holds no pixel arithmetic.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import numpy as np
+from romancal.stpipe import RomanStep
+
+from . import geometry, references
+from .catalogs import Sources, read_sources
+from .columns import WarningFlag, aperture_name
+from .exposure import Exposure, dq_bits
+from .forced import Recipe, measure
+from .inputs import InputError, open_image
+from .model import ForcedPhotometryModel
+from .parameters import CatalogParameter, InMemoryCatalog, NameList, NumberList
+from .psfs import Correction, CurveOfGrowth
+from .storage import check_output_directory
+
+__all__ = ["ForcedPhotometryStep"]
+
+# Below romancal's logger, whose handlers every romancal pipeline sets up: our lines are shown and
+# recorded wherever this step runs.
+log = logging.getLogger(f"romancal.{__name__}")
+
+_AREA_TOLERANCE = 1e-3
+
+
+class ForcedPhotometryStep(RomanStep):
+    """Calibrated forced photometry at the positions of a catalog on a Roman Level-2 image.
+
+    Measures background-subtracted, aperture-corrected fluxes in nJy, their errors and AB
+    magnitudes in circular apertures, a row for each row of the catalog.
+    """
+
+    class_alias = "forced_phot"
+
+    spec = """
+        catalog = string(default='') # Catalog of the sources: ECSV, FITS, CSV or Parquet (required)
+        ra_column = string(default='') # Column of right ascension; usual names if empty
+        dec_column = string(default='') # Column of declination; usual names if empty
+        x_column = string(default='') # Column of 0-indexed x, used without sky positions
+        y_column = string(default='') # Column of 0-indexed y, used without sky positions
+        label_column = string(default='') # Column of ids; label, id or source_id if empty
+        aperture_radii = force_list(default='3.0') # One or more aperture radii in pixels
+        annulus_radii = force_list(default='20.0, 25.0') # Radii of the background annulus in pixels
+        bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
+        bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
+        bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
+        pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
+        aperture_correction = option('apcorr', 'none', default='apcorr') # To total flux
+        apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
+        apcorr_psf = option('optical', 'pixel', default='optical') # Does the curve's PSF include the pixel
+        dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
+        suffix = string(default='forcedphot') # Default suffix for output files
+    """  # noqa: E501
+
+    reference_file_types: ClassVar = ["area", "apcorr"]
+    # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
+    prefetch_references = False
+
+    catalog = CatalogParameter()
+    aperture_radii = NumberList()
+    annulus_radii = NumberList()
+    dq_mask = NameList()
+
+    def __init__(self, *args, **kwargs):
+        if "catalog" in kwargs:
+            kwargs["catalog"] = InMemoryCatalog.wrap(kwargs["catalog"])
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def call(cls, *args, **kwargs):
+        """Run on an image; the catalog may also be an astropy Table. See `stpipe.Step.call`."""
+        if "catalog" in kwargs:
+            kwargs["catalog"] = InMemoryCatalog.wrap(kwargs["catalog"])
+        return super().call(*args, **kwargs)
+
+    def run(self, *args):
+        """Run on an image, after a look at where the product will go. See `stpipe.Step.run`."""
+        if self.output_dir:
+            check_output_directory(self.output_dir)
+        return super().run(*args)
+
+    def process(self, dataset):
+        """Measure the catalog's sources on a Level-2 image.
+
+        Parameters
+        ----------
+        dataset : str, pathlib.Path or ImageModel
+            The image. A model is left as it is.
+
+        Returns
+        -------
+        ForcedPhotometryModel
+        """
+        recipe = self._recipe()
+        dq_bits(self.dq_mask)
+        sources = self._read_catalog()
+        model = open_image(dataset)
+        try:
+            return self._measure(model, sources, recipe)
+        finally:
+            if model is not dataset:
+                model.close()
+
+    def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
+        """Measure on an open model."""
+        exposure = Exposure.from_model(model, dq_mask=self.dq_mask)
+        area, area_source = self._area(model, exposure)
+        correction = self._correction(model, exposure)
+        table = measure(exposure, sources, recipe=recipe, area=area, correction=correction)
+        counts = _count(table)
+        _report(counts, sources)
+        forced_phot = {
+            "parameters": self._parameters(),
+            "aperture_radii": recipe.aperture_radii,
+            "aperture_radius_unit": "pixel",
+            "ee_fractions": _typical_fractions(table, recipe),
+            "catalog": {"name": sources.name, **counts},
+            "pixel_area": area_source,
+            "aperture_correction": {"source": self.aperture_correction}
+            | ({} if correction is None else correction.description),
+        }
+        return ForcedPhotometryModel.from_image(model, table, forced_phot)
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            aperture_radii=self.aperture_radii,
+            annulus_radii=self.annulus_radii,
+            bkg_estimator=self.bkg_estimator,
+            bkg_sigma=self.bkg_sigma,
+            bkg_maxiters=self.bkg_maxiters,
+        )
+
+    def _read_catalog(self) -> Sources:
+        if not self.catalog:
+            raise InputError(
+                "catalog is empty: expected the path of a source catalog; give it with "
+                "--catalog=FILE, or catalog=... in Python"
+            )
+        names = ("ra_column", "dec_column", "x_column", "y_column", "label_column")
+        catalog = getattr(self.catalog, "table", self.catalog)
+        sources = read_sources(catalog, **{name: getattr(self, name) for name in names})
+        log.info("Catalog %s has %d rows", self.catalog, len(sources))
+        return sources
+
+    def _area(self, model: Any, exposure: Exposure) -> tuple[Any, dict[str, Any]]:
+        """Map of relative pixel area and where it comes from."""
+        shape = exposure.data.shape
+        if self.pixel_area == "none":
+            return None, {"source": "none"}
+        if self.pixel_area == "crds":
+            reference = references.find(self, model, "area", remedy="--pixel_area=wcs")
+            if reference is not None:
+                return self._area_from_reference(reference, exposure), {
+                    "source": "crds",
+                    "reference": self._reference_name("area"),
+                }
+            log.warning("There is no area reference for this image: its WCS gives the pixel areas")
+        return geometry.relative_area_from_wcs(exposure.wcs, shape), {"source": "wcs"}
+
+    def _area_from_reference(self, reference: Any, exposure: Exposure) -> Any:
+        content = references.read_area(reference, detector=exposure.detector)
+        return geometry.relative_area_from_reference(
+            content.data,
+            exposure.data.shape,
+            nominal_steradian=content.nominal_steradian,
+            nominal_arcsecsq=content.nominal_arcsecsq,
+        )
+
+    def _correction(self, model: Any, exposure: Exposure) -> Correction | None:
+        """What the apertures catch of a point source."""
+        if self.aperture_correction == "none":
+            return None
+        remedy = "--aperture_correction=none"
+        reference = references.find(self, model, "apcorr", remedy=remedy)
+        if reference is None:
+            raise references.ReferenceFileError(
+                f"there is no apcorr reference for {exposure.band} on {exposure.detector}: give "
+                f"one with --override_apcorr=FILE, or set {remedy} for aperture fluxes alone"
+            )
+        return CurveOfGrowth.from_reference(
+            references.read_apcorr(reference, band=exposure.band),
+            radius_unit=self.apcorr_radius_unit,
+            psf=self.apcorr_psf,
+            pixel_scale=geometry.pixel_scale_function(exposure.wcs, exposure.data.shape),
+        )
+
+    def _reference_name(self, reference_type: str) -> str:
+        return dict(self._reference_files_used).get(reference_type, "N/A")
+
+    def _parameters(self) -> dict[str, Any]:
+        """Parameters of this step that shaped the numbers."""
+        inherited = set(RomanStep.load_spec_file())
+        return {
+            name: value
+            for name, value in self.get_pars().items()
+            if name not in inherited and not name.startswith("override_")
+        }
+
+    def get_pars(self, full_spec=True):
+        """Return the parameters as stpipe does, a catalog in memory by its name alone."""
+        pars = super().get_pars(full_spec)
+        if "catalog" in pars:
+            pars["catalog"] = str(pars["catalog"])
+        return pars
+
+    def finalize_result(self, model, reference_files_used):
+        """Record software, reference files and the log in the product's metadata."""
+        try:
+            with references.quiet_crds():
+                super().finalize_result(model, reference_files_used)
+        except references.CRDS_OUT_OF_REACH:
+            log.warning("CRDS is out of reach: its context is not recorded in meta.ref_file")
+        if isinstance(model, ForcedPhotometryModel):
+            model.meta.cal_logs = self.log_records
+
+    def remove_suffix(self, name):
+        """Remove a step's suffix, ours too, from a file name."""
+        ours = f"_{self.suffix}"
+        return (name.removesuffix(ours), "_") if name.endswith(ours) else super().remove_suffix(name)
+
+    @classmethod
+    def _get_crds_parameters(cls, dataset):
+        """CRDS parameters of an image; ValueError, which stpipe expects, for anything else."""
+        try:
+            return super()._get_crds_parameters(dataset)
+        except Exception as error:
+            raise ValueError(f"{dataset!r} has no CRDS parameters: {error}") from error
+
+    @classmethod
+    def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
+        """Parameters that CRDS keeps for this step: none, where CRDS is out of reach."""
+        try:
+            with references.quiet_crds():
+                return super().get_config_from_reference(dataset, disable, crds_observatory)
+        except references.CRDS_OUT_OF_REACH:
+            log.debug("CRDS is out of reach: it was not asked for parameters")
+            return cls._empty_config()
+
+
+def _typical_fractions(table: Any, recipe: Recipe) -> list[float | None]:
+    """Median over the sources of E at each radius, None where there is none."""
+    names = (f"{aperture_name(radius)}_ee_fraction" for radius in recipe.aperture_radii)
+    known = (fractions[np.isfinite(fractions)] for fractions in (table[name] for name in names))
+    return [float(np.median(fractions)) if len(fractions) else None for fractions in known]
+
+
+def _count(table: Any) -> dict[str, int]:
+    """Number of rows: all, on the image, flagged."""
+    flags = table["warning_flags"]
+    return {
+        "n_rows": len(table),
+        "n_on_image": int(((flags & WarningFlag.NOT_PLACED) == 0).sum()),
+        "n_flagged": int((flags != 0).sum()),
+    }
+
+
+def _report(counts: dict[str, int], sources: Sources) -> None:
+    """Log what was measured, with a warning where nothing was."""
+    log.info(
+        "Measured %(n_on_image)d of %(n_rows)d sources on the image, %(n_flagged)d rows flagged",
+        counts,
+    )
+    if counts["n_on_image"] == 0:
+        log.warning(
+            "No source of catalog %s lies on the image: the product has %d rows without fluxes",
+            sources.name,
+            len(sources),
+        )

@@ -1,0 +1,255 @@
+"""The pure measurement against photutils' pixels and arithmetic by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.modeling import models
+from astropy.stats import SigmaClip
+from astropy.time import Time
+from gwcs import coordinate_frames, wcs
+from photutils.aperture import CircularAnnulus, CircularAperture
+
+from romancal_forcedphot.catalogs import Sources
+from romancal_forcedphot.columns import WarningFlag
+from romancal_forcedphot.exposure import Exposure
+from romancal_forcedphot.forced import Recipe, measure
+
+SHAPE = (180, 200)
+SCALE = 0.11 / 3600
+CONVERSION, PIXEL_AREA = 0.3, 2.8e-13
+
+
+def tangent_wcs(shape):
+    ny, nx = shape
+    transform = (
+        models.Shift(-(nx - 1) / 2) & models.Shift(-(ny - 1) / 2)
+        | models.Scale(-SCALE) & models.Scale(SCALE)
+        | models.Pix2Sky_TAN()
+        | models.RotateNative2Celestial(270.0, 66.0, 180.0)
+    )
+    pixels = coordinate_frames.Frame2D(name="detector", unit=(u.pix, u.pix))
+    import astropy.coordinates as coord
+
+    sky = coordinate_frames.CelestialFrame(name="world", reference_frame=coord.ICRS())
+    return wcs.WCS([(pixels, transform), (sky, None)])
+
+
+@pytest.fixture
+def exposure():
+    rng = np.random.default_rng(11)
+    data = rng.normal(2.0, 0.1, SHAPE).astype(np.float32)
+    data[rng.random(SHAPE) < 0.01] = np.nan
+    saturated = np.zeros(SHAPE, dtype=bool)
+    return Exposure(
+        data=data,
+        err=rng.uniform(0.05, 0.2, SHAPE).astype(np.float16),
+        saturated=saturated,
+        wcs=tangent_wcs(SHAPE),
+        conversion=CONVERSION,
+        pixel_area=PIXEL_AREA,
+        detector="WFI01",
+        band="F106",
+        mid_time=Time("2027-01-01"),
+    )
+
+
+@pytest.fixture
+def area():
+    return np.random.default_rng(5).uniform(0.95, 1.05, SHAPE).astype(np.float32)
+
+
+def pixel_sources(x, y, **fields):
+    x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
+    values = {
+        "label": np.arange(1, len(x) + 1),
+        "ra": None,
+        "dec": None,
+        "x": x,
+        "y": y,
+        "source_name": None,
+        "name": "test",
+    }
+    return Sources(**(values | fields))
+
+
+def by_hand(exposure, area, x, y, radius, annulus):
+    """Flux and error of one source, in nJy, from photutils' pixel weights and SigmaClip."""
+    good = np.isfinite(exposure.data)
+    values = np.where(good, exposure.data, 0.0).astype(float)
+    errors = exposure.err.astype(float)
+    ring = CircularAnnulus((x, y), *annulus).to_mask("center").to_image(SHAPE).astype(bool)
+    clipped = SigmaClip(3.0, maxiters=5)(values[ring & good], masked=False)
+    background = np.median(clipped)
+    background_err = np.sqrt(np.pi / 2) * clipped.std() / np.sqrt(clipped.size)
+    w = CircularAperture((x, y), radius).to_mask("exact").to_image(SHAPE) * good
+    scale = 1e15 * CONVERSION * PIXEL_AREA
+    flux = scale * (w * (values - background) * area).sum()
+    variance = (w**2 * errors**2 * area**2).sum() + (background_err * (w * area).sum()) ** 2
+    return flux, scale * np.sqrt(variance), background
+
+
+def test_flux_error_and_background_by_hand(exposure, area):
+    rng = np.random.default_rng(3)
+    x, y = rng.uniform(30, 160, 40), rng.uniform(30, 150, 40)
+    recipe = Recipe(aperture_radii=(3.0, 4.5))
+    table = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area)
+    brightness = (CONVERSION * u.MJy / u.sr).to_value(u.nJy / u.arcsec**2)
+    for name, radius in (("aper3pix", 3.0), ("aper4p5pix", 4.5)):
+        for row, xi, yi in zip(table, x, y, strict=True):
+            flux, err, background = by_hand(exposure, area, xi, yi, radius, (20, 25))
+            assert row[f"{name}_flux"] == pytest.approx(flux, rel=1e-5, abs=1e-4 * err)
+            # 1.2533 of DESIGN.md is sqrt(pi / 2) to five digits
+            assert row[f"{name}_flux_err"] == pytest.approx(err, rel=1e-5)
+            assert row["aper_bkg_flux"] == pytest.approx(background * brightness, rel=1e-6)
+
+
+def test_rows_survive_in_order_with_flags_that_say_why(exposure):
+    x = np.array([np.nan, 100.2, -500.0, 1.0, 60.0, 150.0])
+    y = np.array([50.0, 90.7, 40.0, 90.0, 60.0, 120.0])
+    exposure.data[59:62, 59:62] = np.nan
+    exposure.data[115:125, 145:155] = np.nan
+    exposure.data[85:97, 95:106] = 2.0
+    table = measure(exposure, pixel_sources(x, y), area=None)
+    F = WarningFlag
+    np.testing.assert_array_equal(table["label"], [1, 2, 3, 4, 5, 6])
+    lost = F.CENTER_UNUSABLE | F.NOT_PLACED
+    assert [F(int(flag)) for flag in table["warning_flags"]][:3] == [lost, F(0), lost]
+    assert F(int(table["warning_flags"][3])) & (F.EDGE | F.NO_CORRECTION)
+    assert F(int(table["warning_flags"][4])) == F.CENTER_UNUSABLE | F.MASKED | F.NO_CORRECTION
+    wholly_masked = table[5]
+    assert F(int(wholly_masked["warning_flags"])) & F.CENTER_UNUSABLE
+    measured = np.isfinite(table["aper3pix_flux"])
+    np.testing.assert_array_equal(measured, [False, True, False, True, True, False])
+    # without a correction, what a cut or masked aperture lost is not known
+    total = np.isfinite(table["aper3pix_total_flux"])
+    np.testing.assert_array_equal(total, [False, True, False, False, False, False])
+
+
+def test_saturated_neighbor_and_few_background_pixels(exposure):
+    exposure.data[:] = 1.0
+    exposure.saturated[100, 52] = True
+    x, y = [50.0, 52.0, 120.0, 150.0], [100.0, 101.0, 100.0, 100.0]
+    yy, xx = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    ring = np.hypot(xx - 150.0, yy - 100.0)
+    exposure.data[(ring > 19) & (ring < 26)] = np.nan
+    table = measure(exposure, pixel_sources(x, y))
+    F = WarningFlag
+    flags = [F(int(flag)) for flag in table["warning_flags"]]
+    assert flags[0] == flags[1] == F.SATURATED | F.NEIGHBOR
+    assert flags[2] == F(0)
+    assert flags[3] == F.FEW_BKG_PIXELS
+    assert np.isnan(table["aper3pix_flux"][3])
+    assert np.isfinite(table["aper3pix_flux"][:3]).all()
+
+
+class HalfCaught:
+    """A correction of known numbers: half of the light in the aperture, a tenth in the annulus."""
+
+    description = {}  # noqa: RUF012
+
+    def in_aperture(self, x, y, radius, *, weights, full_weights):
+        return np.full(len(x), 0.5)
+
+    def in_annulus(self, x, y, r_in, r_out):
+        return np.full(len(x), 0.1)
+
+
+def test_total_flux_and_magnitude_by_hand(exposure):
+    exposure.data[:] = 1.0
+    exposure.data[98:103, 98:103] = 51.0
+    table = measure(exposure, pixel_sources(100.0, 100.0), correction=HalfCaught())
+    circle, annulus = np.pi * 9, np.pi * (25**2 - 20**2)
+    caught = 0.5 - 0.1 * circle / annulus
+    w = CircularAperture((100.0, 100.0), 3.0).to_mask("exact").to_image(SHAPE)
+    flux = 1e15 * CONVERSION * PIXEL_AREA * 50.0 * w[98:103, 98:103].sum()
+    row = table[0]
+    assert row["aper3pix_ee_fraction"] == pytest.approx(caught, rel=1e-6)
+    assert row["aper3pix_total_flux"] == pytest.approx(flux / caught, rel=1e-6)
+    assert row["aper3pix_abmag"] == pytest.approx(
+        (flux / caught * u.nJy).to_value(u.ABmag), abs=2e-6
+    )
+    ratio = row["aper3pix_total_flux_err"] / row["aper3pix_total_flux"]
+    assert row["aper3pix_abmag_err"] == pytest.approx(2.5 / np.log(10) * ratio, rel=1e-5)
+    assert row["warning_flags"] == 0
+
+
+def test_negative_flux_keeps_flux_and_error(exposure):
+    exposure.data[:] = 1.0
+    exposure.data[100, 100] = -5.0
+    row = measure(exposure, pixel_sources(100.0, 100.0))[0]
+    assert row["aper3pix_total_flux"] == pytest.approx(-6e15 * CONVERSION * PIXEL_AREA, rel=1e-6)
+    assert row["aper3pix_total_flux_err"] > 0
+    assert np.isnan(row["aper3pix_abmag"])
+
+
+def test_sky_and_pixel_positions_agree(exposure):
+    x, y = np.array([40.3, 120.9]), np.array([50.1, 99.6])
+    from_pixels = measure(exposure, pixel_sources(x, y))
+    sky = pixel_sources(x, y, ra=from_pixels["ra"].data, dec=from_pixels["dec"].data, x=None, y=None)
+    from_sky = measure(exposure, sky)
+    np.testing.assert_allclose(from_sky["x"], x, atol=1e-6)
+    np.testing.assert_allclose(from_sky["y"], y, atol=1e-6)
+    np.testing.assert_allclose(from_sky["aper3pix_flux"], from_pixels["aper3pix_flux"], rtol=1e-4)
+
+
+def test_numbers_do_not_depend_on_threads_or_company(exposure, area):
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(-5, 205, 3000), rng.uniform(-5, 185, 3000)
+    recipe = Recipe(aperture_radii=(1.0, 3.0), annulus_radii=(6.0, 9.0))
+    everyone = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area, n_threads=1)
+    threaded = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area, n_threads=3)
+    some = slice(1200, 1300)
+    few = measure(exposure, pixel_sources(x[some], y[some]), recipe=recipe, area=area)
+    for name in everyone.colnames:
+        np.testing.assert_array_equal(everyone[name], threaded[name])
+        if name not in ("label", "warning_flags"):
+            np.testing.assert_array_equal(everyone[name][some], few[name])
+
+
+def test_without_background_nothing_is_subtracted(exposure):
+    exposure.data[:] = 1.0
+    recipe = Recipe(bkg_estimator="none")
+    row = measure(exposure, pixel_sources(100.0, 90.0), recipe=recipe)[0]
+    assert row["aper3pix_flux"] == pytest.approx(1e15 * CONVERSION * PIXEL_AREA * np.pi * 9)
+    assert np.isnan(row["aper_bkg_flux"])
+    assert row["warning_flags"] == 0
+
+
+def test_an_empty_catalog_gives_an_empty_table(exposure):
+    table = measure(exposure, pixel_sources([], []))
+    assert len(table) == 0
+    assert table["aper3pix_flux"].unit == u.nJy
+
+
+def test_the_exposure_is_left_as_it_was(exposure):
+    before = replace(exposure, data=exposure.data.copy(), err=exposure.err.copy())
+    measure(exposure, pixel_sources([50.0, 3.0], [60.0, 1.0]))
+    np.testing.assert_array_equal(exposure.data, before.data)
+    np.testing.assert_array_equal(exposure.err, before.err)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"aperture_radii": (3.0, 0.0)}, "aperture_radii has 0"),
+        ({"aperture_radii": (-1.0,)}, "aperture_radii has -1"),
+        ({"aperture_radii": (float("nan"),)}, "aperture_radii has nan"),
+        ({"aperture_radii": ()}, "aperture_radii is empty"),
+        ({"annulus_radii": (25.0, 20.0)}, "annulus_radii is 25, 20"),
+        ({"annulus_radii": (20.0,)}, "annulus_radii has 1 number"),
+        ({"aperture_radii": (21.0,)}, "aperture radius 21 is larger than .* 20"),
+        ({"bkg_estimator": "mode"}, "bkg_estimator 'mode'"),
+        ({"bkg_sigma": 0.0}, "bkg_sigma is 0"),
+    ],
+)
+def test_a_recipe_that_cannot_work_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        Recipe(**options)
+
+
+def test_a_large_aperture_needs_no_annulus_without_background():
+    assert Recipe(aperture_radii=(30.0,), bkg_estimator="none").aperture_radii == (30.0,)

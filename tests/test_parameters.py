@@ -1,0 +1,66 @@
+"""Parameters by every way in: text, lists of text, numbers, arrays, tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from romancal_forcedphot.parameters import (
+    CatalogParameter,
+    InMemoryCatalog,
+    NameList,
+    NumberList,
+)
+
+
+class Holder:
+    radii = NumberList()
+    names = NameList()
+    catalog = CatalogParameter()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["3,5", "[3, 5]", ["3", "5"], ["[3", " 5]"], [3, 5], (3.0, 5.0), np.array([3, 5]), ["3,5"]],
+)
+def test_lists_of_numbers(value):
+    holder = Holder()
+    holder.radii = value
+    assert holder.radii == [3.0, 5.0]
+
+
+@pytest.mark.parametrize("value", ["5", 5, 5.0, ["5"], np.float32(5), "[5]"])
+def test_a_single_number_is_a_list_of_one(value):
+    holder = Holder()
+    holder.radii = value
+    assert holder.radii == [5.0]
+
+
+@pytest.mark.parametrize("value", ["3;5", ["3", "five"], None])
+def test_what_is_no_number_is_refused_with_its_name(value):
+    with pytest.raises(ValueError, match=r"radii is .* expected numbers separated by commas"):
+        Holder().radii = value
+
+
+def test_names():
+    holder = Holder()
+    holder.names = ["HOT", " DEAD"]
+    assert holder.names == ["HOT", "DEAD"]
+    holder.names = "HOT,DEAD"
+    assert holder.names == ["HOT", "DEAD"]
+
+
+def test_a_table_travels_under_a_name():
+    holder, table = Holder(), Table({"ra": [1.0, 2.0], "dec": [0.0, 0.0]})
+    holder.catalog = table
+    assert isinstance(holder.catalog, str)
+    assert holder.catalog.table is table
+    assert str(holder.catalog) == "table of 2 rows in memory"
+    table.meta["name"] = "deep field"
+    assert str(InMemoryCatalog.wrap(table)) == "deep field"
+    assert InMemoryCatalog.wrap("a.ecsv") == "a.ecsv"
+
+
+def test_an_attribute_that_was_never_set_is_missing():
+    assert not hasattr(Holder(), "radii")
