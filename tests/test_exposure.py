@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from roman_datamodels import datamodels as rdm
 from roman_datamodels.dqflags import pixel
+from small import level2_image
 
 from romancal_forcedphot.exposure import Exposure, ExposureError, dq_bits
 
@@ -16,14 +16,8 @@ SHAPE = (12, 16)
 
 @pytest.fixture
 def model():
-    image = rdm.ImageModel.create_fake_data(shape=SHAPE)
+    image = level2_image(SHAPE)
     image.data = np.arange(192, dtype=np.float32).reshape(SHAPE) + 1
-    image.err = np.full(SHAPE, 0.5, dtype=np.float16)
-    image.dq = np.zeros(SHAPE, dtype=np.uint32)
-    image.meta.photometry.conversion_megajanskys = 0.25
-    image.meta.photometry.pixel_area = 2.8e-13
-    image.meta.exposure.start_time = "2027-03-01T00:00:00.000"
-    image.meta.exposure.end_time = "2027-03-01T00:02:00.000"
     return image
 
 
@@ -71,7 +65,7 @@ def test_zero_point_and_time(model):
     exposure = Exposure.from_model(model)
     assert (exposure.conversion, exposure.pixel_area) == (0.25, 2.8e-13)
     assert exposure.mid_time.isot == "2027-03-01T00:01:00.000"
-    assert (exposure.detector, exposure.band) == ("WFI01", "F062")
+    assert (exposure.detector, exposure.band) == ("WFI01", "F106")
 
 
 def light(exposure):

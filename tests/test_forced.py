@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.modeling import models
 from astropy.stats import SigmaClip
 from astropy.time import Time
-from gwcs import coordinate_frames, wcs
 from photutils.aperture import CircularAnnulus, CircularAperture
+from small import tangent_wcs
 
 from romancal_forcedphot.catalogs import Sources
 from romancal_forcedphot.columns import WarningFlag
@@ -19,23 +18,7 @@ from romancal_forcedphot.exposure import Exposure
 from romancal_forcedphot.forced import Recipe, measure
 
 SHAPE = (180, 200)
-SCALE = 0.11 / 3600
 CONVERSION, PIXEL_AREA = 0.3, 2.8e-13
-
-
-def tangent_wcs(shape):
-    ny, nx = shape
-    transform = (
-        models.Shift(-(nx - 1) / 2) & models.Shift(-(ny - 1) / 2)
-        | models.Scale(-SCALE) & models.Scale(SCALE)
-        | models.Pix2Sky_TAN()
-        | models.RotateNative2Celestial(270.0, 66.0, 180.0)
-    )
-    pixels = coordinate_frames.Frame2D(name="detector", unit=(u.pix, u.pix))
-    import astropy.coordinates as coord
-
-    sky = coordinate_frames.CelestialFrame(name="world", reference_frame=coord.ICRS())
-    return wcs.WCS([(pixels, transform), (sky, None)])
 
 
 @pytest.fixture

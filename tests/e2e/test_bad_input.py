@@ -1,0 +1,217 @@
+"""What the user sees when something is wrong: by `strun` as a child process.
+
+The last line of the error names the value, what was expected and what to do; the exit status is
+not 0, and no file is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asdf
+import numpy as np
+import pytest
+from astropy.table import Table
+from roman_datamodels import datamodels as rdm
+from small import CENTER, level2_image
+
+STRUN = Path(sys.executable).with_name("strun")
+CATALOG = "catalog.ecsv"
+IMAGE = "image_cal.asdf"
+#: Without reference files, so that no CRDS is needed.
+PLAIN = ("--pixel_area=wcs", "--aperture_correction=none")
+
+#: name: (arguments, what the last line of the error must say)
+CASES = {
+    "no catalog": ([IMAGE], "catalog is empty.*--catalog"),
+    "missing catalog": ([IMAGE, "--catalog=lost.ecsv"], "lost.ecsv.*does not exist"),
+    "catalog is a directory": ([IMAGE, "--catalog=."], "directory"),
+    "unreadable catalog": ([IMAGE, "--catalog=broken.fits"], "broken.fits"),
+    "catalog of unknown format": ([IMAGE, "--catalog=notes.docx"], "notes.docx.*format"),
+    "no positions": (
+        [IMAGE, "--catalog=nopos.ecsv"],
+        "nopos.ecsv.*no sky or pixel positions.*--ra_column",
+    ),
+    "only ra": ([IMAGE, "--catalog=onlyra.ecsv"], "onlyra.ecsv.*dec"),
+    "text for numbers": ([IMAGE, "--catalog=text.csv"], "text.csv.*ra.*number"),
+    "absent column": (
+        [IMAGE, f"--catalog={CATALOG}", "--ra_column=alpha"],
+        "alpha.*(ra|dec)",
+    ),
+    "missing image": (["lost_cal.asdf", f"--catalog={CATALOG}"], "lost_cal.asdf.*not a file"),
+    "reference file": (
+        ["area.asdf", f"--catalog={CATALOG}"],
+        "area.asdf.*PixelareaRefModel.*expected a Level-2 image",
+    ),
+    "catalog for image": ([CATALOG, f"--catalog={CATALOG}"], "catalog.ecsv.*not an ASDF file"),
+    "mosaic": (["mosaic.asdf", f"--catalog={CATALOG}"], "mosaics cannot be measured yet"),
+    "other ASDF": (["other.asdf", f"--catalog={CATALOG}"], "other.asdf.*expected a Level-2 image"),
+    "truncated": (["truncated_cal.asdf", f"--catalog={CATALOG}"], "truncated_cal.asdf.*truncated"),
+    "cut in the tree": (["cut_cal.asdf", f"--catalog={CATALOG}"], "cut_cal.asdf.*truncated"),
+    "no wcs": (["nowcs_cal.asdf", f"--catalog={CATALOG}"], "no WCS"),
+    "null photometry": (
+        ["null_cal.asdf", f"--catalog={CATALOG}"],
+        "conversion_megajanskys=None.*expected",
+    ),
+    "contradictory photometry": (
+        ["sign_cal.asdf", f"--catalog={CATALOG}"],
+        "conversion_megajanskys=-0.25 and pixel_area=2.8e-13.*expected two positive",
+    ),
+    "radius 0": ([IMAGE, f"--catalog={CATALOG}", "--aperture_radii=3,0"], "aperture_radii has 0"),
+    "annulus inside out": (
+        [IMAGE, f"--catalog={CATALOG}", "--annulus_radii=25,20"],
+        "annulus_radii is 25, 20",
+    ),
+    "aperture beyond annulus": (
+        [IMAGE, f"--catalog={CATALOG}", "--aperture_radii=22"],
+        "aperture radius 22 is larger than .* 20",
+    ),
+    "beyond the curve": (
+        [
+            *(IMAGE, f"--catalog={CATALOG}", "--aperture_radii=19.5", "--pixel_area=wcs"),
+            *("--aperture_correction=apcorr", "--override_apcorr=apcorr.asdf"),
+        ],
+        "19.5 pixels .* reaches beyond the curve.*1 arcsec",
+    ),
+    "no such flag": (
+        [IMAGE, f"--catalog={CATALOG}", "--dq_mask=BADPIX"],
+        "'BADPIX' is not a DQ flag.*DO_NOT_USE",
+    ),
+    "area of another shape": (
+        [IMAGE, f"--catalog={CATALOG}", "--pixel_area=crds", "--override_area=area.asdf"],
+        r"area reference.*shape.*\(180, 200\)",
+    ),
+    "area of another detector": (
+        [IMAGE, f"--catalog={CATALOG}", "--pixel_area=crds", "--override_area=area07.asdf"],
+        "WFI07.*expected WFI01",
+    ),
+    "output below a file": (
+        [IMAGE, f"--catalog={CATALOG}", "--output_dir=catalog.ecsv/sub"],
+        "catalog.ecsv/sub.*is a file, not a directory",
+    ),
+    "no CRDS": (
+        [IMAGE, f"--catalog={CATALOG}", "--pixel_area=crds"],
+        "CRDS_SERVER_URL.*CRDS_PATH.*CRDS_CONTEXT.*--override_area.*--pixel_area=wcs",
+    ),
+    "no CRDS for apcorr": (
+        [IMAGE, f"--catalog={CATALOG}", "--aperture_correction=apcorr"],
+        "CRDS_SERVER_URL.*--override_apcorr.*--aperture_correction=none",
+    ),
+    "null for the filter": (
+        [
+            *(IMAGE, f"--catalog={CATALOG}", "--aperture_correction=apcorr"),
+            "--override_apcorr=apcorr_null.asdf",
+        ],
+        "no encircled energy for this filter.*--aperture_correction=none",
+    ),
+    "apcorr not applicable": (
+        [IMAGE, f"--catalog={CATALOG}", "--aperture_correction=apcorr", "--override_apcorr=N/A"],
+        "no apcorr reference.*--aperture_correction=none",
+    ),
+}
+
+
+def save(model, path):
+    model.meta.filename = path.name
+    model.save(path)
+
+
+def write_images(directory):
+    save(level2_image(), directory / IMAGE)
+    whole = (directory / IMAGE).read_bytes()
+    (directory / "truncated_cal.asdf").write_bytes(whole[: len(whole) * 6 // 10])
+    (directory / "cut_cal.asdf").write_bytes(whole[:3000])
+    for name, key, value in (
+        ("null", "conversion_megajanskys", None),
+        ("sign", "conversion_megajanskys", -0.25),
+    ):
+        image = level2_image()
+        image.meta.photometry[key] = value
+        save(image, directory / f"{name}_cal.asdf")
+    save(rdm.MosaicModel.create_fake_data(shape=(20, 20)), directory / "mosaic.asdf")
+    asdf.AsdfFile({"something": [1, 2]}).write_to(directory / "other.asdf")
+    with asdf.open(directory / IMAGE) as file:
+        file["roman"]["meta"]["wcs"] = None
+        file["roman"]["meta"]["filename"] = "nowcs_cal.asdf"
+        with asdf.config_context() as config:
+            config.validate_on_save = False
+            file.write_to(directory / "nowcs_cal.asdf")
+
+
+def write_references(directory):
+    for name, detector in (("area", "WFI01"), ("area07", "WFI07")):
+        area = rdm.PixelareaRefModel.create_fake_data(shape=(50, 50))
+        area.data = np.ones((50, 50), dtype=np.float32)
+        area.meta.instrument.detector = detector
+        save(area, directory / f"{name}.asdf")
+    radii = np.linspace(0.02, 1.0, 50)
+    for name, curve in (("apcorr", 1 - np.exp(-((radii / 0.12) ** 2))), ("apcorr_null", None)):
+        apcorr = rdm.ApcorrRefModel.create_fake_data()
+        apcorr.data = {
+            "F106": {
+                "ee_radii": None if curve is None else radii,
+                "ee_fractions": curve,
+                "ap_corrections": None if curve is None else 1 / curve,
+                "sky_background_rin": None,
+                "sky_background_rout": None,
+            }
+        }
+        save(apcorr, directory / f"{name}.asdf")
+
+
+def write_catalogs(directory):
+    ra, dec = CENTER
+    Table({"ra": [ra, ra + 1e-4], "dec": [dec, dec]}).write(directory / CATALOG)
+    Table({"ra": [ra]}).write(directory / "onlyra.ecsv")
+    Table({"flux": [1.0]}).write(directory / "nopos.ecsv")
+    (directory / "text.csv").write_text("ra,dec\n270.0,66.0\nabout here,66.0\n")
+    (directory / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
+    (directory / "notes.docx").write_bytes(b"PK\x03\x04 no table")
+
+
+def last_line(text):
+    return [line for line in text.strip().splitlines() if line.strip()][-1]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """All cases, run two at a time: name -> (process, files that were not there before)."""
+    inputs = tmp_path_factory.mktemp("inputs")
+    write_images(inputs)
+    write_references(inputs)
+    write_catalogs(inputs)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CRDS")}
+
+    def run(name):
+        arguments, _ = CASES[name]
+        directory = tmp_path_factory.mktemp("run")
+        for path in inputs.iterdir():
+            (directory / path.name).symlink_to(path)
+        before = set(directory.rglob("*"))
+        process = subprocess.run(
+            [STRUN, "forced_phot", *PLAIN, *arguments],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return name, (process, set(directory.rglob("*")) - before)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(run, CASES))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_error_tells_what_to_do_and_leaves_no_file(answers, name):
+    import re
+
+    process, new_files = answers[name]
+    said = last_line(process.stderr)
+    assert process.returncode != 0
+    assert re.search(CASES[name][1], said), said
+    assert new_files == set()
