@@ -35,7 +35,7 @@ from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 
 __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
 
 
 class _OwnConverter:
