@@ -1,0 +1,1 @@
+"""An embedded example: a simulated exposure, the CRDS cache that belongs to it, and the run."""
