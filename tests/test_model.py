@@ -115,11 +115,15 @@ def test_image_is_neither_changed_nor_shared():
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.4.0", "1.8.0", "2.0.0", "2.1.0"])
 def test_images_of_every_generation(tmp_path, caplog, version):
-    """Nothing that the image says is lost; what it does not say is filled, and said to be."""
+    """Nothing that the image says is lost; what it does not say is filled, and said to be.
+
+    The image is read from a file, as a lazy tree, and closed before the product is used.
+    """
     image = make_image(f"asdf://stsci.edu/datamodels/roman/tags/wfi_image-{version}")
     if version == "1.0.0":
         image.meta.exposure.data_problem = True  # RAD has text here since
-    model = make_model(image=image)
+    with rdm.open(image.save(tmp_path / "r0001_wfi01_f106_cal.asdf")) as opened:
+        model = make_model(image=opened)
     path = model.save(tmp_path / "product.asdf")
     with rdm.open(path) as product:
         assert list(product.meta.exposure.read_pattern[1]) == [2, 3]
