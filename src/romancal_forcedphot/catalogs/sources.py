@@ -1,0 +1,301 @@
+"""Which columns of a catalog are meant: `Sources`, with a position and an id for every row."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable, Table
+
+from ..storage import file_name
+from .errors import CatalogError
+from .files import read_table
+from .values import coordinates_to_degrees, to_degrees, to_labels, to_pixels
+
+__all__ = ["Sources", "read_sources"]
+
+# Below romancal's logger, whose handlers every romancal pipeline sets up.
+log = logging.getLogger(f"romancal.{__name__}")
+
+_SKY_PAIRS = (
+    ("ra", "dec"),
+    ("ra_centroid", "dec_centroid"),
+    ("raj2000", "dej2000"),
+    ("raj2000", "decj2000"),
+    ("alpha_j2000", "delta_j2000"),
+    ("ra_icrs", "de_icrs"),
+)
+_PIXEL_PAIRS = (("x", "y"), ("x_centroid", "y_centroid"), ("xcentroid", "ycentroid"))
+_LABELS = ("label", "id", "source_id")
+_SKYCOORDS = ("sky_centroid", "skycoord", "sky", "coord", "coords", "coordinates", "position")
+_USUAL = frozenset(sum((*_SKY_PAIRS, *_PIXEL_PAIRS), (*_LABELS, *_SKYCOORDS)))
+
+_SKY_REMEDY = "name them with --ra_column/--dec_column"
+_PIXEL_REMEDY = "name them with --x_column/--y_column"
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Positions to measure at, in the catalog's order; n rows.
+
+    Attributes
+    ----------
+    label : ndarray of int64, shape (n,)
+        The catalog's own integer id where it has one, else 1 to n. May repeat.
+    ra, dec : ndarray of float64, shape (n,), or None
+        Sky positions in degrees, ICRS; NaN where there is none. None if `x` and `y` are given.
+    x, y : ndarray of float64, shape (n,), or None
+        Pixel positions, 0-indexed. None if `ra` and `dec` are given.
+    source_name : ndarray of str, shape (n,), or None
+        Ids that are no integers, '' where there is none.
+    name : str
+        The catalog's name, for the log and the metadata.
+    columns : astropy.table.Table or None
+        The columns that were asked for with ``keep_columns``, as they were.
+    """
+
+    label: np.ndarray
+    ra: np.ndarray | None = None
+    dec: np.ndarray | None = None
+    x: np.ndarray | None = None
+    y: np.ndarray | None = None
+    source_name: np.ndarray | None = None
+    name: str = ""
+    columns: Table | None = None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: np.ndarray | slice) -> Sources:
+        """Return the sources of some rows, given by index, mask or slice."""
+        fields = ("label", "ra", "dec", "x", "y", "source_name", "columns")
+        values = {field: getattr(self, field) for field in fields}
+        return replace(self, **{k: v[rows] for k, v in values.items() if v is not None})
+
+
+def read_sources(
+    catalog: str | os.PathLike | Table | SkyCoord,
+    *,
+    ra_column: str = "",
+    dec_column: str = "",
+    x_column: str = "",
+    y_column: str = "",
+    label_column: str = "",
+    keep_columns: Sequence[str] = (),
+) -> Sources:
+    """Read the positions and ids of a catalog.
+
+    Sky positions win over pixel positions where a catalog has both. Numbers without a unit are
+    ICRS degrees or 0-indexed pixels; units of angle are converted, and coordinate objects of any
+    frame are transformed to ICRS.
+
+    Parameters
+    ----------
+    catalog : str, path-like, astropy.table.Table or astropy.coordinates.SkyCoord
+        An ECSV, FITS, CSV, Parquet or VOTable file, or the table itself, which is left as it is
+        (and not copied where its numbers can be used as they are).
+    ra_column, dec_column, x_column, y_column, label_column : str
+        Names of columns in any case; '' looks for the usual ones (``ra``/``dec``, ``x``/``y``,
+        ``label``, ``id`` or ``source_id``, and those of romancal's, photutils', SExtractor's and
+        VizieR's catalogs). `ra_column` alone may name a column of coordinate objects.
+    keep_columns : sequence of str
+        More columns to hold on to, as ``Sources.columns``.
+
+    Returns
+    -------
+    Sources
+
+    Raises
+    ------
+    CatalogError
+        If the catalog cannot be read, has no positions, lacks a named column, or has something
+        else than numbers in a column of positions.
+    """
+    given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
+    named = [name for name in (*given.values(), label_column, *keep_columns) if name]
+    columns = _open(catalog, {_folded(name) for name in named} | _USUAL)
+    found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
+    keep = [columns.find(name, "keep_columns") for name in keep_columns]
+    label = columns.find(label_column, "label_column") if label_column else columns.first(_LABELS)
+    numbers, source_name = (
+        to_labels(*columns.get(label))
+        if label
+        else (np.arange(1, len(columns.table) + 1, dtype=np.int64), None)
+    )
+    kept = Table({name: columns.table[name] for name in keep}, copy=False) if keep else None
+    return Sources(
+        label=numbers,
+        source_name=source_name,
+        name=columns.name,
+        columns=kept,
+        **_positions(columns, found),
+    )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """A catalog's table with what is needed to find columns in it and to speak of them."""
+
+    table: Table
+    names: list[str]
+    name: str
+    shown: str
+
+    def first(self, usual: Sequence[str]) -> str | None:
+        """Return the first column that has one of the usual names, in any case."""
+        return next((name for name in map(self._match, usual) if name), None)
+
+    def find(self, wanted: str, parameter: str) -> str:
+        """Return the column that the user named, or raise."""
+        name = self._match(wanted)
+        if name is None:
+            raise CatalogError(
+                f"{self.shown} has no column {wanted!r}, named by {parameter}: "
+                f"expected one of its columns, {self.listed}"
+            )
+        return name
+
+    def get(self, name: str) -> tuple[object, str]:
+        """Return a column and the words for it in an error."""
+        return self.table[name], f"{self.shown}: column {name!r}"
+
+    def skycoords(self) -> list[str]:
+        return [n for n in self.table.colnames if isinstance(self.table[n], SkyCoord)]
+
+    @property
+    def listed(self) -> str:
+        shown = ", ".join(self.names[:40]) or "none at all"
+        return shown + (f", and {len(self.names) - 40} more" if len(self.names) > 40 else "")
+
+    def _match(self, wanted: str) -> str | None:
+        if wanted in self.names:
+            return wanted
+        return next((name for name in self.names if _folded(name) == _folded(wanted)), None)
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _open(catalog: object, wanted: set[str]) -> _Columns:
+    if isinstance(catalog, SkyCoord):
+        table = QTable([catalog.ravel()], names=["skycoord"])
+        return _Columns(table, table.colnames, "SkyCoord", "the catalog (a SkyCoord)")
+    if isinstance(catalog, Table):
+        return _Columns(catalog, catalog.colnames, "Table", "the catalog (an astropy Table)")
+    if not isinstance(catalog, str | os.PathLike):
+        raise CatalogError(
+            f"catalog is a {type(catalog).__name__}: "
+            "expected the path of a file, an astropy Table or a SkyCoord"
+        )
+    if not os.fspath(catalog).strip():
+        raise CatalogError("catalog is empty: expected a path; give it with --catalog=FILE")
+    table, names = read_table(catalog, lambda name: _folded(name) in wanted)
+    return _Columns(table, names, file_name(catalog), f"catalog '{catalog}'")
+
+
+def _positions(columns: _Columns, found: dict[str, str]) -> dict[str, np.ndarray]:
+    """Return ra and dec in degrees, or x and y in pixels."""
+    sky = _pair(columns, found, ("ra", "dec"), _SKY_PAIRS)
+    named = found.get("ra") in columns.skycoords()
+    coordinates = _coordinate_column(columns, found) if named or len(sky) < 2 else None
+    if len(sky) == 2 or coordinates:
+        if "x" in found or "y" in found:
+            log.warning(
+                "x_column and y_column are not used: %s has sky positions, which win",
+                columns.shown,
+            )
+        used = [coordinates] if coordinates else sky
+        values = _placed(*_degrees(columns, used), columns.shown)
+    else:
+        used = _pair(columns, found, ("x", "y"), _PIXEL_PAIRS)
+        _check_pixel_pair(columns, found, sky, used)
+        values = dict(zip("xy", (to_pixels(*columns.get(name)) for name in used), strict=True))
+    log.info("Positions come from %s of %s", " and ".join(map(repr, used)), columns.shown)
+    return values
+
+
+def _pair(
+    columns: _Columns,
+    found: dict[str, str],
+    axes: tuple[str, str],
+    usual: Sequence[tuple[str, str]],
+) -> list[str]:
+    """Return the two columns of a position, one where its partner is missing, or none."""
+    named = [found.get(axis) for axis in axes]
+    if not any(named):
+        pairs = [[columns.first([name]) for name in pair] for pair in usual]
+        complete = [pair for pair in pairs if all(pair)]
+        halves = [name for pair in pairs for name in pair if name]
+        return complete[0] if complete else halves[:1]
+    both = [name or columns.first([pair[i] for pair in usual]) for i, name in enumerate(named)]
+    return [name for name in both if name]
+
+
+def _coordinate_column(columns: _Columns, found: dict[str, str]) -> str | None:
+    """Return the column of coordinate objects to use, if there is one."""
+    available = columns.skycoords()
+    if "ra" in found or "dec" in found:
+        return found["ra"] if found.get("ra") in available else None
+    usual = [name for name in (columns.first([name]) for name in _SKYCOORDS) if name in available]
+    if len(available) > 1 and not usual:
+        raise CatalogError(
+            f"{columns.shown} has several columns of coordinates, {', '.join(available)}: "
+            "expected one; name it with --ra_column"
+        )
+    return next(iter(usual or available), None)
+
+
+def _check_pixel_pair(
+    columns: _Columns, found: dict[str, str], sky: list[str], pixel: list[str]
+) -> None:
+    """Raise unless the two pixel columns are there, and no half of a sky position is."""
+    chosen = "x" in found or "y" in found
+    if sky and not (chosen and len(pixel) == 2):
+        raise CatalogError(
+            f"{columns.shown} has only one of the two sky columns, {sky[0]!r}: expected ra and "
+            f"dec; its columns are {columns.listed}; {_SKY_REMEDY}"
+        )
+    if len(pixel) == 1:
+        raise CatalogError(
+            f"{columns.shown} has only one of the two pixel columns, {pixel[0]!r}: expected x and "
+            f"y; its columns are {columns.listed}; {_PIXEL_REMEDY}"
+        )
+    if not pixel:
+        raise CatalogError(
+            f"{columns.shown} has no sky or pixel positions: looked for ra/dec, x/y and other "
+            f"usual names among its columns, {columns.listed}; {_SKY_REMEDY} (or "
+            "--x_column/--y_column)"
+        )
+
+
+def _degrees(columns: _Columns, used: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ICRS degrees of one column of coordinate objects or of two columns of angles."""
+    if len(used) == 1:
+        return coordinates_to_degrees(*columns.get(used[0]))
+    ra, dec = (to_degrees(*columns.get(name)) for name in used)
+    return ra, dec
+
+
+def _placed(ra: np.ndarray, dec: np.ndarray, shown: str) -> dict[str, np.ndarray]:
+    """Bring right ascensions into 0 to 360 degrees, and make impossible declinations NaN."""
+    outside = np.abs(dec) > 90
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        log.warning(
+            "%s: %d declinations beyond 90 degrees, the first %g in row %d; their rows stay, "
+            "without a position",
+            shown,
+            np.count_nonzero(outside),
+            dec[row],
+            row + 1,
+        )
+        dec = np.where(outside, np.nan, dec)
+    if np.any((ra < 0) | (ra >= 360)):
+        ra = np.mod(ra, 360)
+        ra[ra == 360] = 0  # a tiny negative number
+    return {"ra": ra, "dec": dec}
