@@ -31,7 +31,8 @@ from .apcorr import half_light_radius, read_entry, settle_unit
 from .pixels import (
     fall_of_weight,
     kept_share,
-    random_moves,
+    longest_move,
+    move_within,
     stamp_distances,
 )
 
@@ -43,6 +44,7 @@ RADIUS_UNITS = ("auto", "pixel", "arcsec")
 PSF_KINDS = {"optical": 2, "pixel": 1}  # blurs by a pixel that are still to be applied
 
 SCALE_STEP = 0.004  # of ln(scale): linear interpolation on this ladder is good to 1e-6 in E
+N_MOVES = 64
 N_ANGLES = 32
 PROFILE_STEP_PIX = 0.05
 FALL_TOLERANCE = 0.02  # of the mean slope: a cubic that falls more has overshot
@@ -204,7 +206,9 @@ class CurveOfGrowth:
         return fraction
 
     def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: float, r_out: float) -> NDArray:
-        """Return the fraction of each source's light between two radii.
+        """Return the fraction of each source's light in the pixels between two radii.
+
+        Pixels belong to the annulus whole, by their centres.
 
         Parameters
         ----------
@@ -217,9 +221,11 @@ class CurveOfGrowth:
         -------
         fraction : (n,) ndarray of float64
         """
-        scales = self._scales(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        n_blurs = PSF_KINDS[self.psf] - 1  # the circles choose whole pixels by their centres
         return _on_ladder(
-            scales, lambda scale: float(np.diff(self.enclosed([r_in * scale, r_out * scale]))[0])
+            self._scales(x, y),
+            lambda scale: self._within(r_out, scale, n_blurs) - self._within(r_in, scale, n_blurs),
         )
 
     def enclosed(self, radius: ArrayLike) -> NDArray:
@@ -240,8 +246,14 @@ class CurveOfGrowth:
         -------
         fraction : float
         """
-        distance, weight = fall_of_weight(float(radius), PSF_KINDS[self.psf])
-        return float(weight @ self.enclosed(distance * scale))
+        return self._within(radius, scale, PSF_KINDS[self.psf])
+
+    def _within(self, radius: float, scale: float, n_blurs: int) -> float:
+        """Return the light within a circle that is blurred by a pixel `n_blurs` times."""
+        if n_blurs == 0:
+            return float(self.enclosed(radius * scale))
+        distance, fall = fall_of_weight(float(radius), n_blurs)
+        return float(fall @ self.enclosed(distance * scale))
 
     @cached_property
     def _interpolant(self) -> CubicSpline | PchipInterpolator:
@@ -272,7 +284,10 @@ class CurveOfGrowth:
         The density EE'(r) / (2 pi r), averaged over a random point of the pixel where the
         curve's PSF does not include the pixel.
         """
-        move, chance = random_moves(1) if self.psf == "optical" else (np.zeros(1), np.ones(1))
+        move, chance = np.zeros(1), np.ones(1)
+        if self.psf == "optical":
+            edges = np.linspace(0.0, longest_move(1), N_MOVES + 1)
+            move, chance = 0.5 * (edges[1:] + edges[:-1]), np.diff(move_within(edges, 1))
         angle = np.pi * (np.arange(N_ANGLES) + 0.5) / N_ANGLES
         along = distance[:, None, None] + move[:, None] * np.cos(angle)
         radius = np.maximum(np.hypot(along, move[:, None] * np.sin(angle)), 1e-4) * scale

@@ -6,9 +6,9 @@ blurred by a pixel once for its fractional weights, and once more where the PSF 
 include the integration over a pixel.
 
 f needs no two-dimensional integral.  One blur moves the photon from the centre of a unit square
-to a random point of it, two blurs by the difference of two random points of it; the density of
-the length of either move is known.  For a move of length s in random direction, the chance of
-landing inside the circle is an arc cosine, and f is its mean over the density of s.
+to a random point of it, two blurs by the difference of two random points of it.  In which
+direction it moves is of no matter on average, so f is the mean over direction of the chance that
+the length of the move ends inside the circle, and that chance has a closed form.
 """
 
 from __future__ import annotations
@@ -18,51 +18,81 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fall_of_weight", "kept_share", "random_moves", "stamp_distances"]
+__all__ = ["fall_of_weight", "kept_share", "longest_move", "move_within", "stamp_distances"]
 
-N_MOVES = 100  # Gauss-Legendre points over the length of the move, per smooth piece
+N_DIRECTIONS = 180
 N_RADII = 400  # steps in r' over which f falls from 1 to 0
 
 
 @lru_cache(maxsize=256)
 def fall_of_weight(radius: float, n_blurs: int) -> tuple[NDArray, NDArray]:
-    """Return distances r' in pixels and the fall of f(radius, r') about each of them.
+    """Return distances r' and the fall of the weight f(radius, r') about each of them.
 
     The caught light, the integral of dEE(r') f, is then the sum of fall times EE(r').
+
+    Parameters
+    ----------
+    radius : float
+        Radius of the circle in pixels.
+    n_blurs : {1, 2}
+        How often the circle is blurred by a pixel.
+
+    Returns
+    -------
+    distance, fall : (n,) ndarray of float64
+        Pixels, and the fall from the edge before each distance to the edge after it.
     """
-    move, chance = random_moves(n_blurs)
-    reach = np.sqrt(2.0) * n_blurs / 2
+    reach = longest_move(n_blurs)
     edges = np.linspace(max(radius - reach, 0.0), radius + reach, N_RADII + 1)
-    start = np.maximum(edges, 1e-9)[:, None]
-    cosine = (start**2 + move**2 - radius**2) / (2 * start * move)
-    inside = np.arccos(np.clip(cosine, -1.0, 1.0)) / np.pi @ chance
-    return 0.5 * (edges[1:] + edges[:-1]), -np.diff(inside)
+    return 0.5 * (edges[1:] + edges[:-1]), -np.diff(_weight_at(edges, radius, n_blurs))
 
 
-@lru_cache(maxsize=4)
-def random_moves(n_blurs: int) -> tuple[NDArray, NDArray]:
-    """Return lengths of a photon's random move in pixels and their probabilities.
+def _weight_at(distance: NDArray, radius: float, n_blurs: int) -> NDArray:
+    """Return f(radius, distance), the chance that a move from `distance` ends inside the circle.
 
-    One blur: from the centre of a unit square to a random point of it.  Two: between two random
-    points of it, whose density is known as square line picking.  Gauss-Legendre nodes on the two
-    smooth pieces of each.
+    From inside the circle a move in direction t ends inside up to the circle's edge.  From
+    outside, the directions that meet the circle enter and leave it; their sines are scaled by
+    t -> sin(t) radius / distance, which keeps the integrand smooth where they graze it.
     """
-    corner = np.sqrt(2.0) * n_blurs / 2
-    node, weight = np.polynomial.legendre.leggauss(N_MOVES)
-    inner, outer = (
-        n_blurs / 2 * (node + 1) / 2,
-        n_blurs / 2 + (corner - n_blurs / 2) * (node + 1) / 2,
-    )
+    t = np.pi * (np.arange(N_DIRECTIONS) + 0.5) / N_DIRECTIONS
+    weight = np.empty(distance.shape)
+    is_inside = distance < radius
+    start = distance[is_inside, None]
+    edge = np.sqrt(radius**2 - (start * np.sin(t)) ** 2) - start * np.cos(t)
+    weight[is_inside] = move_within(edge, n_blurs).mean(axis=1)
+    start = distance[~is_inside, None]
+    along = np.sqrt(start**2 - (radius * np.cos(t)) ** 2)  # t from -90 to 90 degrees here
+    half_chord = radius * np.sin(t)
+    chance = move_within(along + half_chord, n_blurs) - move_within(along - half_chord, n_blurs)
+    weight[~is_inside] = 0.5 * (chance * half_chord / along).mean(axis=1)  # of a full turn
+    return weight
+
+
+def longest_move(n_blurs: int) -> float:
+    """Return the longest move in pixels: to a corner of the pixel, or between two corners."""
+    return n_blurs * np.sqrt(0.5)
+
+
+def move_within(length: NDArray, n_blurs: int) -> NDArray:
+    """Return the chance that a move is shorter than `length` pixels.
+
+    One blur: the part of a unit square within `length` of its centre.  Two: the distance of two
+    random points of a unit square (square line picking), integrated.
+    """
+    s = np.clip(length, 0.0, longest_move(n_blurs))
+    beyond = np.maximum(s, n_blurs / 2)  # past the middle of the sides
+    square = np.sqrt(np.maximum((2 * beyond / n_blurs) ** 2 - 1, 0.0))
     if n_blurs == 1:
-        inner_density = 2 * np.pi * inner
-        outer_density = outer * (2 * np.pi - 8 * np.arccos(0.5 / outer))
+        near = np.pi * s**2
+        far = beyond**2 * (np.pi - 4 * np.arctan(square)) + square
     else:
-        inner_density = 2 * inner * (np.pi - 4 * inner + inner**2)
-        side = np.sqrt(outer**2 - 1)
-        outer_density = 2 * outer * (4 * side - (outer**2 + 2 - np.pi) - 4 * np.arctan(side))
-    length = np.concatenate([inner, outer])
-    chance = np.concatenate([inner_density * weight, outer_density * weight * (np.sqrt(2) - 1)])
-    return length, chance / chance.sum()
+        near = s**2 * (np.pi - 8 / 3 * s + s**2 / 2)
+        far = (
+            beyond**2 * (np.pi - 2 - 4 * np.arctan(square) - beyond**2 / 2)
+            + 4 * square * (1 + 2 / 3 * square**2)
+            + 1 / 3
+        )
+    return np.where(s <= n_blurs / 2, near, far)
 
 
 def stamp_distances(x: NDArray, y: NDArray, side: int) -> NDArray:
