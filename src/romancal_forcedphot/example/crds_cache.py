@@ -1,8 +1,9 @@
 """A small serverless CRDS cache with real mappings and the references of simulated exposures.
 
-CRDS resolves a reference through three levels of mappings (context, instrument, reference type), each
-a text file that carries its own checksum. The rules per reference type come from the templates that
-crds installs; the references come from the optics of the scenes, so that they belong to them:
+CRDS resolves a reference through three levels of mappings (context, instrument, reference type),
+each a text file that carries its own checksum. The rules per reference type come from the
+templates that crds installs; the references come from the optics of the scenes, so that they
+belong to them:
 
 - `area`: the relative pixel area, 1 at the centre of the detector;
 - `apcorr`: encircled energy of the optical PSF, radii in arcsec, as the files delivered now;
@@ -19,11 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from .files import Record, Renamed
 from .optics import CURVE_RADII_ARCSEC, Optics, encircled_energy, epsf_stamp
-from .scene import MICRONS, RECIPE, Record, Renamed, Report, Scene, scene_optics
+from .scene import MICRONS, RECIPE, Report, Scene, optics_of
 
 CONTEXT = "roman_0001.pmap"
-SERVERLESS_URL = "https://crds-serverless-mode.stsci.edu"  # crds knows it by this name; nobody is there
+SERVERLESS_URL = (
+    "https://crds-serverless-mode.stsci.edu"  # crds knows it by this name; nobody is there
+)
 USEAFTER = "2020-01-01T00:00:00"
 REFERENCE_TYPES = ("area", "apcorr", "epsf")
 EPSF_OVERSAMPLE = 4
@@ -46,8 +50,8 @@ def make_crds_cache(
     directory : path
         The cache; it is replaced if it was made from something else.
     scenes : sequence of Scene
-        Exposures the references must serve. `area` and `apcorr` are found by detector (the first scene
-        of a detector gives its area), `epsf` by detector and filter.
+        Exposures the references must serve. `area` and `apcorr` are found by detector (the first
+        scene of a detector gives its area), `epsf` by detector and filter.
     reference_types : iterable of str
         Some of `area`, `apcorr`, `epsf`.
     report : callable
@@ -75,8 +79,8 @@ def make_crds_cache(
 def crds_environment(cache: str | Path) -> dict[str, str]:
     """Return the environment variables with which a process uses the cache.
 
-    crds reads some of them when it is imported and keeps what it found in a cache of its own: set them
-    before the process starts, or before the first import of crds.
+    crds reads some of them when it is imported and keeps what it found in a cache of its own: set
+    them before the process starts, or before the first import of crds.
     """
     return {
         "CRDS_SERVER_URL": SERVERLESS_URL,
@@ -95,7 +99,7 @@ def _fill_cache(
     for scene in scenes:
         detector, band = scene.recipe.detector, scene.recipe.band
         report(f"references of {detector} {band}")
-        optics = scene_optics(scene)
+        optics = optics_of(detector, band, scene.recipe.n_pixels)
         curves.setdefault(detector, {})[band] = encircled_energy(optics)
         models = {
             "area": ((detector,), area_reference, (optics, detector, band)),
@@ -109,7 +113,8 @@ def _fill_cache(
             name = f"roman_wfi_{kind}_{detector[3:]}{band[1:] if len(key) > 1 else ''}.asdf"
             make(*arguments).save(references / name)
             rules[kind][key] = name
-    _write_config(cache / "config" / "roman", cache)
+    optics_of.cache_clear()
+    _write_config(cache / "config" / "roman")
     _write_mappings(cache / "mappings" / "roman", rules)
 
 
@@ -184,7 +189,7 @@ def epsf_reference(optics: Optics, detector: str, band: str) -> Any:
     return EpsfRefModel.create_fake_data({"meta": meta, "psf": psf})
 
 
-def _write_config(directory: Path, cache: Path) -> None:
+def _write_config(directory: Path) -> None:
     """Write what crds would otherwise ask its server."""
     import crds
 
@@ -207,7 +212,6 @@ def _write_config(directory: Path, cache: Path) -> None:
     }
     (directory / "server_config").write_text(pprint.pformat(server))
     (directory / "ref_cache_subdir_mode").write_text("flat\n")
-    (cache / "references" / "roman").mkdir(parents=True, exist_ok=True)
 
 
 def _write_mappings(directory: Path, rules: dict[str, dict[tuple[str, ...], str]]) -> None:
@@ -215,8 +219,7 @@ def _write_mappings(directory: Path, rules: dict[str, dict[tuple[str, ...], str]
     directory.mkdir(parents=True)
     rmaps = {kind: f"roman_wfi_{kind}_0001.rmap" for kind in rules}
     for kind, references in rules.items():
-        after = {USEAFTER.replace("T", " "): None}
-        selected = {key: dict.fromkeys(after, name) for key, name in references.items()}
+        selected = {key: {USEAFTER.replace("T", " "): name} for key, name in references.items()}
         _write_mapping(directory / rmaps[kind], _rmap_header(kind, rmaps[kind]), selected)
     instrument = {
         "derived_from": "romancal_forcedphot",
@@ -252,7 +255,9 @@ def _write_mapping(path: Path, header: dict[str, Any], selector: dict) -> None:
     from crds.refactoring import checksum
 
     if header["mapping"] == "REFERENCE":
-        lines = [f"    {key} : UseAfter({pprint.pformat(after)})," for key, after in selector.items()]
+        lines = [
+            f"    {key} : UseAfter({pprint.pformat(after)})," for key, after in selector.items()
+        ]
         body = "Match({\n" + "\n".join(lines) + "\n})"
     else:
         body = pprint.pformat(selector)

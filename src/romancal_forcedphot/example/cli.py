@@ -1,0 +1,115 @@
+"""`forced_phot_example DIR`: simulate an exposure, measure it with `strun`, judge by the truth."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .crds_cache import crds_environment, make_crds_cache
+from .scene import STAGES, Report, Scene, make_scene
+from .summary import compare, summarize
+
+
+class Progress:
+    """Say what is being made: a bar on a terminal, a line per stage elsewhere."""
+
+    def __init__(self, n_stages: int) -> None:
+        self.n_stages = n_stages
+        self.start = time.monotonic()
+        self.bar = None
+
+    def __call__(self, stage: str) -> None:
+        """Say that a stage begins."""
+        if not sys.stderr.isatty():
+            print(
+                f"{time.monotonic() - self.start:6.1f} s  making: {stage}",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
+        if self.bar is None:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.n_stages, bar_format="{l_bar}{bar}| {n}/{total} {elapsed}")
+        else:
+            self.bar.update()
+        self.bar.set_description(f"making: {stage}")
+
+    def close(self) -> None:
+        """End the bar, if there is one."""
+        if self.bar is not None:
+            self.bar.update()
+            self.bar.close()
+
+
+def make_example(
+    directory: str | Path, *, report: Report = lambda stage: None
+) -> tuple[Scene, Path]:
+    """Make the full-size example exposure and its CRDS cache, or find those made before.
+
+    Returns
+    -------
+    (Scene, Path)
+        The scene and the cache.
+    """
+    scene = make_scene(directory, report=report)
+    return scene, make_crds_cache(scene.directory / "crds", [scene], report=report)
+
+
+def strun_command(scene: Scene) -> list[str]:
+    """Return the command that measures the example's catalog on its image."""
+    beside = Path(sys.executable).with_name("strun")
+    found = shutil.which("strun")
+    same = found is not None and beside.exists() and Path(found).samefile(beside)
+    return [
+        "strun" if same or not beside.exists() else os.fspath(beside),
+        "forced_phot",
+        os.fspath(scene.image),
+        f"--catalog={scene.catalog}",
+        f"--output_dir={scene.directory}",
+    ]
+
+
+def product_path(scene: Scene) -> Path:
+    """Return where `strun_command` leaves its product."""
+    return scene.image.with_name(scene.image.name.replace("_cal.asdf", "_forcedphot.asdf"))
+
+
+def run_strun(scene: Scene, cache: Path) -> int:
+    """Print the lines a user would type, run the last of them, and return its exit status."""
+    environment = crds_environment(cache)
+    command = strun_command(scene)
+    for name, value in environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(shlex.join(command), flush=True)
+    product_path(scene).unlink(missing_ok=True)
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the example; the exit status is 0 if the photometry agrees with the truth."""
+    parser = argparse.ArgumentParser(
+        prog="forced_phot_example",
+        description="Simulate a full Roman exposure of known stars, once; measure it with strun "
+        "forced_phot; compare the fluxes with the truth.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="where the files go (0.4 GB)")
+    directory = parser.parse_args(arguments).directory
+    progress = Progress(len(STAGES) + 1)
+    scene, cache = make_example(directory, report=progress)
+    progress.close()
+    status = run_strun(scene, cache)
+    if status != 0:
+        print(f"strun failed with exit status {status}", file=sys.stderr)
+        return status
+    summary = summarize(compare(product_path(scene), scene))
+    print(f"product                     {product_path(scene)}\n{summary}")
+    for problem in summary.problems:
+        print(f"out of bounds: {problem}", file=sys.stderr)
+    return 1 if summary.problems else 0
