@@ -49,16 +49,3 @@ class Renamed:
                 shutil.rmtree(self.path)
             (self.room / self.path.name).replace(self.path)
         shutil.rmtree(self.room)
-
-
-def scene_metadata(detector: str, band: str) -> dict:
-    """Return romanisim's metadata of the exposure."""
-    with quiet_romanisim():
-        from romanisim import ris_make_utils
-
-        metadata = ris_make_utils.set_metadata(
-            date="2026-10-31T00:00:00", bandpass=band, sca=int(detector[3:])
-        )
-    metadata["exposure"]["read_pattern"] = READ_PATTERN
-    metadata["exposure"]["nresultants"] = len(READ_PATTERN)
-    return metadata

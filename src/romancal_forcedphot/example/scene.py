@@ -142,6 +142,19 @@ def make_scene(
     return scene
 
 
+def scene_metadata(detector: str, band: str) -> dict:
+    """Return romanisim's metadata of the exposure."""
+    with quiet_romanisim():
+        from romanisim import ris_make_utils
+
+        metadata = ris_make_utils.set_metadata(
+            date="2026-10-31T00:00:00", bandpass=band, sca=int(detector[3:])
+        )
+    metadata["exposure"]["read_pattern"] = READ_PATTERN
+    metadata["exposure"]["nresultants"] = len(READ_PATTERN)
+    return metadata
+
+
 @functools.lru_cache(maxsize=1)
 def optics_of(detector: str, band: str, n_pixels: int) -> Optics:
     """Return the optics of a scene; the last is kept, because its references come right after it.
