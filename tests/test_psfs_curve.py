@@ -26,6 +26,11 @@ RADII = np.arange(0.025, 2.5001, 0.025)  # arcsec
 APERTURES = (1.0, 2.0, 3.0, 5.0)
 
 
+def circle_sum(pixels, x, y, radius):
+    """Sum in an exact circle, by photutils."""
+    return CircularAperture((x, y), radius).to_mask(method="exact").multiply(pixels).sum()
+
+
 @dataclass(frozen=True)
 class Star:
     """A star of unit light at the centre of a grid of cells."""
@@ -40,10 +45,7 @@ class Star:
         """Light in circles over the cells."""
         cells = self.cells if cells is None else cells
         return np.array(
-            [
-                CircularAperture((self.center,) * 2, radius * N_CELLS).do_photometry(cells)[0][0]
-                for radius in radii_pix
-            ]
+            [circle_sum(cells, self.center, self.center, radius * N_CELLS) for radius in radii_pix]
         )
 
     def phases(self):
@@ -89,12 +91,7 @@ def curve(entry):
 def caught(star):
     """What apertures over pixels really catch: (phase,) for each radius."""
     return {
-        radius: np.array(
-            [
-                CircularAperture((x, y), radius).do_photometry(pixels)[0][0]
-                for pixels, x, y in star.phases()
-            ]
-        )
+        radius: np.array([circle_sum(pixels, x, y, radius) for pixels, x, y in star.phases()])
         for radius in APERTURES
     }
 
