@@ -1,0 +1,85 @@
+"""The simulated exposure that all tests share, and the CRDS cache that belongs to it.
+
+The scene is made once and found again: below `FORCED_PHOT_EXAMPLE_DIR` if that is set (CI sets it,
+so that the example command and the tests share one scene), else in pytest's cache directory.
+
+crds reads its settings when it is imported and keeps what it looked up, so the simulated cache must
+not be set up in a process that may have imported crds before. Tests that need it run child processes
+with `crds_env`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
+
+
+@pytest.fixture(scope="session")
+def example_directory(request) -> Path:
+    """Where simulated exposures outlive the test run."""
+    chosen = os.environ.get("FORCED_PHOT_EXAMPLE_DIR")
+    return Path(chosen) if chosen else Path(request.config.cache.mkdir("forced_phot_example"))
+
+
+@pytest.fixture(scope="session")
+def example(example_directory):
+    """The full-size example: (Scene, CRDS cache)."""
+    return make_example(example_directory)
+
+
+@pytest.fixture(scope="session")
+def scene(example):
+    """The full-size simulated exposure, with its truth catalog."""
+    return example[0]
+
+
+@pytest.fixture(scope="session")
+def crds_cache(example) -> Path:
+    """The CRDS cache with the references of `scene`."""
+    return example[1]
+
+
+@pytest.fixture(scope="session")
+def crds_env(crds_cache) -> dict[str, str]:
+    """An environment for child processes in which CRDS serves `scene`."""
+    return os.environ | crds_environment(crds_cache)
+
+
+@pytest.fixture(scope="session")
+def small_scene(example_directory):
+    """A window of 256 pixels at the centre of another detector, in another filter."""
+    return make_scene(
+        example_directory / "small",
+        detector="WFI09",
+        band="F158",
+        n_pixels=256,
+        n_stars=30,
+        n_galaxies=3,
+        seed=5,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_cache(small_scene) -> Path:
+    """The CRDS cache with the references of `small_scene`."""
+    return make_crds_cache(small_scene.directory / "crds", [small_scene])
+
+
+@pytest.fixture(scope="session")
+def strun():
+    """Run `strun forced_phot ...` as a child process and return what it says."""
+
+    def run(*arguments, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess:
+        command = [sys.executable, Path(sys.executable).with_name("strun"), "forced_phot"]
+        command = [os.fspath(argument) for argument in (*command, *arguments)]
+        return subprocess.run(
+            command, cwd=cwd, env=env, capture_output=True, text=True, check=False
+        )
+
+    return run
