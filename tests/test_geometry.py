@@ -139,6 +139,13 @@ def test_pixel_to_sky_agrees_with_pysiaf_and_ignores_the_bounding_box(wfi18):
     assert geometry.pixel_to_sky(wcs, [], [])[0].shape == (0,)
 
 
+def test_absurd_pixels_have_no_sky_position_and_do_not_warn(wfi18):
+    _, wcs = wfi18
+    ra, dec = geometry.pixel_to_sky(wcs, [np.nan, np.inf, 1e80], [5.0, 5.0, 1e80])
+    assert np.isnan(ra).all()
+    assert np.isnan(dec).all()
+
+
 def test_a_wrong_inverse_does_not_matter(siaf):
     from astropy.modeling import models
 
@@ -234,22 +241,36 @@ def test_area_map_from_the_wcs(wfi18):
     assert np.ptp(area) > 0.01  # the distortion is there
 
 
-def test_area_of_a_tangent_projection_by_hand():
-    """Solid angle per pixel is scale**2 cos(theta)**3; a map of a few pixels works too."""
+def tangent_wcs(scale, ra, dec):
+    """A plain tangent projection of `scale` degrees per pixel about the pixel (50, 40)."""
     import gwcs
     from astropy import coordinates
     from astropy.modeling import models
     from gwcs import coordinate_frames
 
-    scale = 0.02  # deg per pixel
     transform = (
         (models.Shift(-50.0) & models.Shift(-40.0))
         | (models.Scale(scale) & models.Scale(scale))
         | models.Pix2Sky_TAN()
-        | models.RotateNative2Celestial(10.0, -30.0, 180.0)
+        | models.RotateNative2Celestial(ra, dec, 180.0)
     )
     frame = coordinate_frames.CelestialFrame(reference_frame=coordinates.ICRS())
-    wcs = gwcs.WCS([(coordinate_frames.Frame2D(name="detector"), transform), (frame, None)])
+    return gwcs.WCS([(coordinate_frames.Frame2D(name="detector"), transform), (frame, None)])
+
+
+def test_the_other_side_of_the_sky_is_not_placed():
+    """It has the same tangent plane."""
+    wcs = tangent_wcs(1e-4, 10.0, 0.0)
+    x, y = np.random.default_rng(1).uniform(0, 80, (2, 50))
+    ra, dec = geometry.pixel_to_sky(wcs, x, y)
+    np.testing.assert_allclose(geometry.sky_to_pixel(wcs, ra, dec, (81, 101)), (x, y), atol=1e-6)
+    assert np.isnan(geometry.sky_to_pixel(wcs, ra + 180, -dec, (81, 101))).all()
+
+
+def test_area_of_a_tangent_projection_by_hand():
+    """Solid angle per pixel is scale**2 cos(theta)**3; a map of a few pixels works too."""
+    scale = 0.02  # deg per pixel
+    wcs = tangent_wcs(scale, 10.0, -30.0)
     x, y = np.meshgrid(np.arange(0.0, 101, 10), np.arange(0.0, 81, 10))
     tangent = np.radians(scale) * np.hypot(x - 50, y - 40)
     expected = np.radians(scale) ** 2 / (1 + tangent**2) ** 1.5

@@ -52,7 +52,8 @@ def pixel_to_sky(wcs, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
     x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     if x.size == 0:
         return np.empty(x.shape), np.empty(x.shape)
-    ra, dec = wcs(np.atleast_1d(x), np.atleast_1d(y), with_bounding_box=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # polynomials of absurd positions
+        ra, dec = wcs(np.atleast_1d(x), np.atleast_1d(y), with_bounding_box=False)
     return np.reshape(ra, x.shape), np.reshape(dec, x.shape)
 
 
