@@ -10,7 +10,7 @@ import logging
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import ConvertError, SkyCoord
+from astropy.coordinates import SkyCoord
 
 from .errors import CatalogError
 
@@ -59,7 +59,7 @@ def coordinates_to_degrees(coordinates: SkyCoord, what: str) -> tuple[np.ndarray
     try:
         with np.errstate(invalid="ignore"):
             icrs = coordinates.icrs
-    except ConvertError as error:
+    except Exception as error:  # of many kinds, for instance a frame that lacks its location
         raise CatalogError(
             f"{what} cannot be transformed from {coordinates.frame.name} to ICRS ({error}): "
             f"expected a frame of sky positions; {_SKY_REMEDY}"
@@ -145,14 +145,16 @@ def _parsed(
     """Read numbers from text or objects; a blank is a missing value, a word is an error."""
     numbers = np.full(len(values), np.nan)
     for row in np.flatnonzero(~mask):
-        text = "" if values[row] is None else _text(values[row]).strip()
-        if text in ("", "--"):
+        value = values[row]
+        if isinstance(value, str | bytes):
+            value = _text(value).strip()
+        if value is None or value is np.ma.masked or value in ("", "--"):
             continue
         try:
-            numbers[row] = float(text)
-        except ValueError:
+            numbers[row] = float(value)
+        except (TypeError, ValueError):
             raise CatalogError(
-                f"{what} has {text!r} in row {row + 1}: expected a number (sexagesimal "
+                f"{what} has {value!r} in row {row + 1}: expected a number (sexagesimal "
                 f"angles must be converted first); correct it, or {remedy}"
             ) from None
     return numbers, np.isnan(numbers)
