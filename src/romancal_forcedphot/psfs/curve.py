@@ -290,7 +290,8 @@ class CurveOfGrowth:
             move, chance = 0.5 * (edges[1:] + edges[:-1]), np.diff(move_within(edges, 1))
         angle = np.pi * (np.arange(N_ANGLES) + 0.5) / N_ANGLES
         along = distance[:, None, None] + move[:, None] * np.cos(angle)
-        radius = np.maximum(np.hypot(along, move[:, None] * np.sin(angle)), 1e-4) * scale
+        radius = np.hypot(along, move[:, None] * np.sin(angle)) * scale
+        radius = np.maximum(radius, self.radii[0] / 4)  # flat core: no division by zero
         slope = np.where(radius < self.radii[-1], self._interpolant(radius, 1), 0.0)
         density = slope / (2 * np.pi * radius) * scale**2
         return np.maximum(density.mean(axis=-1) @ chance, 0.0)
