@@ -45,14 +45,19 @@ def area():
     return np.random.default_rng(5).uniform(0.95, 1.05, SHAPE).astype(np.float32)
 
 
-def pixel_sources(x, y, **fields):
+def pixel_sources(x, y):
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
+    return sources(x=x, y=y)
+
+
+def sources(**fields):
+    n = len(next(iter(fields.values())))
     values = {
-        "label": np.arange(1, len(x) + 1),
+        "label": np.arange(1, n + 1),
         "ra": None,
         "dec": None,
-        "x": x,
-        "y": y,
+        "x": None,
+        "y": None,
         "source_name": None,
         "name": "test",
     }
@@ -64,11 +69,11 @@ def by_hand(exposure, area, x, y, radius, annulus):
     good = np.isfinite(exposure.data)
     values = np.where(good, exposure.data, 0.0).astype(float)
     errors = exposure.err.astype(float)
-    ring = CircularAnnulus((x, y), *annulus).to_mask("center").to_image(SHAPE).astype(bool)
+    ring = CircularAnnulus((x, y), *annulus).to_mask(method="center").to_image(SHAPE).astype(bool)
     clipped = SigmaClip(3.0, maxiters=5)(values[ring & good], masked=False)
     background = np.median(clipped)
     background_err = np.sqrt(np.pi / 2) * clipped.std() / np.sqrt(clipped.size)
-    w = CircularAperture((x, y), radius).to_mask("exact").to_image(SHAPE) * good
+    w = CircularAperture((x, y), radius).to_mask(method="exact").to_image(SHAPE) * good
     scale = 1e15 * CONVERSION * PIXEL_AREA
     flux = scale * (w * (values - background) * area).sum()
     variance = (w**2 * errors**2 * area**2).sum() + (background_err * (w * area).sum()) ** 2
@@ -147,7 +152,7 @@ def test_total_flux_and_magnitude_by_hand(exposure):
     table = measure(exposure, pixel_sources(100.0, 100.0), correction=HalfCaught())
     circle, annulus = np.pi * 9, np.pi * (25**2 - 20**2)
     caught = 0.5 - 0.1 * circle / annulus
-    w = CircularAperture((100.0, 100.0), 3.0).to_mask("exact").to_image(SHAPE)
+    w = CircularAperture((100.0, 100.0), 3.0).to_mask(method="exact").to_image(SHAPE)
     flux = 1e15 * CONVERSION * PIXEL_AREA * 50.0 * w[98:103, 98:103].sum()
     row = table[0]
     assert row["aper3pix_ee_fraction"] == pytest.approx(caught, rel=1e-6)
@@ -172,7 +177,7 @@ def test_negative_flux_keeps_flux_and_error(exposure):
 def test_sky_and_pixel_positions_agree(exposure):
     x, y = np.array([40.3, 120.9]), np.array([50.1, 99.6])
     from_pixels = measure(exposure, pixel_sources(x, y))
-    sky = pixel_sources(x, y, ra=from_pixels["ra"].data, dec=from_pixels["dec"].data, x=None, y=None)
+    sky = sources(ra=from_pixels["ra"].data, dec=from_pixels["dec"].data)
     from_sky = measure(exposure, sky)
     np.testing.assert_allclose(from_sky["x"], x, atol=1e-6)
     np.testing.assert_allclose(from_sky["y"], y, atol=1e-6)

@@ -97,10 +97,7 @@ class Exposure:
         conversion, pixel_area, sign = _calibration(model)
         data, err, saturated = _read_planes(model, bits, sign)
         instrument = model.meta.instrument
-        start, end = (
-            Time(value, format="isot", scale="utc") if isinstance(value, str) else Time(value)
-            for value in (model.meta.exposure.start_time, model.meta.exposure.end_time)
-        )
+        start, end = Time(model.meta.exposure.start_time), Time(model.meta.exposure.end_time)
         return cls(
             data=data,
             err=err,
@@ -188,9 +185,8 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
-    data = np.array(model.data, dtype=np.float32)
-    err = np.asarray(model.err)
-    dq = np.asarray(model.dq)
+    data = _plane(model, "data").astype(np.float32)
+    err, dq = _plane(model, "err"), _plane(model, "dq")
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
             f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
@@ -206,6 +202,17 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
     return data, err, saturated
+
+
+def _plane(model: Any, name: str) -> np.ndarray:
+    """One of the model's arrays, read from its file where that has not happened yet."""
+    try:
+        return np.asarray(model[name])
+    except Exception as error:
+        raise ExposureError(
+            f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
+            "Level-2 file; it is truncated or damaged, fetch it again"
+        ) from error
 
 
 def _name(model: Any) -> str:

@@ -263,7 +263,7 @@ def _caught(
 ) -> np.ndarray:
     """Fraction E of a point source that the background-subtracted sum holds, NaN if unknown."""
     if correction is None:
-        return np.where(sums.any_masked | sums.cut_by_edge, np.nan, 1.0)
+        return np.where(sums.masked | sums.cut_by_edge, np.nan, 1.0)
     caught = correction.in_aperture(
         x, y, radius, weights=sums.weights, full_weights=sums.full_weights
     )
@@ -303,8 +303,8 @@ def _flags(sums: ApertureSums, caught: np.ndarray) -> np.ndarray:
         WarningFlag.CENTER_UNUSABLE: sums.center_unusable,
         WarningFlag.NOT_PLACED: sums.off_image,
         WarningFlag.EDGE: sums.cut_by_edge,
-        WarningFlag.MASKED: sums.any_masked,
-        WarningFlag.SATURATED: sums.any_saturated,
+        WarningFlag.MASKED: sums.masked,
+        WarningFlag.SATURATED: sums.saturated,
         WarningFlag.NO_CORRECTION: np.isnan(caught),
     }
     flags = np.zeros(len(caught), dtype=np.int32)

@@ -7,6 +7,7 @@ not 0, and no file is left behind.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,10 @@ CASES = {
     "mosaic": (["mosaic.asdf", f"--catalog={CATALOG}"], "mosaics cannot be measured yet"),
     "other ASDF": (["other.asdf", f"--catalog={CATALOG}"], "other.asdf.*expected a Level-2 image"),
     "truncated": (["truncated_cal.asdf", f"--catalog={CATALOG}"], "truncated_cal.asdf.*truncated"),
+    "truncated, not compressed": (
+        ["plain_cal.asdf", f"--catalog={CATALOG}"],
+        "plain_cal.asdf.*truncated",
+    ),
     "cut in the tree": (["cut_cal.asdf", f"--catalog={CATALOG}"], "cut_cal.asdf.*truncated"),
     "no wcs": (["nowcs_cal.asdf", f"--catalog={CATALOG}"], "no WCS"),
     "null photometry": (
@@ -115,15 +120,18 @@ CASES = {
 }
 
 
-def save(model, path):
+def save(model, path, **options):
     model.meta.filename = path.name
-    model.save(path)
+    model.save(path, **options)
 
 
 def write_images(directory):
     save(level2_image(), directory / IMAGE)
     whole = (directory / IMAGE).read_bytes()
     (directory / "truncated_cal.asdf").write_bytes(whole[: len(whole) * 6 // 10])
+    save(level2_image(), directory / "plain_cal.asdf", all_array_compression=None)
+    with (directory / "plain_cal.asdf").open("r+b") as file:
+        file.truncate((directory / "plain_cal.asdf").stat().st_size // 10)
     (directory / "cut_cal.asdf").write_bytes(whole[:3000])
     for name, key, value in (
         ("null", "conversion_megajanskys", None),
@@ -187,13 +195,13 @@ def answers(tmp_path_factory):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CRDS")}
 
     def run(name):
-        arguments, _ = CASES[name]
+        (image, *options), _ = CASES[name]
         directory = tmp_path_factory.mktemp("run")
         for path in inputs.iterdir():
             (directory / path.name).symlink_to(path)
         before = set(directory.rglob("*"))
         process = subprocess.run(
-            [STRUN, "forced_phot", *PLAIN, *arguments],
+            [STRUN, "forced_phot", image, *PLAIN, *options],
             cwd=directory,
             env=environment,
             capture_output=True,
@@ -208,8 +216,6 @@ def answers(tmp_path_factory):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_error_tells_what_to_do_and_leaves_no_file(answers, name):
-    import re
-
     process, new_files = answers[name]
     said = last_line(process.stderr)
     assert process.returncode != 0
