@@ -1,23 +1,26 @@
 """Local sky: the sigma-clipped median or mean of an annulus, for many sources at once.
 
-Each block of sources goes through four steps, all on one small table with a row per source:
+Each block of sources goes through four steps, all on small tables with a row per source:
 
-1. gather: the pixels that can lie in the annulus, for any place of the source within its central
-   pixel, are the same list of offsets for all; those that lie outside after all become inf.
+1. gather: the pixels that can lie in the annulus, for any place of the source within a quarter
+   of its central pixel, are the same list of offsets for all (mirrored for the other quarters).
+   Only the few at the rims need their distance; those that prove to lie outside become inf.
 2. sort each row once. Clipping can only remove pixels at the two ends of a sorted row.
-3. clip: a row's survivors are the pixels from `first` to `stop`. The median is read off in the
-   middle, the standard deviation comes from sums over that run, and the two ends move inwards.
+3. clip: what survives of a row is the run of pixels from `first` to `stop`. The median is read
+   off in its middle, the standard deviation comes from sums over the run, and the ends move in.
+   Once most rows of a block have come to rest, only the others are worked on.
 4. estimate: median or mean of the survivors, and its error.
 
 The survivors are those of `astropy.stats.SigmaClip` in float64 (which clips values *beyond*
 median ± sigma * std, std without Bessel's correction), and the pixels those of photutils'
-`method='center'`: r_in <= distance < r_out.
+`method='center'`: r_in <= distance < r_out. A source's numbers depend on its own pixels alone,
+to the last bit, whatever block it sits in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, replace
+from itertools import count, product
 
 import numpy as np
 
@@ -60,7 +63,8 @@ def local_background(
     data : float32 array (ny, nx)
         Image with NaN at pixels that may not be used. Best C-contiguous: it is copied otherwise.
     x, y : float64 array (n,)
-        Finite 0-indexed positions, on the image or not.
+        Finite 0-indexed positions, on the image or not. Neighbours in the image should be
+        neighbours in the list, and the list some 1000 long, for the sake of speed.
     r_in, r_out : float
         Radii in pixels: pixel centres at r_in <= distance < r_out count.
     estimator : {'median', 'mean'}
@@ -79,89 +83,188 @@ def local_background(
     if estimator not in ("median", "mean"):
         raise ValueError(f"background estimator {estimator!r}: expected 'median' or 'mean'")
     data = np.ascontiguousarray(data, dtype=np.float32)
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     annulus = _Annulus.between(r_in, r_out)
-    value, err, n_pixels = np.empty(x.size), np.empty(x.size), np.empty(x.size, dtype=np.int64)
-    for start in range(0, x.size, BLOCK_SIZE):
-        block = slice(start, start + BLOCK_SIZE)
-        pixels = _sorted_annulus_pixels(data, x[block], y[block], annulus)
-        first, stop = _clip(pixels, sigma, maxiters)
-        value[block], err[block] = _estimate(pixels, first, stop, estimator)
-        n_pixels[block] = stop - first
-    too_few = n_pixels < MIN_PIXELS
-    value[too_few] = err[too_few] = np.nan
-    return Background(value, err, n_pixels)
+    y_pixel, y_fraction = split_position(y, data.shape[0], annulus.reach)
+    x_pixel, x_fraction = split_position(x, data.shape[1], annulus.reach)
+    result = np.empty((4, y_pixel.size))
+    for quarter in product((1, -1), repeat=2):
+        in_quarter = ((y_fraction < 0) == (quarter[0] < 0)) & ((x_fraction < 0) == (quarter[1] < 0))
+        offsets = annulus.dy * quarter[0], annulus.dx * quarter[1]
+        members = np.flatnonzero(in_quarter)
+        for start in range(0, members.size, BLOCK_SIZE):
+            block = members[start : start + BLOCK_SIZE]
+            inside = annulus.holds(np.abs(y_fraction[block]), np.abs(x_fraction[block]))
+            pixels = _sorted_pixels(data, y_pixel[block], x_pixel[block], offsets, inside)
+            result[:, block] = _clipped_moments(pixels, sigma, maxiters)
+    return _estimate(*result, estimator)
+
+
+def _estimate(median, mean, std, n_pixels, estimator):
+    """Background from the moments of the survivors."""
+    err = std / np.sqrt(np.maximum(n_pixels, 1))
+    value, err = (mean, err) if estimator == "mean" else (median, MEDIAN_ERROR_FACTOR * err)
+    enough = n_pixels >= MIN_PIXELS
+    return Background(
+        value=np.where(enough, value, np.nan),
+        err=np.where(enough, err, np.nan),
+        n_pixels=n_pixels.astype(np.int64),
+    )
 
 
 @dataclass(frozen=True)
 class _Annulus:
-    """Offsets of the pixels that can lie in the annulus of a source in the central pixel."""
+    """Offsets of the pixels that can lie in the annulus of a source in the central pixel.
+
+    They are for sources in one quarter of that pixel, 0 <= fraction <= 0.5 in y and in x. The
+    first `n_certain` offsets lie in the annulus wherever in the quarter the source is; for the
+    others `holds` tells. The last offset never does: it makes sure that each row of pixels has
+    an end.
+    """
 
     r_in: float
     r_out: float
+    reach: int
     dy: np.ndarray
     dx: np.ndarray
+    n_certain: int
 
     @classmethod
     def between(cls, r_in, r_out):
         reach = int(np.ceil(r_out + 0.5))
-        dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-        distance = np.hypot(dy, dx)
-        half_diagonal = 0.7072
-        possible = (distance > r_in - half_diagonal) & (distance < r_out + half_diagonal)
-        return cls(r_in, r_out, dy[possible], dx[possible])
+        offset = np.arange(-reach, reach + 1)
+        nearest = np.maximum(np.maximum(-offset, offset - 0.5), 0.0) ** 2
+        farthest = np.maximum(np.abs(offset), np.abs(offset - 0.5)) ** 2
+        nearest, farthest = np.add.outer(nearest, nearest), np.add.outer(farthest, farthest)
+        certain = (nearest >= r_in**2) & (farthest < r_out**2)
+        uncertain = (farthest >= r_in**2) & (nearest < r_out**2) & ~certain
+        offsets = [np.argwhere(certain), np.argwhere(uncertain), [[2 * reach, 2 * reach]]]
+        dy, dx = np.concatenate(offsets).T - reach
+        return cls(r_in, r_out, reach, dy, dx, np.count_nonzero(certain))
+
+    def holds(self, y_fraction, x_fraction):
+        """Which of the uncertain offsets lie in the annulus of each source: bool (n, k)."""
+        dy, dx = self.dy[self.n_certain :], self.dx[self.n_certain :]
+        distance2 = np.square(dy - y_fraction[:, None])
+        distance2 += np.square(dx - x_fraction[:, None])
+        return (distance2 >= self.r_in**2) & (distance2 < self.r_out**2)
 
 
-def _sorted_annulus_pixels(data, x, y, annulus):
-    """Usable annulus pixels of each source in ascending order, then inf: float32 (n, k + 1)."""
-    reach = annulus.dy.max()
-    y_pixel, y_fraction = split_position(y, data.shape[0], reach)
-    x_pixel, x_fraction = split_position(x, data.shape[1], reach)
-    indices, off_image = neighbor_indices(data.shape, y_pixel, x_pixel, annulus.dy, annulus.dx)
-    values = np.full((x.size, annulus.dy.size + 1), np.inf, dtype=np.float32)
-    values[:, :-1] = data.reshape(-1)[indices]
-    distance2 = (annulus.dy - y_fraction[:, None]) ** 2 + (annulus.dx - x_fraction[:, None]) ** 2
-    unusable = (distance2 < annulus.r_in**2) | (distance2 >= annulus.r_out**2)
-    unusable |= ~np.isfinite(values[:, :-1])
+def _sorted_pixels(data, y_pixel, x_pixel, offsets, inside):
+    """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k).
+
+    `inside` tells which of the last columns belong to the annulus at all.
+    """
+    indices, off_image = neighbor_indices(data.shape, y_pixel, x_pixel, *offsets)
+    pixels = np.take(data, indices, mode="clip")
+    uncertain = pixels[:, -inside.shape[1] :]
+    uncertain[...] = np.where(inside, uncertain, np.float32(np.inf))
     if off_image is not None:
-        unusable |= off_image
-    values[:, :-1][unusable] = np.inf
-    values.sort(axis=1)
-    return values
+        pixels[off_image] = np.inf
+    pixels.sort(axis=1)
+    return pixels
 
 
-def _clip(pixels, sigma, maxiters):
-    """First and past-the-end column of the pixels of each sorted row that survive."""
-    first = np.zeros(len(pixels), dtype=np.intp)
-    stop = (pixels == np.inf).argmax(axis=1)
-    for _ in range(maxiters) if maxiters else count():
-        median, _, std = _moments(pixels, first, stop)
-        lower, upper = median - sigma * std, median + sigma * std
-        new_first = np.maximum(first, (pixels >= lower[:, None]).argmax(axis=1))
-        new_stop = np.minimum(stop, (pixels > upper[:, None]).argmax(axis=1))
-        if (new_first == first).all() and (new_stop == stop).all():
+def _clipped_moments(pixels, sigma, maxiters):
+    """Median, mean, standard deviation and number of each row's survivors: float64 (4, n)."""
+    result = np.zeros((4, len(pixels)))
+    active = np.flatnonzero(pixels[:, 0] < np.inf)
+    if active.size == 0:
+        return result
+    runs = _Runs.of_finite_pixels(pixels if active.size == len(pixels) else pixels[active])
+    for n_rounds in count():
+        median, mean, std = runs.moments()
+        result[:, active] = median, mean, std, runs.stop - runs.first
+        if maxiters and n_rounds == maxiters:
             break
-        first, stop = new_first, new_stop
-    return first, stop
+        first, stop = runs.within(median - sigma * std, median + sigma * std)
+        changed = (first > runs.first) | (stop < runs.stop)
+        runs = replace(runs, first=first, stop=stop)
+        if np.count_nonzero(changed) < 0.5 * changed.size:
+            active, runs = active[changed], runs.of_rows(changed)
+        if active.size == 0:
+            break
+    return result
 
 
-def _moments(pixels, first, stop):
-    """Median, mean and standard deviation of each row's run of columns."""
-    rows = np.arange(len(pixels))
-    low = pixels[rows, np.maximum(first + stop - 1, 0) // 2].astype(np.float64)
-    median = 0.5 * (low + pixels[rows, (first + stop) // 2])
-    mean, std = np.zeros(len(pixels)), np.zeros(len(pixels))
-    for row in range(len(pixels)):
-        run = pixels[row, first[row] : stop[row]].astype(np.float64)
-        if run.size:
-            mean[row], std[row] = run.mean(), run.std()
-    return median, mean, std
+@dataclass(frozen=True)
+class _Runs:
+    """What survives of sorted rows of pixels: in each row the run from `first` to before `stop`.
+
+    `first` and `stop` count through the whole flattened table. `deviation` is the pixels less
+    the first median of their row, in float64, `square` its square: sums of them keep their
+    digits on any level of sky.
+    """
+
+    pixels: np.ndarray
+    pivot: np.ndarray
+    deviation: np.ndarray
+    square: np.ndarray
+    first: np.ndarray
+    stop: np.ndarray
+
+    @classmethod
+    def of_finite_pixels(cls, pixels):
+        n, width = pixels.shape
+        first = np.arange(n) * width
+        stop = _bisect(pixels, first, first + width, np.float32(np.inf))
+        pivot = _medians(pixels, first, stop)
+        deviation = pixels.astype(np.float64)
+        deviation -= pivot[:, None]
+        return cls(pixels, pivot, deviation, deviation * deviation, first, stop)
+
+    def moments(self):
+        """Median, mean and standard deviation of each run: float64 (n,)."""
+        n_pixels = np.maximum(self.stop - self.first, 1)
+        # reduceat sums from each index to the next: every other sum is a run, the rest is waste.
+        ends = np.stack([self.first, self.stop], axis=1).reshape(-1)
+        mean = np.add.reduceat(self.deviation.reshape(-1), ends)[::2] / n_pixels
+        mean_square = np.add.reduceat(self.square.reshape(-1), ends)[::2] / n_pixels
+        variance = np.maximum(mean_square - mean * mean, 0.0)
+        # Rounding must not clip pixels that are all the same.
+        pixels = self.pixels.reshape(-1)
+        variance[pixels[self.first] == pixels[self.stop - 1]] = 0.0
+        return _medians(self.pixels, self.first, self.stop), self.pivot + mean, np.sqrt(variance)
+
+    def within(self, lower, upper):
+        """Ends of the parts of the runs that lie within bounds, these included."""
+        bounds = _float32_not_below(np.concatenate([lower, np.nextafter(upper, np.inf)]))
+        first, stop = np.tile(self.first, 2), np.tile(self.stop, 2)
+        return _bisect(self.pixels, first, stop, bounds).reshape(2, -1)
+
+    def of_rows(self, rows):
+        """Some of the rows, copied to a smaller table."""
+        pixels, width = self.pixels[rows], self.pixels.shape[1]
+        shift = (np.flatnonzero(rows) - np.arange(len(pixels))) * width
+        return _Runs(
+            pixels,
+            self.pivot[rows],
+            self.deviation[rows],
+            self.square[rows],
+            self.first[rows] - shift,
+            self.stop[rows] - shift,
+        )
 
 
-def _estimate(pixels, first, stop, estimator):
-    """Background and error from the survivors of each row."""
-    median, mean, std = _moments(pixels, first, stop)
-    error_of_mean = std / np.sqrt(np.maximum(stop - first, 1))
-    if estimator == "mean":
-        return mean, error_of_mean
-    return median, MEDIAN_ERROR_FACTOR * error_of_mean
+def _medians(pixels, first, stop):
+    """Medians of runs in sorted rows, in float64."""
+    flat = pixels.reshape(-1)
+    return 0.5 * (flat[(first + stop - 1) >> 1].astype(np.float64) + flat[(first + stop) >> 1])
+
+
+def _bisect(pixels, first, stop, bound):
+    """First place in each sorted run that is not below a bound; `stop` if there is none.
+
+    All runs are bisected at once: `last` is the last place known to be below the bound.
+    """
+    flat, last, end = pixels.reshape(-1), first - 1, stop - 1
+    step = 1 << pixels.shape[1].bit_length()
+    while step := step >> 1:
+        probe = np.minimum(last + step, end)
+        last = np.where(flat[probe] < bound, probe, last)
+    return last + 1
+
+
+def _float32_not_below(numbers):
+    """Smallest float32 not below each number: the same float32 pixels are below both."""
+    rounded = numbers.astype(np.float32)
+    return np.where(rounded < numbers, np.nextafter(rounded, np.float32(np.inf)), rounded)
