@@ -6,6 +6,7 @@ import numpy as np
 from astropy import coordinates as coord
 from astropy import units as u
 from astropy.modeling import models
+from astropy.time import Time
 from gwcs import coordinate_frames, wcs
 from roman_datamodels import datamodels as rdm
 
@@ -37,7 +38,7 @@ def level2_image(shape=(180, 200), seed=0):
     image.meta.photometry.conversion_megajanskys = 0.25
     image.meta.photometry.pixel_area = 2.8e-13
     image.meta.instrument.optical_element = "F106"
-    image.meta.exposure.start_time = "2027-03-01T00:00:00.000"
-    image.meta.exposure.end_time = "2027-03-01T00:02:00.000"
+    image.meta.exposure.start_time = Time("2027-03-01T00:00:00")
+    image.meta.exposure.end_time = Time("2027-03-01T00:02:00")
     image.meta.filename = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
     return image

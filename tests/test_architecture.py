@@ -18,9 +18,11 @@ ARROWS = {
     "_integration": {"_converter", "resources"},
     "_converter": {"model", "resources"},
     "step": {
-        *("forced", "exposure", "catalogs", "geometry", "psfs", "model", "storage"),
-        *("columns", "inputs", "parameters", "references"),
+        *("forced", "exposure", "catalogs", "model", "storage"),
+        *("ingredients", "inputs", "parameters", "references", "summary"),
     },
+    "ingredients": {"geometry", "psfs", "references"},
+    "summary": {"columns"},
     "inputs": {"storage"},
     "parameters": set(),
     "references": {"storage"},
@@ -126,16 +128,24 @@ def test_a_planted_violation_is_found(tmp_path, room, line, said):
 def test_importing_the_package_alone_is_light():
     """Entry points load the package in every asdf or stpipe process."""
     code = "import sys, romancal_forcedphot, romancal_forcedphot._integration as i; i.get_steps();"
-    code += "print([m for m in ('numpy', 'astropy', 'asdf', 'crds', 'romancal') if m in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code += (
+        "print([m for m in ('numpy', 'astropy', 'asdf', 'crds', 'romancal') if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == "[]"
 
 
 def test_the_step_imports_no_package_that_it_does_not_run():
     code = "import sys, romancal_forcedphot.step;"
-    code += "print([m for m in ('romancal.step', 'romancal.pipeline', 'matplotlib', 'stpsf', 'galsim',"
+    code += (
+        "print([m for m in ('romancal.step', 'romancal.pipeline', 'matplotlib', 'stpsf', 'galsim',"
+    )
     code += " 'romanisim', 's3fs') if m in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == "[]"
 
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 from roman_datamodels.dqflags import pixel
-from small import level2_image
 
 from romancal_forcedphot.exposure import Exposure, ExposureError, dq_bits
+from small import level2_image
 
 SHAPE = (12, 16)
 

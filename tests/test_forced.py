@@ -10,12 +10,12 @@ from astropy import units as u
 from astropy.stats import SigmaClip
 from astropy.time import Time
 from photutils.aperture import CircularAnnulus, CircularAperture
-from small import tangent_wcs
 
 from romancal_forcedphot.catalogs import Sources
 from romancal_forcedphot.columns import WarningFlag
 from romancal_forcedphot.exposure import Exposure
 from romancal_forcedphot.forced import Recipe, measure
+from small import tangent_wcs
 
 SHAPE = (180, 200)
 CONVERSION, PIXEL_AREA = 0.3, 2.8e-13

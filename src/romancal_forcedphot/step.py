@@ -9,18 +9,15 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
-import numpy as np
 from romancal.stpipe import RomanStep
 
-from . import geometry, references
+from . import ingredients, references, summary
 from .catalogs import Sources, read_sources
-from .columns import WarningFlag, aperture_name
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
 from .inputs import InputError, open_image
 from .model import ForcedPhotometryModel
 from .parameters import CatalogParameter, InMemoryCatalog, NameList, NumberList
-from .psfs import Correction, CurveOfGrowth
 from .storage import check_output_directory
 
 __all__ = ["ForcedPhotometryStep"]
@@ -28,8 +25,6 @@ __all__ = ["ForcedPhotometryStep"]
 # Below romancal's logger, whose handlers every romancal pipeline sets up: our lines are shown and
 # recorded wherever this step runs.
 log = logging.getLogger(f"romancal.{__name__}")
-
-_AREA_TOLERANCE = 1e-3
 
 
 class ForcedPhotometryStep(RomanStep):
@@ -113,20 +108,19 @@ class ForcedPhotometryStep(RomanStep):
     def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
         """Measure on an open model."""
         exposure = Exposure.from_model(model, dq_mask=self.dq_mask)
-        area, area_source = self._area(model, exposure)
-        correction = self._correction(model, exposure)
+        area, area_facts = ingredients.area_map(self, model, exposure)
+        correction, correction_facts = ingredients.aperture_correction(self, model, exposure)
         table = measure(exposure, sources, recipe=recipe, area=area, correction=correction)
-        counts = _count(table)
-        _report(counts, sources)
+        counts = summary.count_rows(table)
+        summary.report(counts, sources.name)
         forced_phot = {
             "parameters": self._parameters(),
             "aperture_radii": recipe.aperture_radii,
             "aperture_radius_unit": "pixel",
-            "ee_fractions": _typical_fractions(table, recipe),
+            "ee_fractions": summary.typical_fractions(table, recipe.aperture_radii),
             "catalog": {"name": sources.name, **counts},
-            "pixel_area": area_source,
-            "aperture_correction": {"source": self.aperture_correction}
-            | ({} if correction is None else correction.description),
+            "pixel_area": area_facts,
+            "aperture_correction": correction_facts,
         }
         return ForcedPhotometryModel.from_image(model, table, forced_phot)
 
@@ -150,51 +144,6 @@ class ForcedPhotometryStep(RomanStep):
         sources = read_sources(catalog, **{name: getattr(self, name) for name in names})
         log.info("Catalog %s has %d rows", self.catalog, len(sources))
         return sources
-
-    def _area(self, model: Any, exposure: Exposure) -> tuple[Any, dict[str, Any]]:
-        """Map of relative pixel area and where it comes from."""
-        shape = exposure.data.shape
-        if self.pixel_area == "none":
-            return None, {"source": "none"}
-        if self.pixel_area == "crds":
-            reference = references.find(self, model, "area", remedy="--pixel_area=wcs")
-            if reference is not None:
-                return self._area_from_reference(reference, exposure), {
-                    "source": "crds",
-                    "reference": self._reference_name("area"),
-                }
-            log.warning("There is no area reference for this image: its WCS gives the pixel areas")
-        return geometry.relative_area_from_wcs(exposure.wcs, shape), {"source": "wcs"}
-
-    def _area_from_reference(self, reference: Any, exposure: Exposure) -> Any:
-        content = references.read_area(reference, detector=exposure.detector)
-        return geometry.relative_area_from_reference(
-            content.data,
-            exposure.data.shape,
-            nominal_steradian=content.nominal_steradian,
-            nominal_arcsecsq=content.nominal_arcsecsq,
-        )
-
-    def _correction(self, model: Any, exposure: Exposure) -> Correction | None:
-        """What the apertures catch of a point source."""
-        if self.aperture_correction == "none":
-            return None
-        remedy = "--aperture_correction=none"
-        reference = references.find(self, model, "apcorr", remedy=remedy)
-        if reference is None:
-            raise references.ReferenceFileError(
-                f"there is no apcorr reference for {exposure.band} on {exposure.detector}: give "
-                f"one with --override_apcorr=FILE, or set {remedy} for aperture fluxes alone"
-            )
-        return CurveOfGrowth.from_reference(
-            references.read_apcorr(reference, band=exposure.band),
-            radius_unit=self.apcorr_radius_unit,
-            psf=self.apcorr_psf,
-            pixel_scale=geometry.pixel_scale_function(exposure.wcs, exposure.data.shape),
-        )
-
-    def _reference_name(self, reference_type: str) -> str:
-        return dict(self._reference_files_used).get(reference_type, "N/A")
 
     def _parameters(self) -> dict[str, Any]:
         """Parameters of this step that shaped the numbers."""
@@ -225,7 +174,9 @@ class ForcedPhotometryStep(RomanStep):
     def remove_suffix(self, name):
         """Remove a step's suffix, ours too, from a file name."""
         ours = f"_{self.suffix}"
-        return (name.removesuffix(ours), "_") if name.endswith(ours) else super().remove_suffix(name)
+        return (
+            (name.removesuffix(ours), "_") if name.endswith(ours) else super().remove_suffix(name)
+        )
 
     @classmethod
     def _get_crds_parameters(cls, dataset):
@@ -244,34 +195,3 @@ class ForcedPhotometryStep(RomanStep):
         except references.CRDS_OUT_OF_REACH:
             log.debug("CRDS is out of reach: it was not asked for parameters")
             return cls._empty_config()
-
-
-def _typical_fractions(table: Any, recipe: Recipe) -> list[float | None]:
-    """Median over the sources of E at each radius, None where there is none."""
-    names = (f"{aperture_name(radius)}_ee_fraction" for radius in recipe.aperture_radii)
-    known = (fractions[np.isfinite(fractions)] for fractions in (table[name] for name in names))
-    return [float(np.median(fractions)) if len(fractions) else None for fractions in known]
-
-
-def _count(table: Any) -> dict[str, int]:
-    """Number of rows: all, on the image, flagged."""
-    flags = table["warning_flags"]
-    return {
-        "n_rows": len(table),
-        "n_on_image": int(((flags & WarningFlag.NOT_PLACED) == 0).sum()),
-        "n_flagged": int((flags != 0).sum()),
-    }
-
-
-def _report(counts: dict[str, int], sources: Sources) -> None:
-    """Log what was measured, with a warning where nothing was."""
-    log.info(
-        "Measured %(n_on_image)d of %(n_rows)d sources on the image, %(n_flagged)d rows flagged",
-        counts,
-    )
-    if counts["n_on_image"] == 0:
-        log.warning(
-            "No source of catalog %s lies on the image: the product has %d rows without fluxes",
-            sources.name,
-            len(sources),
-        )

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from roman_datamodels import datamodels as rdm
+
 from small import CENTER, level2_image
 
 STRUN = Path(sys.executable).with_name("strun")

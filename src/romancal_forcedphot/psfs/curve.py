@@ -38,7 +38,7 @@ from .pixels import (
 
 __all__ = ["CurveOfGrowth"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"romancal.{__name__}")
 
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
 PSF_KINDS = {"optical": 2, "pixel": 1}  # blurs by a pixel that are still to be applied

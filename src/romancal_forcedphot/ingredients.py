@@ -1,0 +1,137 @@
+"""The pixel-area map and the aperture correction that a step's parameters ask for.
+
+Each comes with its facts, a dict for the product's metadata. Reference files are looked for only
+when a parameter needs them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import geometry, references
+from .psfs import Correction, CurveOfGrowth
+
+if TYPE_CHECKING:
+    from .exposure import Exposure
+
+__all__ = ["aperture_correction", "area_map"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+
+def area_map(step: Any, model: Any, exposure: Exposure) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """Make the map of relative pixel area.
+
+    Parameters
+    ----------
+    step : ForcedPhotometryStep
+        Whose ``pixel_area`` chooses.
+    model : roman_datamodels.datamodels.ImageModel
+        The image, for CRDS.
+    exposure : Exposure
+        The same image, to be measured.
+
+    Returns
+    -------
+    area : ndarray or None
+        (ny, nx) float32, 1 at the nominal pixel; None for 1 everywhere.
+    facts : dict
+        Where it comes from.
+    """
+    if step.pixel_area == "none":
+        return None, {"source": "none"}
+    from_wcs = geometry.relative_area_from_wcs(exposure.wcs, exposure.data.shape)
+    if step.pixel_area == "crds":
+        reference = references.find(step, model, "area", remedy="--pixel_area=wcs")
+        if reference is not None:
+            area = _area_from_reference(reference, exposure, from_wcs)
+            return area, {"source": "crds", "reference": _name_of(step, "area")}
+        log.warning("There is no area reference for this image: its WCS gives the pixel areas")
+    return from_wcs, {"source": "wcs"}
+
+
+def _area_from_reference(reference: Any, exposure: Exposure, from_wcs: np.ndarray) -> np.ndarray:
+    """Relative area of a reference file, with a warning where the image disagrees with it."""
+    content = references.read_area(reference, detector=exposure.detector)
+    area = geometry.relative_area_from_reference(
+        content.data,
+        exposure.data.shape,
+        nominal_steradian=content.nominal_steradian,
+        nominal_arcsecsq=content.nominal_arcsecsq,
+    )
+    _warn_of_difference("area reference and the image's WCS", area, from_wcs)
+    if content.nominal_steradian:
+        _warn_of_difference(
+            "nominal pixel areas of the area reference and of the image's meta.photometry",
+            content.nominal_steradian,
+            exposure.pixel_area,
+        )
+    return area
+
+
+def _warn_of_difference(what: str, first: Any, second: Any) -> None:
+    difference = geometry.compare_areas(first, second)
+    if difference.exceeds(1e-3):
+        log.warning(
+            "The %s differ by up to %.2f %% (median %.2f %%): fluxes depend on which is right",
+            what,
+            100 * difference.maximum,
+            100 * difference.median,
+        )
+
+
+def aperture_correction(
+    step: Any, model: Any, exposure: Exposure
+) -> tuple[Correction | None, dict[str, Any]]:
+    """Make what tells the light that an aperture catches of a point source.
+
+    Parameters
+    ----------
+    step : ForcedPhotometryStep
+        Whose ``aperture_correction`` chooses.
+    model : roman_datamodels.datamodels.ImageModel
+        The image, for CRDS.
+    exposure : Exposure
+        The same image, to be measured.
+
+    Returns
+    -------
+    correction : Correction or None
+    facts : dict
+        What it was made from and what it assumes.
+
+    Raises
+    ------
+    ReferenceFileError, CorrectionUnavailable
+        There is no reference, or none for the filter.
+    """
+    if step.aperture_correction == "none":
+        return None, {"source": "none"}
+    correction = _curve_of_growth(step, model, exposure)
+    facts = {"source": step.aperture_correction, "reference": _name_of(step, "apcorr")}
+    return correction, facts | correction.description
+
+
+def _curve_of_growth(step: Any, model: Any, exposure: Exposure) -> CurveOfGrowth:
+    """Correction from the ``apcorr`` reference."""
+    remedy = "--aperture_correction=none"
+    reference = references.find(step, model, "apcorr", remedy=remedy)
+    if reference is None:
+        raise references.ReferenceFileError(
+            f"there is no apcorr reference for {exposure.band} on {exposure.detector}: give one "
+            f"with --override_apcorr=FILE, or set {remedy} for aperture fluxes alone"
+        )
+    return CurveOfGrowth.from_reference(
+        references.read_apcorr(reference, band=exposure.band),
+        radius_unit=step.apcorr_radius_unit,
+        psf=step.apcorr_psf,
+        pixel_scale=geometry.pixel_scale_function(exposure.wcs, exposure.data.shape),
+    )
+
+
+def _name_of(step: Any, reference_type: str) -> str:
+    """Name of a reference file as the step recorded it."""
+    return dict(step._reference_files_used).get(reference_type, "N/A")
