@@ -4,8 +4,8 @@ The scene is made once and found again: below `FORCED_PHOT_EXAMPLE_DIR` if that 
 so that the example command and the tests share one scene), else in pytest's cache directory.
 
 crds reads its settings when it is imported and keeps what it looked up, so the simulated cache must
-not be set up in a process that may have imported crds before. Tests that need it run child processes
-with `crds_env`.
+not be set up in a process that may have imported crds before. Tests that need it run child
+processes with `crds_env`.
 """
 
 from __future__ import annotations

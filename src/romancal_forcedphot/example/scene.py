@@ -21,7 +21,7 @@ from astropy.table import Table
 from .files import Record, Renamed
 from .optics import DETECTOR_SIDE, Optics, make_optics, quiet_romanisim, ready_to_draw
 
-RECIPE = 2  # count up whenever the same parameters give other files
+RECIPE = 3  # count up whenever the same parameters give other files
 MICRONS = {
     "F062": 0.62,
     "F087": 0.87,

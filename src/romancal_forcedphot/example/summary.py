@@ -70,7 +70,7 @@ class Summary:
         found = []
         if not abs(self.median_offset) <= MAX_MEDIAN_OFFSET:
             found.append(
-                f"median offset {self.median_offset:+.4f} mag, expected within {MAX_MEDIAN_OFFSET}"
+                f"median offset {self.median_offset:.4f} mag, expected within {MAX_MEDIAN_OFFSET}"
             )
         if not PULL_WIDTHS[0] <= self.pull_width <= PULL_WIDTHS[1]:
             found.append(
