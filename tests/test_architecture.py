@@ -39,7 +39,7 @@ ARROWS = {
     "psfs": set(),
     "calibration": set(),
     "columns": set(),
-    "model": {"columns", "resources"},
+    "model": {"columns", "resources", "storage"},
     "resources": set(),
     "plots": {"columns"},
     "example": {"step", "columns", "model", "storage", "validate"},

@@ -20,6 +20,7 @@ from astropy.units import Unit
 from romancal_forcedphot.columns import output_columns
 from romancal_forcedphot.model import ForcedPhotometryModel
 from romancal_forcedphot.resources import SCHEMA_URI, TAG_URI
+from romancal_forcedphot.storage import StorageError
 
 RADII = [3.0, 3.5]
 
@@ -452,5 +453,5 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("not a directory")
     path = tmp_path / "file" / "product.asdf"
-    with pytest.raises(NotADirectoryError, match=f"cannot write {path}: .*--output_dir"):
+    with pytest.raises(StorageError, match=f"cannot write '{path}': .*--output_dir"):
         make_model().save(path)

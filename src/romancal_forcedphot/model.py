@@ -5,19 +5,15 @@ catalogs, with a schema of ours beneath it. ``roman_datamodels`` makes its class
 manifest; here the node class is written out and entered in the same registries, so that
 ``roman_datamodels.open`` finds the model by the tag in the file.
 
-Saving is all or nothing: a file is written under its own name in a temporary directory beside its
-destination and then moved there, so that no reader ever sees half a product.
+Saving is all or nothing (see `storage.write_atomically`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import importlib.metadata
 import logging
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -32,6 +28,7 @@ from roman_datamodels.datamodels import DataModel
 
 from .columns import output_columns
 from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
+from .storage import write_atomically
 
 __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 
@@ -149,7 +146,7 @@ class ForcedPhotometryModel(DataModel):
             super().to_asdf(init, *args, **kwargs)
             self._check_table()
             return
-        with _replacing(init) as temporary:
+        with write_atomically(init) as temporary:
             super().to_asdf(temporary, *args, **kwargs)
             self._check_table()
 
@@ -179,7 +176,7 @@ class ForcedPhotometryModel(DataModel):
             "roman.meta.filename": Path(filepath).name,
             "roman.meta.file_date": str(Time.now()),
         }
-        with _replacing(filepath) as temporary:
+        with write_atomically(filepath) as temporary:
             table = _arrow_table(self.source_catalog, flat)
             pyarrow.parquet.write_table(table, temporary, compression=None)
 
@@ -278,18 +275,3 @@ def _arrow_table(table: Table, metadata: dict[str, str]):
         for name, array in zip(table.colnames, arrays, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
-
-
-@contextlib.contextmanager
-def _replacing(path) -> Iterator[Path]:
-    """Give a path to write to, beside ``path`` and of its name; then move the file to ``path``."""
-    path = Path(path)
-    try:
-        directory = tempfile.TemporaryDirectory(prefix=".forcedphot-", dir=path.parent)
-    except OSError as error:
-        remedy = "name an existing directory that can be written, in strun with --output_dir"
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}; {remedy}") from error
-    with directory as name:
-        temporary = Path(name) / path.name
-        yield temporary
-        os.replace(temporary, path)

@@ -2,8 +2,9 @@
 
 Callers ask for a *location* (a path today, an ``s3://`` URI as soon as that is served here) and
 get a seekable binary file, so that nobody above this module has to know what a location is.
-Products go the other way through `write_atomically`: they are written under a temporary name
-beside their destination and renamed when whole, so that a failure leaves nothing half-written.
+Products go the other way through `write_atomically`: they are written under their own name in a
+temporary directory beside their destination and moved when whole, so that a failure leaves nothing
+half-written and no reader ever sees half a product.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,10 +92,10 @@ def open_for_reading(location: str | os.PathLike) -> Iterator[BinaryIO]:
 def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file so that it appears whole or not at all.
 
-    The caller writes to the path that the context yields. It lies in the directory of `path` and
-    has the same extension (writers choose their format by it). When the context ends without an
-    error it takes the place of `path`; otherwise it is removed, and a file that was at `path`
-    before is still there.
+    The caller writes to the path that the context yields. It has the name of `path` (writers
+    choose their format by it and note it in the file) and lies in a temporary directory beside it.
+    When the context ends without an error it takes the place of `path`; otherwise it is removed,
+    and a file that was at `path` before is still there.
 
     Parameters
     ----------
@@ -112,16 +114,12 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
     """
     destination = Path(os.path.realpath(_local_path(path)))
     _check_destination(destination)
-    temporary = destination.with_name(
-        f".{destination.stem}.{uuid.uuid4().hex[:12]}.partial{destination.suffix}"
-    )
-    try:
+    with tempfile.TemporaryDirectory(prefix=".forcedphot-", dir=destination.parent) as directory:
+        temporary = Path(directory) / Path(path).name
         yield temporary
         if not temporary.is_file():
             raise StorageError(f"nothing was written for '{destination}'; please report this")
         temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_output_directory(directory: str | os.PathLike) -> None:
