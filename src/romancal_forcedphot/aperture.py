@@ -134,13 +134,13 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
     indices, off_image = neighbor_indices(data.shape, y_pixel, x_pixel, dy, dx)
     on_image = np.ones(indices.shape, dtype=bool) if off_image is None else ~off_image
 
-    values = np.take(data, indices).astype(np.float64)
-    errors = np.take(err, indices).astype(np.float64)
+    values = np.take(data, indices, mode="clip").astype(np.float64)
+    errors = np.take(err, indices, mode="clip").astype(np.float64)
     usable = np.isfinite(values) & on_image
     values, errors = np.where(usable, values, 0.0), np.where(usable, errors, 0.0)
     areas = None
     if area is not None:
-        areas = np.take(area, indices).astype(np.float64)
+        areas = np.take(area, indices, mode="clip").astype(np.float64)
         values, errors = values * areas, errors * areas
     return Stamps(
         reach=reach,
@@ -151,7 +151,7 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
         area=areas,
         usable=usable,
         on_image=on_image,
-        saturated=np.take(saturated, indices) & on_image,
+        saturated=np.take(saturated, indices, mode="clip") & on_image,
     )
 
 

@@ -32,7 +32,7 @@ MIN_PIXELS = 30
 MEDIAN_ERROR_FACTOR = 1.2533
 """Standard error of the median over that of the mean for normal noise, sqrt(pi/2)."""
 
-BLOCK_SIZE = 256
+BLOCK_SIZE = 512
 """Sources worked on at a time: many enough to hide numpy's overhead, few enough for the cache."""
 
 
@@ -220,9 +220,6 @@ class _Runs:
         mean = np.add.reduceat(self.deviation.reshape(-1), ends)[::2] / n_pixels
         mean_square = np.add.reduceat(self.square.reshape(-1), ends)[::2] / n_pixels
         variance = np.maximum(mean_square - mean * mean, 0.0)
-        # Rounding must not clip pixels that are all the same.
-        pixels = self.pixels.reshape(-1)
-        variance[pixels[self.first] == pixels[self.stop - 1]] = 0.0
         return _medians(self.pixels, self.first, self.stop), self.pivot + mean, np.sqrt(variance)
 
     def within(self, lower, upper):
