@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -60,6 +62,7 @@ def test_a_table_travels_under_a_name():
     table.meta["name"] = "deep field"
     assert str(InMemoryCatalog.wrap(table)) == "deep field"
     assert InMemoryCatalog.wrap("a.ecsv") == "a.ecsv"
+    assert InMemoryCatalog.wrap(Path("a.ecsv")) == "a.ecsv"
 
 
 def test_an_attribute_that_was_never_set_is_missing():

@@ -9,6 +9,7 @@ value is refused before any work is done and the log shows plain values.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 from astropy.table import Table
@@ -78,7 +79,9 @@ class InMemoryCatalog(str):
 
     @classmethod
     def wrap(cls, value: Any) -> Any:
-        """Wrap a table; return anything else as it is."""
+        """Wrap a table; return a path as text and anything else as it is."""
+        if isinstance(value, PurePath):
+            return str(value)
         return cls(value, value.meta.get("name") or cls._name(value)) if _is_table(value) else value
 
     @staticmethod

@@ -25,6 +25,8 @@ __all__ = ["ForcedPhotometryStep"]
 # Below romancal's logger, whose handlers every romancal pipeline sets up: our lines are shown and
 # recorded wherever this step runs.
 log = logging.getLogger(f"romancal.{__name__}")
+# As romancal does for its own: stpipe sets no level where an instance is run rather than called.
+logging.getLogger(f"romancal.{__package__}").setLevel(logging.DEBUG)
 
 
 class ForcedPhotometryStep(RomanStep):
@@ -173,10 +175,10 @@ class ForcedPhotometryStep(RomanStep):
 
     def remove_suffix(self, name):
         """Remove a step's suffix, ours too, from a file name."""
-        ours = f"_{self.suffix}"
-        return (
-            (name.removesuffix(ours), "_") if name.endswith(ours) else super().remove_suffix(name)
-        )
+        for ours in (f"_{self.suffix}", "_forcedphot"):
+            if name.endswith(ours):
+                return name.removesuffix(ours), "_"
+        return super().remove_suffix(name)
 
     @classmethod
     def _get_crds_parameters(cls, dataset):

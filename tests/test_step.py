@@ -1,0 +1,312 @@
+"""The step in one process: every way to call it, and what it leaves behind.
+
+No CRDS is within reach here; the small images need no reference files (`PLAIN`) or are given them.
+Bad input is tried in e2e/test_bad_input.py, the numbers in e2e/test_accuracy.py.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import asdf
+import numpy as np
+import pytest
+from astropy.stats import SigmaClip
+from astropy.table import Table
+from photutils.aperture import CircularAnnulus, CircularAperture
+from roman_datamodels import datamodels as rdm
+from stpipe import Step
+
+from romancal_forcedphot import ForcedPhotometryModel, ForcedPhotometryStep, WarningFlag
+from romancal_forcedphot.references import ReferenceFileError
+from small import CENTER, level2_image
+
+# stpipe 1.1 asks crds 14 by a function that crds deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
+
+PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
+PLAIN_OPTIONS = [f"--{name}={value}" for name, value in PLAIN.items()]
+IMAGE = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
+PRODUCT = "r0003201001001001004_0001_wfi01_f106_forcedphot.asdf"
+CATALOG = "catalog.ecsv"
+RADII = {"aper3pix", "aper5pix"}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """An image and a catalog in the working directory, and no CRDS."""
+    for name in list(os.environ):
+        if name.startswith("CRDS"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    level2_image().save(IMAGE)
+    sources().write(CATALOG)
+
+
+def sources():
+    """Three sources on the image, 18 pixels apart."""
+    ra, dec = CENTER
+    return Table({"id": [7, 5, 6], "ra": [ra, ra, ra], "dec": dec + np.array([0, 2, 4]) / 3600})
+
+
+def radii_of(product):
+    """Names of the apertures in a product."""
+    suffix = "_total_flux_err"
+    return {name.removesuffix(suffix) for name in product.source_catalog.colnames if suffix in name}
+
+
+def assert_same_rows(first, second):
+    """Compare two tables value by value, NaN for NaN."""
+    assert first.colnames == second.colnames
+    for name in first.colnames:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def logged(product, text):
+    """Whether a line with a text was recorded in a product."""
+    return any(text in line for line in product.meta.cal_logs)
+
+
+def test_path_model_and_table_give_the_same_rows():
+    expected = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, **PLAIN)
+    assert isinstance(expected, ForcedPhotometryModel)
+    assert list(expected.source_catalog["label"]) == [7, 5, 6]
+    assert np.isfinite(expected.source_catalog["aper3pix_total_flux"]).all()
+    for image in (Path(IMAGE), level2_image()):
+        for catalog in (Path(CATALOG), sources()):
+            product = ForcedPhotometryStep.call(image, catalog=catalog, **PLAIN)
+            assert_same_rows(product.source_catalog, expected.source_catalog)
+
+
+def test_the_step_measures_as_photutils_and_astropy_do():
+    image = level2_image()
+    parameters = {"catalog": CATALOG, "aperture_radii": 4, "annulus_radii": [15, 22]}
+    product = ForcedPhotometryStep.call(
+        image, **parameters, pixel_area="none", aperture_correction="none"
+    )
+    for row in product.source_catalog:
+        place = (row["x"], row["y"])
+        annulus = CircularAnnulus(place, 15, 22).to_mask(method="center")
+        background = np.ma.median(SigmaClip(3.0, maxiters=5)(annulus.get_values(image.data)))
+        circle = CircularAperture(place, 4).to_mask(method="exact")
+        per_pixel = 1e15 * 0.25 * 2.8e-13  # nJy per DN/s: MJy/sr per DN/s times sr
+        flux = (circle.multiply(image.data).sum() - background * circle.data.sum()) * per_pixel
+        scatter = 0.1 * np.sqrt(circle.data.sum()) * per_pixel
+        assert row["aper4pix_flux"] == pytest.approx(flux, abs=1e-3 * scatter)
+
+
+def test_the_instance_runs_as_well_as_the_class():
+    step = ForcedPhotometryStep(catalog=sources(), aperture_radii="3,5", **PLAIN)
+    product = step.run(level2_image())
+    assert len(product.source_catalog) == 3
+    assert radii_of(product) == RADII
+    assert logged(product, "Measured 3 of 3 sources")
+
+
+@pytest.mark.parametrize("value", ["3,5", "[3, 5]", [3, 5], (3.0, 5.0), ["3", "5"]])
+def test_radii_in_python(value):
+    product = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, aperture_radii=value, **PLAIN)
+    assert radii_of(product) == RADII
+    assert product.meta.forced_phot.aperture_radii == [3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "radii"),
+    [("3,5", RADII), ("[3,5]", RADII), ("5", {"aper5pix"}), ("3.5", {"aper3p5pix"})],
+)
+def test_radii_on_the_command_line(text, radii):
+    Step.from_cmdline(
+        ["forced_phot", IMAGE, f"--catalog={CATALOG}", f"--aperture_radii={text}", *PLAIN_OPTIONS]
+    )
+    with rdm.open(PRODUCT) as product:
+        assert radii_of(product) == radii
+
+
+def test_saved_parameters_give_the_same_run():
+    """`--save-parameters`, and its file in place of the step's name and as `config_file`."""
+    options = [*PLAIN_OPTIONS, "--aperture_radii=3,5", "--annulus_radii=15,20.5"]
+    options += ["--dq_mask=SATURATED,HOT"]
+    Step.from_cmdline(
+        ["forced_phot", IMAGE, f"--catalog={CATALOG}", "--save-parameters=pars.asdf", *options]
+    )
+    with rdm.open(PRODUCT) as product:
+        expected = product.copy()
+    Path(PRODUCT).unlink()
+    Step.from_cmdline(["pars.asdf", IMAGE])
+    with rdm.open(PRODUCT) as product:
+        assert_same_rows(product.source_catalog, expected.source_catalog)
+        assert product.meta.forced_phot.parameters == expected.meta.forced_phot.parameters
+    product = ForcedPhotometryStep.call(IMAGE, config_file="pars.asdf", aperture_radii=4)
+    assert radii_of(product) == {"aper4pix"}
+    assert product.meta.forced_phot.parameters["annulus_radii"] == [15, 20.5]
+    assert product.meta.forced_phot.parameters["dq_mask"] == ["SATURATED", "HOT"]
+
+
+def test_help_shows_the_defaults(capsys):
+    with pytest.raises(SystemExit) as stop:
+        Step.from_cmdline(["forced_phot", "--help"])
+    assert stop.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "--aperture_radii One or more aperture radii in pixels [default='3.0']",
+        "--annulus_radii Radii of the background annulus in pixels [default='20.0, 25.0']",
+        "[default='DO_NOT_USE']",
+        "--catalog",
+        "--override_area",
+        "--override_apcorr",
+    ):
+        assert part in said
+
+
+def test_a_table_is_a_name_in_log_and_saved_parameters(caplog):
+    step = ForcedPhotometryStep(catalog=sources(), **PLAIN)
+    with caplog.at_level("INFO"):
+        product = step.run(level2_image())
+    step.export_config("pars.asdf")
+    name = "table of 3 rows in memory"
+    assert f"catalog: {name}\n" in caplog.text
+    assert "270.0" not in caplog.text
+    with asdf.open("pars.asdf") as pars:
+        assert pars["parameters"]["catalog"] == name
+    assert product.meta.forced_phot.catalog["name"]
+    assert product.meta.forced_phot.parameters["catalog"] == name
+
+
+def snapshot(model):
+    """Everything that a model holds, as bytes and plain values."""
+    planes = {name: np.array(model[name]).tobytes() for name in ("data", "err", "dq")}
+    return planes | {key: str(value) for key, value in model.to_flat_dict().items()}
+
+
+def test_a_model_handed_in_stays_as_it_is():
+    image = level2_image()
+    wcs, before = image.meta.wcs, snapshot(image)
+    ForcedPhotometryStep.call(image, catalog=CATALOG, save_results=True, **PLAIN)
+    assert snapshot(image) == before
+    assert image.meta.wcs is wcs
+
+
+def test_a_model_handed_in_stays_open():
+    with rdm.open(IMAGE) as image:
+        ForcedPhotometryStep.call(image, catalog=CATALOG, **PLAIN)
+        assert image.data.sum() == level2_image().data.sum()
+
+
+def test_without_area_reference_the_wcs_is_used_and_said():
+    product = ForcedPhotometryStep.call(
+        IMAGE, catalog=CATALOG, override_area="N/A", aperture_correction="none"
+    )
+    expected = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, **PLAIN)
+    assert_same_rows(product.source_catalog, expected.source_catalog)
+    assert product.meta.forced_phot.pixel_area == {"source": "wcs"}
+    assert product.meta.ref_file.area == "N/A"
+    assert logged(product, ":: WARNING :: There is no area reference for this image")
+
+
+def area_reference(value):
+    """A reference that gives each pixel the same relative area."""
+    area = rdm.PixelareaRefModel.create_fake_data(shape=(180, 200))
+    area.data = np.full((180, 200), value, dtype=np.float32)
+    area.meta.instrument.detector = "WFI01"
+    return area
+
+
+@pytest.mark.parametrize("as_model", [True, False])
+def test_an_override_of_the_area_is_used_and_named(as_model):
+    area = area_reference(1.05)
+    area.save("area.asdf")
+    product = ForcedPhotometryStep.call(
+        *(IMAGE,),
+        catalog=CATALOG,
+        override_area=area if as_model else "area.asdf",
+        aperture_correction="none",
+    )
+    plain = ForcedPhotometryStep.call(
+        IMAGE, catalog=CATALOG, pixel_area="none", aperture_correction="none"
+    )
+    np.testing.assert_allclose(
+        product.source_catalog["aper3pix_flux"],
+        1.05 * plain.source_catalog["aper3pix_flux"],
+        rtol=1e-6,
+    )
+    expected = area.override_handle if as_model else str(Path("area.asdf").resolve())
+    assert product.meta.ref_file.area == expected
+    assert product.meta.forced_phot.pixel_area == {"source": "crds", "reference": expected}
+
+
+def test_an_override_of_the_aperture_correction_divides_the_flux():
+    radii = np.linspace(0.02, 4.0, 200)
+    curve = 1 - np.exp(-((radii / 0.12) ** 2))
+    apcorr = rdm.ApcorrRefModel.create_fake_data()
+    entry = {"ee_radii": radii, "ee_fractions": curve, "ap_corrections": 1 / curve}
+    apcorr.data = {"F106": entry | {"sky_background_rin": None, "sky_background_rout": None}}
+    apcorr.save("apcorr.asdf")
+    product = ForcedPhotometryStep.call(
+        IMAGE, catalog=CATALOG, pixel_area="wcs", override_apcorr="apcorr.asdf"
+    )
+    table = product.source_catalog
+    # a Gaussian of σ = 0.12"/√2 = 0.771 pixel, blurred twice by a pixel of variance 1/12
+    sigma = np.hypot(0.12 / np.sqrt(2) / 0.11, np.sqrt(2 / 12))
+    caught = 1 - np.exp(-(3**2) / (2 * sigma**2))
+    np.testing.assert_allclose(table["aper3pix_ee_fraction"], caught, atol=2e-3)
+    np.testing.assert_allclose(
+        table["aper3pix_total_flux"],
+        table["aper3pix_flux"] / table["aper3pix_ee_fraction"],
+        rtol=1e-6,
+    )
+    assert product.meta.ref_file.apcorr == str(Path("apcorr.asdf").resolve())
+
+
+def test_without_crds_the_references_are_an_error_that_offers_the_ways_out():
+    with pytest.raises(ReferenceFileError) as caught:
+        ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, aperture_correction="none")
+    for remedy in ("CRDS_SERVER_URL", "CRDS_PATH", "--override_area", "--pixel_area=wcs"):
+        assert remedy in str(caught.value)
+    assert not Path(PRODUCT).exists()
+
+
+def test_a_second_run_does_not_pile_up_suffixes():
+    image = level2_image()
+    image.meta.filename = PRODUCT
+    image.save(PRODUCT)
+    ForcedPhotometryStep.call(
+        PRODUCT, catalog=CATALOG, output_dir="products", save_results=True, **PLAIN
+    )
+    assert [path.name for path in Path("products").iterdir()] == [PRODUCT]
+    ForcedPhotometryStep.call(image, catalog=CATALOG, save_results=True, suffix="deep", **PLAIN)
+    assert Path(PRODUCT.replace("_forcedphot", "_deep")).exists()
+
+
+@pytest.mark.parametrize("distance", [None, 1, 90])
+def test_no_source_on_the_image_is_a_valid_product_with_a_warning(distance):
+    catalog = sources()[:0] if distance is None else sources()
+    catalog["dec"] -= distance or 0
+    product = ForcedPhotometryStep.call(IMAGE, catalog=catalog, save_results=True, **PLAIN)
+    table = product.source_catalog
+    assert len(table) == (0 if distance is None else 3)
+    assert np.isnan(table["aper3pix_flux"]).all()
+    assert (table["warning_flags"] & WarningFlag.NOT_PLACED).all()
+    assert logged(product, ":: WARNING :: No source of catalog")
+    with rdm.open(PRODUCT) as saved:
+        assert_same_rows(saved.source_catalog, table)
+
+
+def test_crds_does_not_frighten_the_user(small_scene, small_cache, strun, tmp_path):
+    """CRDS knows no `pars-forcedphotometrystep` and, left alone, says so in an ERROR line."""
+    from romancal_forcedphot.example import crds_environment
+
+    environment = os.environ | crds_environment(small_cache)
+    answer = strun(
+        small_scene.image, f"--catalog={small_scene.catalog}", cwd=tmp_path, env=environment
+    )
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == 0, said
+    assert "Unknown reference type" not in said
+    assert "ERROR" not in said
+    product = f"{small_scene.image.stem.removesuffix('_cal')}_forcedphot.asdf"
+    with asdf.open(tmp_path / product) as file:
+        used = file["roman"]["meta"]["ref_file"]
+        assert used["crds"]["context"] == "roman_0001.pmap"
+        assert used["area"].startswith("crds://roman_wfi_area_")
+        assert used["apcorr"].startswith("crds://roman_wfi_apcorr_")
