@@ -36,7 +36,7 @@ ARROWS = {
     "storage": set(),
     "exposure": set(),
     "geometry": set(),
-    "psfs": set(),
+    "psfs": {"overlap"},
     "calibration": set(),
     "columns": set(),
     "model": {"columns", "resources", "storage"},

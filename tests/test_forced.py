@@ -139,6 +139,9 @@ class HalfCaught:
 
     description = {}  # noqa: RUF012
 
+    def for_rows(self, rows):
+        return self
+
     def in_aperture(self, x, y, radius, *, weights, full_weights):
         return np.full(len(x), 0.5)
 

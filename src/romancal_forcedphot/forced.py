@@ -154,7 +154,8 @@ def measure(
     values["warning_flags"] = np.full(len(sources), not_measured, dtype="int32")
 
     def measure_rows(rows):
-        return rows, _measure_batch(exposure, x[rows], y[rows], recipe, area, correction)
+        theirs = None if correction is None else correction.for_rows(rows)
+        return rows, _measure_batch(exposure, x[rows], y[rows], recipe, area, theirs)
 
     reach = max(recipe.aperture_radii)
     batches = _batches(x, y, exposure.data.shape, reach)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .apcorr import CorrectionUnavailable
 from .curve import CurveOfGrowth
+from .epsf import GriddedEPSF
 
-__all__ = ["Correction", "CorrectionUnavailable", "CurveOfGrowth"]
+__all__ = ["Correction", "CorrectionUnavailable", "CurveOfGrowth", "GriddedEPSF"]
 
 
 class Correction(Protocol):
@@ -23,6 +24,13 @@ class Correction(Protocol):
     @property
     def description(self) -> dict[str, Any]:
         """What the correction was made from and what it assumes, for the product's metadata."""
+        ...
+
+    def for_rows(self, rows: ArrayLike) -> Correction:
+        """Return the correction of some rows of the catalog, given by index.
+
+        It is asked about those sources alone, in that order; most corrections are one for all.
+        """
         ...
 
     def in_aperture(

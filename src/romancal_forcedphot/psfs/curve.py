@@ -156,6 +156,11 @@ class CurveOfGrowth:
             "masked_pixels": "estimated from the radial profile of the curve",
         }
 
+    def for_rows(self, rows: ArrayLike) -> CurveOfGrowth:
+        """Return the correction of some rows of the catalog: this one."""
+        del rows
+        return self
+
     def in_aperture(
         self,
         x: ArrayLike,

@@ -1,0 +1,301 @@
+"""The effective PSF on a grid of positions, evaluated under each source's own aperture.
+
+An ePSF stamp is a table of P, the fraction of a star's light that falls on a whole pixel whose
+centre is at a given place from the star, sampled `oversample` times per pixel. What a measurement
+catches is then E = sum(w m P) over the pixels of its stamp, with the weights that it used: E
+knows the sub-pixel phase, the place on the detector and every masked pixel.
+
+Between samples P is the cubic spline through them, between grid points it is bilinear, as in
+photutils' `GriddedPSFModel`. Both are linear in the stamps, so all that is tabulated is their
+spline coefficients. The pixels of a source lie `oversample` samples apart, all at one phase: four
+spline weights per axis serve the whole stamp, and the coefficients under it are one contiguous
+window of the table.
+
+Any source of an ePSF (a CRDS reference, STPSF) comes here as plain arrays: `GriddedEPSF`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import spline_filter
+
+from ..overlap import circle_overlap
+from .samples import between, light_in_circle, spline_taps
+
+if TYPE_CHECKING:
+    from . import Correction
+
+__all__ = ["GriddedEPSF"]
+
+_SOURCES_AT_ONCE = 64  # keeps the windows of coefficients in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class GriddedEPSF:
+    """ePSF stamps at grid positions of a detector, as a `Correction`.
+
+    Made from plain arrays, so that a CRDS ``epsf`` reference and an STPSF grid are used alike.
+
+    Attributes
+    ----------
+    stamps : (k, ny, nx) ndarray of float64
+        Fraction of a star's light (1 at infinity) on a whole pixel, at samples 1/`oversample`
+        pixel apart. The star is at the middle of the stamp, index ((ny - 1) / 2, (nx - 1) / 2).
+        A stamp that holds all of the light sums to `oversample`².
+    x, y : (k,) ndarray of float64
+        0-indexed positions on the L2 image, in any order: each of a number of x with each of a
+        number of y. Beyond the outermost ones the ePSF is that of the nearest place inside.
+    oversample : int
+        Samples per pixel along one axis.
+    continuation : Correction or None
+        Tells the light at radii beyond the stamps. Without one the light that the stamps lack is
+        taken to fall off as the wings of a diffraction pattern, with r**-3.
+    facts : mapping
+        What the stamps were made from, for the description.
+    """
+
+    stamps: NDArray
+    x: NDArray
+    y: NDArray
+    oversample: int
+    continuation: Correction | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("stamps", "x", "y"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        object.__setattr__(self, "oversample", int(self.oversample))
+        self._check()
+
+    def _check(self) -> None:
+        if self.stamps.ndim != 3 or min(self.stamps.shape) < 1:
+            raise ValueError(
+                f"ePSF stamps have the shape {self.stamps.shape}: expected (positions, y, x)"
+            )
+        if self.oversample < 1:
+            raise ValueError(f"ePSF oversample is {self.oversample}: expected 1 or more")
+        if not np.isfinite(self.stamps).all():
+            raise ValueError("ePSF stamps have values that are not finite: expected numbers only")
+        n_positions = self.stamps.shape[0]
+        if self.x.shape != (n_positions,) or self.y.shape != (n_positions,):
+            raise ValueError(
+                f"ePSF has {n_positions} stamps and positions of shapes {self.x.shape}, "
+                f"{self.y.shape}: expected a position for each stamp"
+            )
+        places = set(zip(self.x.tolist(), self.y.tolist(), strict=True))
+        if len(places) != n_positions or n_positions != self._x_nodes.size * self._y_nodes.size:
+            raise ValueError(
+                f"ePSF positions x {self.x.tolist()}, y {self.y.tolist()} are no rectangular "
+                "grid: expected each of a number of x with each of a number of y"
+            )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the correction was made from and what it assumes."""
+        beyond = (
+            "as much light as the stamps lack, falling with r**-3"
+            if self.continuation is None
+            else self.continuation.description["method"]
+        )
+        return {
+            "method": "ePSF on a grid of positions",
+            "n_positions": int(self.x.size),
+            "oversample": self.oversample,
+            "stamp_radius_pix": self.stamp_radius,
+            "light_in_stamp": float(np.median(self.light_in_stamps)),
+            "between_positions": "bilinear, outside the grid as at its edge",
+            "between_samples": "cubic spline",
+            "beyond_stamp": beyond,
+            "masked_pixels": "left out of the sum of the ePSF",
+            **self.facts,
+        }
+
+    @property
+    def stamp_radius(self) -> float:
+        """Radius in pixels of the largest circle around the star on the stamps."""
+        return (min(self.stamps.shape[1:]) - 1) / 2 / self.oversample
+
+    @property
+    def light_in_stamps(self) -> NDArray:
+        """Fraction of a star's light on each stamp (k,)."""
+        return self.stamps.sum(axis=(1, 2)) / self.oversample**2
+
+    def for_rows(self, rows: ArrayLike) -> GriddedEPSF:
+        """Return the correction of some rows of the catalog: this one."""
+        del rows
+        return self
+
+    def in_aperture(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        radius: float,
+        *,
+        weights: NDArray | None = None,
+        full_weights: NDArray | None = None,
+    ) -> NDArray:
+        """Return the fraction of each source's light that its aperture sum holds.
+
+        Parameters
+        ----------
+        x, y : (n,) array_like
+            Pixel positions.
+        radius : float
+            Aperture radius in pixels.
+        weights : (n, s, s) ndarray or None
+            Weight of each pixel in the sum on a stamp of odd side s centred on pixel (rint(y),
+            rint(x)), 0 where a pixel was not used. None stands for whole apertures.
+        full_weights : (n, s, s) ndarray or None
+            Not needed here.
+
+        Returns
+        -------
+        fraction : (n,) ndarray of float64
+            sum(weights * P); 0 where no pixel was used.
+
+        Raises
+        ------
+        ValueError
+            If the aperture reaches beyond the ePSF's stamps.
+        """
+        del full_weights
+        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if weights is None:
+            weights = circle_overlap(x - np.rint(x), y - np.rint(y), radius)
+        fraction = np.empty(x.shape)
+        for first in range(0, x.size, _SOURCES_AT_ONCE):
+            rows = slice(first, first + _SOURCES_AT_ONCE)
+            light = weights[rows] * self.on_pixels(x[rows], y[rows], weights.shape[-1])
+            fraction[rows] = light.reshape(len(light), -1).sum(axis=1)
+        return fraction
+
+    def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: float, r_out: float) -> NDArray:
+        """Return the fraction of each source's light in the pixels between two radii.
+
+        Pixels belong to the annulus whole, by their centres; the mean over the sub-pixel phase.
+
+        Parameters
+        ----------
+        x, y : (n,) array_like
+            Pixel positions.
+        r_in, r_out : float
+            Radii in pixels.
+
+        Returns
+        -------
+        fraction : (n,) ndarray of float64
+        """
+        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        light = self._within(x, y, r_out) - self._within(x, y, r_in)
+        if self.continuation is not None and r_out > self.stamp_radius:
+            start = max(r_in, self.stamp_radius)
+            light = light + self.continuation.in_annulus(x, y, start, r_out)
+        return light
+
+    def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
+        """Return the ePSF on the pixels around each source.
+
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            Pixel positions.
+        side : int
+            Odd side s of the stamps, which are centred on pixel (rint(y), rint(x)).
+
+        Returns
+        -------
+        light : (n, s, s) ndarray of float64, indexed [source, y, x]
+            Fraction of the source's light on each pixel.
+
+        Raises
+        ------
+        ValueError
+            If the pixels reach beyond the ePSF's stamps.
+        """
+        self._check_side(side)
+        _, ny, nx = self.stamps.shape
+        row, y_taps = spline_taps(y, ny, side, self.oversample)
+        column, x_taps = spline_taps(x, nx, side, self.oversample)
+        reach = self.oversample * (side - 1) + 1
+        size = reach + 3
+        windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
+        table = np.zeros((x.size, size, size))
+        for node, share in self._corners(x, y):
+            table += share[:, None, None] * windows[node, row, column]
+        rows = np.zeros((x.size, side, size))
+        for tap in range(4):
+            rows += y_taps[tap][:, None, None] * table[:, tap : tap + reach : self.oversample]
+        light = np.zeros((x.size, side, side))
+        for tap in range(4):
+            light += x_taps[tap][:, None, None] * rows[:, :, tap : tap + reach : self.oversample]
+        return light
+
+    def _check_side(self, side: int) -> None:
+        # The outermost pixel's centre is side / 2 from the star at most; the spline needs two
+        # samples more on each side.
+        longest = (min(self.stamps.shape[1:]) - 5) / self.oversample
+        if side > longest:
+            raise ValueError(
+                f"aperture needs {side} x {side} pixels of an ePSF that holds {int(longest)}: "
+                "choose a smaller aperture radius, or another --aperture_correction"
+            )
+
+    @cached_property
+    def _coefficients(self) -> NDArray:
+        """Cubic B-spline coefficients of the stamps (k, ny, nx)."""
+        return np.array([spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps])
+
+    # --- the grid of positions -----------------------------------------------------------------
+
+    @cached_property
+    def _x_nodes(self) -> NDArray:
+        return np.unique(self.x)
+
+    @cached_property
+    def _y_nodes(self) -> NDArray:
+        return np.unique(self.y)
+
+    @cached_property
+    def _node_at(self) -> NDArray[np.intp]:
+        """Which stamp belongs to the nodes (y, x) of the grid."""
+        node = np.empty((self._y_nodes.size, self._x_nodes.size), dtype=np.intp)
+        row, column = np.searchsorted(self._y_nodes, self.y), np.searchsorted(self._x_nodes, self.x)
+        node[row, column] = np.arange(self.x.size)
+        return node
+
+    def _corners(self, x: NDArray, y: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
+        """Return the stamps around each position and their bilinear shares, four times (n,)."""
+        left, right, to_right = between(self._x_nodes, x)
+        lower, upper, to_upper = between(self._y_nodes, y)
+        return [
+            (self._node_at[row, column], y_share * x_share)
+            for row, y_share in ((lower, 1 - to_upper), (upper, to_upper))
+            for column, x_share in ((left, 1 - to_right), (right, to_right))
+        ]
+
+    # --- light within circles ------------------------------------------------------------------
+
+    @cached_property
+    def _circles(self) -> dict[float, NDArray]:
+        return {}
+
+    def _within(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
+        """Return the light of the stamps, and of what follows from them, within a radius."""
+        inside = min(radius, self.stamp_radius)
+        if inside not in self._circles:
+            self._circles[inside] = light_in_circle(self.stamps, inside, self.oversample)
+        at_nodes = self._circles[inside]
+        if self.continuation is None and radius > inside:
+            missing = np.maximum(1 - at_nodes, 0.0)
+            at_nodes = at_nodes + missing * (1 - inside / radius)
+        light = np.zeros(x.shape)
+        for node, share in self._corners(x, y):
+            light += share * at_nodes[node]
+        return light
