@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from astropy.stats import SigmaClip
@@ -168,61 +170,92 @@ def test_stamps_for_the_largest_radius_serve_all(scene, positions):
         sum_in_circle(stamps, 11.0)
 
 
-def expected_background(data, x, y, r_in, r_out, sigma, maxiters):
-    """Survivors of astropy's SigmaClip among the pixels that photutils chooses, in float64."""
-    mask = CircularAnnulus((x, y), r_in, r_out).to_mask(method="center")
-    pixels = mask.get_values(data.astype(np.float64), mask=np.isnan(data))
-    if pixels.size == 0:
-        return pixels
-    return SigmaClip(sigma, maxiters=maxiters)(pixels, masked=False)
+def expected_survivors(data, x, y, r_in, r_out, sigma, maxiters):
+    """What astropy's SigmaClip leaves, in float64, of the pixels that photutils chooses.
+
+    One row per source; what was clipped or never there is masked.
+    """
+    masks = CircularAnnulus(np.column_stack([x, y]), r_in, r_out).to_mask(method="center")
+    data, bad = data.astype(np.float64), np.isnan(data)
+    chosen = [mask.get_values(data, mask=bad) for mask in masks]
+    pixels = np.ma.masked_all((len(chosen), max(values.size for values in chosen)))
+    pixels.data[...] = 0
+    for row, values in zip(pixels, chosen, strict=True):
+        row[: values.size] = values
+    return SigmaClip(sigma, maxiters=maxiters)(pixels, axis=1)
 
 
 @pytest.mark.parametrize(
-    ("r_in", "r_out", "sigma", "maxiters"),
-    [(20, 25, 3.0, 5), (20, 25, 2.0, 10), (5, 10, 3.0, 1), (7.5, 9.25, 2.5, 0), (0.2, 3.1, 3.0, 5)],
+    ("n", "r_in", "r_out", "sigma", "maxiters"),
+    [
+        (10_000, 20, 25, 3.0, 5),
+        (1500, 20, 25, 2.0, 10),
+        (1500, 5, 10, 3.0, 1),
+        (1500, 7.5, 9.25, 2.5, 0),
+        (1500, 0.2, 3.1, 3.0, 5),
+        (1500, 0.0, 6.0, 1.2, 5),
+    ],
 )
-def test_background_equals_astropy(r_in, r_out, sigma, maxiters, scene, positions):
+def test_background_equals_astropy(n, r_in, r_out, sigma, maxiters, scene, positions):
+    rng = np.random.default_rng(n)
     near = np.abs(positions[0]) < 1e6
-    x, y = positions[0][near], positions[1][near]
+    x = np.concatenate([rng.uniform(-30, SHAPE[1] + 30, n), positions[0][near][-100:]])
+    y = np.concatenate([rng.uniform(-30, SHAPE[0] + 30, n), positions[1][near][-100:]])
+    survivors = expected_survivors(scene["data"], x, y, max(r_in, 1e-9), r_out, sigma, maxiters)
     options = {"sigma": sigma, "maxiters": maxiters}
     median = local_background(scene["data"], x, y, r_in, r_out, **options)
     mean = local_background(scene["data"], x, y, r_in, r_out, estimator="mean", **options)
-    clipped_somewhere = 0
-    for i, place in enumerate(zip(x, y, strict=True)):
-        pixels = expected_background(scene["data"], *place, r_in, r_out, sigma, maxiters)
-        assert median.n_pixels[i] == mean.n_pixels[i] == pixels.size
-        if pixels.size < 30:
-            values = [median.value, median.err, mean.value, mean.err]
-            assert np.isnan([value[i] for value in values]).all()
-            continue
-        clipped_somewhere += 1
-        assert median.value[i] == np.median(pixels)
-        error = pixels.std() / np.sqrt(pixels.size)
-        np.testing.assert_allclose(mean.value[i], pixels.mean(), rtol=1e-12)
-        np.testing.assert_allclose([median.err[i], mean.err[i]], [1.2533 * error, error], rtol=1e-9)
-    assert clipped_somewhere > 0 or r_out < 4
+
+    n_pixels = survivors.count(axis=1)
+    np.testing.assert_array_equal(median.n_pixels, n_pixels)
+    np.testing.assert_array_equal(mean.n_pixels, n_pixels)
+    few = n_pixels < 30
+    assert 0 < few.sum() < few.size or r_out == 3.1
+    for sky in (median, mean):
+        np.testing.assert_array_equal(np.isnan([sky.value, sky.err]), [few, few])
+    enough = survivors[~few]
+    np.testing.assert_array_equal(median.value[~few], np.ma.median(enough, axis=1))
+    np.testing.assert_allclose(mean.value[~few], enough.mean(axis=1), rtol=1e-12)
+    error = enough.std(axis=1) / np.sqrt(n_pixels[~few])
+    np.testing.assert_allclose(mean.err[~few], error, rtol=1e-10)
+    np.testing.assert_allclose(median.err[~few], 1.2533 * error, rtol=1e-10)
 
 
 def test_background_of_constant_image_has_no_error():
-    """Rounding in the running sums must not clip pixels where all are the same."""
+    """Rounding in the sums must not clip pixels where all are the same."""
     data = np.full((80, 80), 0.1, dtype=np.float32)
     data[40, 60] = 3.0
-    sky = local_background(data, [40.0, 40.3], [40.0, 41.1], 15, 22)
-    for i, place in enumerate([(40.0, 40.0), (40.3, 41.1)]):
-        assert sky.n_pixels[i] == expected_background(data, *place, 15, 22, 3.0, 5).size
+    x, y = np.array([40.0, 40.3]), np.array([40.0, 41.1])
+    sky = local_background(data, x, y, 15, 22)
+    survivors = expected_survivors(data, x, y, 15, 22, 3.0, 5)
+    np.testing.assert_array_equal(sky.n_pixels, survivors.count(axis=1))
     assert (sky.value == np.float32(0.1)).all()
     assert (sky.err == 0).all()
 
 
-def test_background_of_quantized_image_equals_astropy():
+@pytest.mark.parametrize("pedestal", [0, 3000])
+def test_background_of_integer_image_equals_astropy(pedestal):
     rng = np.random.default_rng(8)
-    data = rng.poisson(2.0, (150, 150)).astype(np.float32)
+    data = (pedestal + rng.poisson(2.0, (150, 150))).astype(np.float32)
     x, y = rng.uniform(20, 130, (2, 300))
     sky = local_background(data, x, y, 8, 12, sigma=1.9)
-    for i, place in enumerate(zip(x, y, strict=True)):
-        pixels = expected_background(data, *place, 8, 12, 1.9, 5)
-        assert sky.n_pixels[i] == pixels.size
-        assert sky.value[i] == np.median(pixels)
+    survivors = expected_survivors(data, x, y, 8, 12, 1.9, 5)
+    np.testing.assert_array_equal(sky.n_pixels, survivors.count(axis=1))
+    np.testing.assert_array_equal(sky.value, np.ma.median(survivors, axis=1))
+
+
+@pytest.mark.parametrize("outlier", [1e9, -1e9])
+def test_one_wild_pixel_costs_no_digits(outlier, scene):
+    """It is clipped in the first round, and sums over the rest must not remember it."""
+    data = scene["data"].copy()
+    data[60, 160] = outlier
+    x, y = np.array([182.3]), np.array([60.2])
+    sky = local_background(data, x, y, 20, 25, estimator="mean")
+    survivors = expected_survivors(data, x, y, 20, 25, 3.0, 5)
+    np.testing.assert_allclose(sky.value, survivors.mean(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(
+        sky.err, survivors.std(axis=1) / np.sqrt(survivors.count(axis=1)), rtol=1e-12
+    )
 
 
 def test_unknown_estimator_is_an_error(scene):
@@ -231,18 +264,25 @@ def test_unknown_estimator_is_an_error(scene):
 
 
 def test_results_do_not_depend_on_the_batch(scene, positions):
-    """Bit for bit, alone or among others, in any order, contiguous or not."""
+    """Bit for bit: alone or among others, in any order, in two threads, contiguous or not."""
     x, y = positions
     sky = local_background(scene["data"], x, y, 20, 25)
     sums = aperture_sums(*scene.values(), x, y, 3.0)
     order = np.random.default_rng(5).permutation(x.size)
     wide = np.zeros((SHAPE[0], 2 * SHAPE[1]), dtype=np.float32)
     wide[:, ::2] = scene["data"]
-    for size in (1, 7, 300, 1000):
-        for start in range(0, x.size, max(size, 150)):
-            batch = order[start : start + size]
-            some_sky = local_background(wide[:, ::2], x[batch], y[batch], 20, 25)
-            some_sums = aperture_sums(*scene.values(), x[batch], y[batch], 3.0)
+
+    def measure(batch):
+        some_sky = local_background(wide[:, ::2], x[batch], y[batch], 20, 25)
+        return batch, some_sky, aperture_sums(*scene.values(), x[batch], y[batch], 3.0)
+
+    batches = [
+        order[start : start + size]
+        for size in (1, 7, 300, 1000)
+        for start in range(0, x.size, max(size, 150))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        for batch, some_sky, some_sums in pool.map(measure, batches):
             for all_rows, some in ((sky, some_sky), (sums, some_sums)):
                 for name in vars(some):
                     np.testing.assert_array_equal(

@@ -7,8 +7,8 @@ Each block of sources goes through four steps, all on small tables with a row pe
    Only the few at the rims need their distance; those that prove to lie outside become inf.
 2. sort each row once. Clipping can only remove pixels at the two ends of a sorted row.
 3. clip: what survives of a row is the run of pixels from `first` to `stop`. The median is read
-   off in its middle, the standard deviation comes from sums over the run, and the ends move in.
-   Once most rows of a block have come to rest, only the others are worked on.
+   off in its middle, the standard deviation comes from sums over the run, and the ends move in
+   by bisection. A row that has come to rest stays as it is while others still move.
 4. estimate: median or mean of the survivors, and its error.
 
 The survivors are those of `astropy.stats.SigmaClip` in float64 (which clips values *beyond*
@@ -167,22 +167,19 @@ def _sorted_pixels(data, y_pixel, x_pixel, offsets, inside):
 def _clipped_moments(pixels, sigma, maxiters):
     """Median, mean, standard deviation and number of each row's survivors: float64 (4, n)."""
     result = np.zeros((4, len(pixels)))
-    active = np.flatnonzero(pixels[:, 0] < np.inf)
-    if active.size == 0:
+    not_empty = pixels[:, 0] < np.inf
+    if not not_empty.any():
         return result
-    runs = _Runs.of_finite_pixels(pixels if active.size == len(pixels) else pixels[active])
+    runs = _Runs.of_finite_pixels(pixels if not_empty.all() else pixels[not_empty])
     for n_rounds in count():
         median, mean, std = runs.moments()
-        result[:, active] = median, mean, std, runs.stop - runs.first
         if maxiters and n_rounds == maxiters:
             break
         first, stop = runs.within(median - sigma * std, median + sigma * std)
-        changed = (first > runs.first) | (stop < runs.stop)
-        runs = replace(runs, first=first, stop=stop)
-        if np.count_nonzero(changed) < 0.5 * changed.size:
-            active, runs = active[changed], runs.of_rows(changed)
-        if active.size == 0:
+        if np.array_equal(first, runs.first) and np.array_equal(stop, runs.stop):
             break
+        runs = replace(runs, first=first, stop=stop)
+    result[:, not_empty] = median, mean, std, runs.stop - runs.first
     return result
 
 
@@ -227,19 +224,6 @@ class _Runs:
         bounds = _float32_not_below(np.concatenate([lower, np.nextafter(upper, np.inf)]))
         first, stop = np.tile(self.first, 2), np.tile(self.stop, 2)
         return _bisect(self.pixels, first, stop, bounds).reshape(2, -1)
-
-    def of_rows(self, rows):
-        """Some of the rows, copied to a smaller table."""
-        pixels, width = self.pixels[rows], self.pixels.shape[1]
-        shift = (np.flatnonzero(rows) - np.arange(len(pixels))) * width
-        return _Runs(
-            pixels,
-            self.pivot[rows],
-            self.deviation[rows],
-            self.square[rows],
-            self.first[rows] - shift,
-            self.stop[rows] - shift,
-        )
 
 
 def _medians(pixels, first, stop):
