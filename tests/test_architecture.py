@@ -19,7 +19,7 @@ ARROWS = {
     "_converter": {"model", "resources"},
     "step": {
         *("forced", "exposure", "catalogs", "model", "storage"),
-        *("ingredients", "inputs", "parameters", "references", "summary"),
+        *("ingredients", "inputs", "motion", "parameters", "references", "summary"),
     },
     "ingredients": {"geometry", "psfs", "references"},
     "summary": {"columns"},
@@ -27,6 +27,7 @@ ARROWS = {
     "parameters": set(),
     "references": {"storage"},
     "forced": {"aperture", "geometry", "calibration", "columns"},
+    "motion": set(),
     "aperture": {"background", "columns", "gather", "overlap"},
     "background": {"gather"},
     "gather": set(),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from romancal.stpipe import RomanStep
 
-from . import ingredients, references, summary
+from . import ingredients, motion, references, summary
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
@@ -45,6 +45,8 @@ class ForcedPhotometryStep(RomanStep):
         x_column = string(default='') # Column of 0-indexed x, used without sky positions
         y_column = string(default='') # Column of 0-indexed y, used without sky positions
         label_column = string(default='') # Column of ids; label, id or source_id if empty
+        proper_motion = boolean(default=True) # Move sources with pmra and pmdec to the exposure's time
+        ref_epoch = float(default=None) # Julian year of the catalog's positions; its ref_epoch if not given
         aperture_radii = force_list(default='3.0') # One or more aperture radii in pixels
         annulus_radii = force_list(default='20.0, 25.0') # Radii of the background annulus in pixels
         bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
@@ -110,6 +112,7 @@ class ForcedPhotometryStep(RomanStep):
     def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
         """Measure on an open model."""
         exposure = Exposure.from_model(model, dq_mask=self.dq_mask)
+        sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
         area, area_facts = ingredients.area_map(self, model, exposure)
         correction, correction_facts = ingredients.aperture_correction(self, model, exposure)
         table = measure(exposure, sources, recipe=recipe, area=area, correction=correction)
@@ -121,6 +124,7 @@ class ForcedPhotometryStep(RomanStep):
             "aperture_radius_unit": "pixel",
             "ee_fractions": summary.typical_fractions(table, recipe.aperture_radii),
             "catalog": {"name": sources.name, **counts},
+            "proper_motion": motion_facts,
             "pixel_area": area_facts,
             "aperture_correction": correction_facts,
         }
@@ -143,7 +147,12 @@ class ForcedPhotometryStep(RomanStep):
             )
         names = ("ra_column", "dec_column", "x_column", "y_column", "label_column")
         catalog = getattr(self.catalog, "table", self.catalog)
-        sources = read_sources(catalog, **{name: getattr(self, name) for name in names})
+        sources = read_sources(
+            catalog,
+            **{name: getattr(self, name) for name in names},
+            proper_motion=self.proper_motion,
+            ref_epoch_wanted=self.ref_epoch is None,
+        )
         log.info("Catalog %s has %d rows", self.catalog, len(sources))
         return sources
 

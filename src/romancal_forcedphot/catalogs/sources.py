@@ -14,6 +14,7 @@ from astropy.table import QTable, Table
 from ..storage import file_name
 from .errors import CatalogError
 from .files import read_table
+from .motion import USUAL_MOTION, Motion, read_motion
 from .values import coordinates_to_degrees, to_degrees, to_labels, to_pixels
 
 __all__ = ["Sources", "read_sources"]
@@ -56,6 +57,8 @@ class Sources:
         The catalog's name, for the log and the metadata.
     columns : astropy.table.Table or None
         The columns that were asked for with ``keep_columns``, as they were.
+    motion : Motion or None
+        How the sources move, where the catalog tells; see `romancal_forcedphot.motion`.
     """
 
     label: np.ndarray
@@ -66,13 +69,14 @@ class Sources:
     source_name: np.ndarray | None = None
     name: str = ""
     columns: Table | None = None
+    motion: Motion | None = None
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, rows: np.ndarray | slice) -> Sources:
         """Return the sources of some rows, given by index, mask or slice."""
-        fields = ("label", "ra", "dec", "x", "y", "source_name", "columns")
+        fields = ("label", "ra", "dec", "x", "y", "source_name", "columns", "motion")
         values = {field: getattr(self, field) for field in fields}
         return replace(self, **{k: v[rows] for k, v in values.items() if v is not None})
 
@@ -86,6 +90,8 @@ def read_sources(
     y_column: str = "",
     label_column: str = "",
     keep_columns: Sequence[str] = (),
+    proper_motion: bool = False,
+    ref_epoch_wanted: bool = True,
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
@@ -104,6 +110,10 @@ def read_sources(
         VizieR's catalogs). `ra_column` alone may name a column of coordinate objects.
     keep_columns : sequence of str
         More columns to hold on to, as ``Sources.columns``.
+    proper_motion : bool
+        Whether proper motions, where there are any, are read as ``Sources.motion``.
+    ref_epoch_wanted : bool
+        Whether the epochs of the positions are read with them.
 
     Returns
     -------
@@ -117,7 +127,7 @@ def read_sources(
     """
     given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
     named = [name for name in (*given.values(), label_column, *keep_columns) if name]
-    columns = _open(catalog, {_folded(name) for name in named} | _USUAL)
+    columns = _open(catalog, {_folded(name) for name in named} | _USUAL | USUAL_MOTION)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
     label = columns.find(label_column, "label_column") if label_column else columns.first(_LABELS)
@@ -127,12 +137,15 @@ def read_sources(
         else (np.arange(1, len(columns.table) + 1, dtype=np.int64), None)
     )
     kept = Table({name: columns.table[name] for name in keep}, copy=False) if keep else None
+    positions = _positions(columns, found)
+    moving = proper_motion and "ra" in positions
     return Sources(
         label=numbers,
         source_name=source_name,
         name=columns.name,
         columns=kept,
-        **_positions(columns, found),
+        motion=read_motion(columns, with_epoch=ref_epoch_wanted) if moving else None,
+        **positions,
     )
 
 

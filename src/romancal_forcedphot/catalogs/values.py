@@ -14,7 +14,7 @@ from astropy.coordinates import SkyCoord
 
 from .errors import CatalogError
 
-__all__ = ["coordinates_to_degrees", "to_degrees", "to_labels", "to_pixels"]
+__all__ = ["coordinates_to_degrees", "to_degrees", "to_labels", "to_numbers", "to_pixels"]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
@@ -50,6 +50,18 @@ def to_pixels(column: object, what: str) -> np.ndarray:
             f"{what} is in {str(unit)!r}: expected pix, or no unit (pixels); {_PIXEL_REMEDY}"
         )
     return _numbers(column, what, _PIXEL_REMEDY)
+
+
+def to_numbers(column: object, what: str, default: u.UnitBase, remedy: str) -> np.ndarray:
+    """Return a column as float64 in a unit, which is also that of numbers without one."""
+    unit = _unit(column)
+    if unit is not None and not unit.is_equivalent(default):
+        raise CatalogError(
+            f"{what} is in {str(unit)!r}: expected {default}, a unit that converts to it, or no "
+            f"unit; {remedy}"
+        )
+    values = _numbers(column, what, remedy)
+    return values if unit in (None, default) else values * unit.to(default)
 
 
 def coordinates_to_degrees(coordinates: SkyCoord, what: str) -> tuple[np.ndarray, np.ndarray]:

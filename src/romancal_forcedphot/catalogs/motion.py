@@ -1,0 +1,127 @@
+"""How the sources of a catalog move: `Motion`, read from the columns that Gaia made usual."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.time import Time
+
+from .errors import CatalogError
+from .values import to_numbers
+
+__all__ = ["USUAL_MOTION", "Motion", "read_motion"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+_NAMES = {
+    "pm_ra_cosdec": ("pmra", "pm_ra", "pm_ra_cosdec", "pmra_cosdec"),
+    "pm_dec": ("pmdec", "pm_dec", "pmde"),
+    "parallax": ("parallax", "plx"),
+    "radial_velocity": ("radial_velocity", "rv", "rvel", "dr2_radial_velocity"),
+    "ref_epoch": ("ref_epoch", "refepoch", "epoch"),
+}
+_UNITS = {
+    "pm_ra_cosdec": u.mas / u.yr,
+    "pm_dec": u.mas / u.yr,
+    "parallax": u.mas,
+    "radial_velocity": u.km / u.s,
+    "ref_epoch": u.yr,
+}
+_REMEDY = "correct it, or leave the sources where they are with --proper_motion=False"
+_EPOCH_REMEDY = "correct it, or give the epoch of the positions with --ref_epoch=YEAR"
+
+USUAL_MOTION = frozenset(sum(_NAMES.values(), ()))
+"""Names of columns, in lower case, that `read_motion` looks for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Motions of n sources; every array is float64 of shape (n,), NaN where not known.
+
+    Attributes
+    ----------
+    pm_ra_cosdec, pm_dec : ndarray
+        Proper motion along right ascension, with the factor cos(dec) in it as in Gaia's
+        ``pmra``, and along declination, mas/yr.
+    parallax : ndarray or None
+        In mas, as measured: it may be 0 or negative.
+    radial_velocity : ndarray or None
+        In km/s, away from us positive.
+    ref_epoch : ndarray or None
+        Julian year at which the catalog's positions hold, such as 2016.0.
+    """
+
+    pm_ra_cosdec: np.ndarray
+    pm_dec: np.ndarray
+    parallax: np.ndarray | None = None
+    radial_velocity: np.ndarray | None = None
+    ref_epoch: np.ndarray | None = None
+
+    def __getitem__(self, rows: Any) -> Motion:
+        """Return the motions of some rows, given by index, mask or slice."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Motion(**{k: v[rows] for k, v in values.items() if v is not None})
+
+
+def read_motion(columns: Any, *, with_epoch: bool = True) -> Motion | None:
+    """Read the motions of a catalog.
+
+    Parameters
+    ----------
+    columns : sources._Columns
+        The catalog, whose columns are looked for under their usual names in any case: ``pmra``
+        and ``pmdec``, and where present ``parallax``, ``radial_velocity`` and ``ref_epoch``.
+        Numbers without a unit are mas/yr, mas, km/s and Julian years.
+    with_epoch : bool
+        Whether ``ref_epoch`` is wanted.
+
+    Returns
+    -------
+    Motion or None
+        None where the catalog has no proper motions.
+
+    Raises
+    ------
+    CatalogError
+        A column holds something else than numbers of its kind.
+    """
+    found = {quantity: columns.first(names) for quantity, names in _NAMES.items()}
+    if not (found["pm_ra_cosdec"] and found["pm_dec"]):
+        if found["pm_ra_cosdec"] or found["pm_dec"]:
+            log.warning(
+                "%s has only %r of the two proper motions pmra and pmdec: its sources are not "
+                "moved",
+                columns.shown,
+                found["pm_ra_cosdec"] or found["pm_dec"],
+            )
+        return None
+    if not with_epoch:
+        found["ref_epoch"] = None
+    return Motion(
+        **{
+            quantity: _read(columns, name, quantity) if name else None
+            for quantity, name in found.items()
+        }
+    )
+
+
+def _read(columns: Any, name: str, quantity: str) -> np.ndarray:
+    """Return a column in the unit of its quantity."""
+    column, what = columns.get(name)
+    if quantity != "ref_epoch":
+        return to_numbers(column, what, _UNITS[quantity], _REMEDY)
+    if isinstance(column, Time):
+        return np.asarray(np.ma.filled(column.jyear, np.nan), dtype=float)
+    years = to_numbers(column, what, _UNITS[quantity], _EPOCH_REMEDY)
+    outside = (years < 1800) | (years > 2200)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise CatalogError(
+            f"{what} has {years[row]:g} in row {row + 1}: expected Julian years such as 2016.0; "
+            f"{_EPOCH_REMEDY}"
+        )
+    return years
