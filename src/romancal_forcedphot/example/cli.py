@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Simulate a full Roman exposure of known stars, once; measure it with strun "
         "forced_phot; compare the fluxes with the truth.",
     )
-    parser.add_argument("directory", metavar="DIR", help="where the files go (0.4 GB)")
+    parser.add_argument("directory", metavar="DIR", help="where the files go (0.2 GB)")
     directory = parser.parse_args(arguments).directory
     progress = Progress(len(STAGES) + 1)
     scene, cache = make_example(directory, report=progress)

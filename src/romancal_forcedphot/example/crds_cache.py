@@ -24,7 +24,7 @@ from .files import Record, Renamed
 from .optics import CURVE_RADII_ARCSEC, Optics, encircled_energy, epsf_stamp
 from .scene import MICRONS, Report, Scene, optics_of
 
-RECIPE = 3  # count up whenever the same scenes give other references
+RECIPE = 1  # count up whenever the same scenes give other references
 CONTEXT = "roman_0001.pmap"
 SERVERLESS_URL = (
     "https://crds-serverless-mode.stsci.edu"  # crds knows it by this name; nobody is there

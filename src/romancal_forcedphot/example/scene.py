@@ -21,7 +21,7 @@ from astropy.table import Table
 from .files import Record, Renamed
 from .optics import DETECTOR_SIDE, Optics, make_optics, quiet_romanisim, ready_to_draw
 
-RECIPE = 3  # count up whenever the same parameters give other files
+RECIPE = 1  # count up whenever the same parameters give other files
 MICRONS = {
     "F062": 0.62,
     "F087": 0.87,
@@ -54,7 +54,7 @@ class Recipe:
     detector: str = "WFI01"
     band: str = "F106"
     n_stars: int = 2600
-    n_galaxies: int = 260
+    n_galaxies: int = 180
     magnitudes: tuple[float, float] = (17.0, 24.0)
     seed: int = 1937
     n_pixels: int = DETECTOR_SIDE
@@ -90,7 +90,7 @@ def make_scene(
     detector: str = "WFI01",
     band: str = "F106",
     n_stars: int = 2600,
-    n_galaxies: int = 260,
+    n_galaxies: int = 180,
     magnitudes: tuple[float, float] = (17.0, 24.0),
     seed: int = 1937,
     n_pixels: int = DETECTOR_SIDE,
@@ -205,8 +205,8 @@ def make_catalog(recipe: Recipe, optics: Optics) -> Table:
     magnitude = rng.uniform(*recipe.magnitudes, n)
     colour = rng.normal(0, 0.5, n)
     table = Table({"ra": ra, "dec": dec, "type": np.where(is_star, "PSF", "SER")})
-    table["n"] = np.where(is_star, -1.0, rng.choice([1.0, 1.5, 2.5, 4.0], n))
-    table["half_light_radius"] = np.where(is_star, 0.0, rng.uniform(0.1, 0.5, n))
+    table["n"] = np.where(is_star, -1.0, rng.choice([1.0, 1.5, 2.5], n))
+    table["half_light_radius"] = np.where(is_star, 0.0, rng.uniform(0.1, 0.35, n))
     table["pa"] = np.where(is_star, 0.0, rng.uniform(0, 180, n))
     table["ba"] = np.where(is_star, 1.0, rng.uniform(0.3, 1, n))
     for band, micron in MICRONS.items():
