@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from romancal_forcedphot.background import Background, local_background
-from romancal_forcedphot.gather import neighbor_indices, split_position
+from romancal_forcedphot.gather import neighbor_values, neighbors_on_image, split_position
 from romancal_forcedphot.overlap import circle_overlap, stamp_reach
 
 __all__ = [
@@ -131,16 +131,15 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
     y_pixel, y_fraction = split_position(y, data.shape[0], reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-    indices, off_image = neighbor_indices(data.shape, y_pixel, x_pixel, dy, dx)
-    on_image = np.ones(indices.shape, dtype=bool) if off_image is None else ~off_image
-
-    values = np.take(data, indices, mode="clip").astype(np.float64)
-    errors = np.take(err, indices, mode="clip").astype(np.float64)
-    usable = np.isfinite(values) & on_image
+    around = (y_pixel, x_pixel, dy, dx)
+    on_image = neighbors_on_image(data.shape, *around)
+    values = neighbor_values(data, *around, fill=np.nan).astype(np.float64)
+    errors = neighbor_values(err, *around, fill=0).astype(np.float64)
+    usable = np.isfinite(values)
     values, errors = np.where(usable, values, 0.0), np.where(usable, errors, 0.0)
     areas = None
     if area is not None:
-        areas = np.take(area, indices, mode="clip").astype(np.float64)
+        areas = neighbor_values(area, *around, fill=1).astype(np.float64)
         values, errors = values * areas, errors * areas
     return Stamps(
         reach=reach,
@@ -151,7 +150,7 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
         area=areas,
         usable=usable,
         on_image=on_image,
-        saturated=np.take(saturated, indices, mode="clip") & on_image,
+        saturated=neighbor_values(saturated, *around, fill=False),
     )
 
 

@@ -24,7 +24,7 @@ from itertools import count, product
 
 import numpy as np
 
-from romancal_forcedphot.gather import neighbor_indices, split_position
+from romancal_forcedphot.gather import neighbor_values, split_position
 
 MIN_PIXELS = 30
 """Fewer surviving pixels than this make no background."""
@@ -154,12 +154,9 @@ def _sorted_pixels(data, y_pixel, x_pixel, offsets, inside):
 
     `inside` tells which of the last columns belong to the annulus at all.
     """
-    indices, off_image = neighbor_indices(data.shape, y_pixel, x_pixel, *offsets)
-    pixels = np.take(data, indices, mode="clip")
+    pixels = neighbor_values(data, y_pixel, x_pixel, *offsets, fill=np.inf)
     uncertain = pixels[:, -inside.shape[1] :]
     uncertain[...] = np.where(inside, uncertain, np.float32(np.inf))
-    if off_image is not None:
-        pixels[off_image] = np.inf
     pixels.sort(axis=1)
     return pixels
 
