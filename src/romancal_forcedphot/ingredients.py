@@ -1,4 +1,4 @@
-"""The pixel-area map and the aperture correction that a step's parameters ask for.
+"""The gain, the pixel-area map and the aperture correction that a step's parameters ask for.
 
 Each comes with its facts, a dict for the product's metadata. Reference files are looked for only
 when a parameter needs them.
@@ -11,15 +11,60 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import geometry, references
+from . import gain, geometry, references
 from .psfs import Correction, CurveOfGrowth
 
 if TYPE_CHECKING:
     from .exposure import Exposure
 
-__all__ = ["aperture_correction", "area_map"]
+__all__ = ["aperture_correction", "area_map", "gain_corrected"]
 
 log = logging.getLogger(f"romancal.{__name__}")
+
+
+def gain_corrected(step: Any, model: Any, exposure: Exposure) -> tuple[Exposure, dict[str, Any]]:
+    """Multiply an exposure by the relative gain, where that is asked for.
+
+    Parameters
+    ----------
+    step : ForcedPhotometryStep
+        Whose ``gain_correction`` decides.
+    model : roman_datamodels.datamodels.ImageModel
+        The image, for CRDS.
+    exposure : Exposure
+        The same image.
+
+    Returns
+    -------
+    exposure : Exposure
+        The very same if no correction is asked for.
+    facts : dict
+        Where the gain comes from.
+
+    Raises
+    ------
+    ReferenceFileError
+        There is no gain reference.
+    """
+    if not step.gain_correction:
+        return exposure, {"applied": False}
+    remedy = "--gain_correction=False"
+    reference = references.find(step, model, "gain", remedy=remedy)
+    if reference is None:
+        raise references.ReferenceFileError(
+            f"there is no gain reference for {exposure.detector}: give one with "
+            f"--override_gain=FILE, or set {remedy}"
+        )
+    if (model.meta.get("cal_step") or {}).get("flat_field") == "COMPLETE":
+        log.warning(
+            "gain_correction is on for an image that romancal has flat-fielded: its flat contains "
+            "the gain, so the fluxes are wrong by the gain of their pixels unless this flat did not"
+        )
+    relative = gain.relative_gain(
+        references.read_gain(reference, detector=exposure.detector), exposure.data.shape
+    )
+    facts = {"applied": True, "reference": _name_of(step, "gain")}
+    return gain.with_gain(exposure, relative), facts
 
 
 def area_map(step: Any, model: Any, exposure: Exposure) -> tuple[np.ndarray | None, dict[str, Any]]:

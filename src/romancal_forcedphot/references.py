@@ -17,7 +17,15 @@ import numpy as np
 from crds.core.exceptions import CrdsError, CrdsLookupError, CrdsUnknownReftypeError
 from roman_datamodels import datamodels as rdm
 
-__all__ = ["AreaReference", "ReferenceFileError", "find", "quiet_crds", "read_apcorr", "read_area"]
+__all__ = [
+    "AreaReference",
+    "ReferenceFileError",
+    "find",
+    "quiet_crds",
+    "read_apcorr",
+    "read_area",
+    "read_gain",
+]
 
 #: What CRDS raises where it cannot work at all (it exits where it finds neither server nor cache).
 CRDS_OUT_OF_REACH = (CrdsError, OSError, SystemExit)
@@ -168,6 +176,37 @@ def read_apcorr(reference: Any, *, band: str) -> dict[str, Any]:
         return {
             key: np.array(value) if np.ndim(value) else value for key, value in dict(entry).items()
         }
+
+
+def read_gain(reference: Any, *, detector: str) -> np.ndarray:
+    """Read a gain reference.
+
+    Parameters
+    ----------
+    reference : str or GainRefModel
+        Path or model.
+    detector : str
+        The image's detector, which the file's must match.
+
+    Returns
+    -------
+    ndarray
+        (ny, nx) gain in e/DN as the file has it, perhaps with a border of reference pixels.
+
+    Raises
+    ------
+    ReferenceFileError
+        The file is no gain reference or belongs to another detector.
+    """
+    with _opened(reference, rdm.GainRefModel, "gain") as model:
+        theirs = model.meta.instrument.get("detector", detector)
+        if theirs != detector:
+            raise ReferenceFileError(
+                f"gain reference {_handle(reference)} is of detector {theirs}: expected "
+                f"{detector}, the image's; give the right one with --override_gain=FILE or set "
+                "--gain_correction=False"
+            )
+        return np.array(model.data)
 
 
 @contextlib.contextmanager

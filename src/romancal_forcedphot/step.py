@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from romancal.stpipe import RomanStep
 
-from . import ingredients, motion, references, summary
+from . import empty, ingredients, motion, references, summary
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
@@ -56,11 +56,13 @@ class ForcedPhotometryStep(RomanStep):
         aperture_correction = option('apcorr', 'none', default='apcorr') # To total flux
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
         apcorr_psf = option('optical', 'pixel', default='optical') # Does the curve's PSF include the pixel
+        gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
+        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Judge, scale errors by empty sky
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
-    reference_file_types: ClassVar = ["area", "apcorr"]
+    reference_file_types: ClassVar = ["area", "apcorr", "gain"]
     # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
     prefetch_references = False
 
@@ -112,10 +114,14 @@ class ForcedPhotometryStep(RomanStep):
     def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
         """Measure on an open model."""
         exposure = Exposure.from_model(model, dq_mask=self.dq_mask)
+        exposure, gain_facts = ingredients.gain_corrected(self, model, exposure)
         sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
         area, area_facts = ingredients.area_map(self, model, exposure)
         correction, correction_facts = ingredients.aperture_correction(self, model, exposure)
         table = measure(exposure, sources, recipe=recipe, area=area, correction=correction)
+        error_facts = empty.calibrate_errors(
+            table, exposure, mode=self.error_calibration, recipe=recipe, area=area
+        )
         counts = summary.count_rows(table)
         summary.report(counts, sources.name)
         forced_phot = {
@@ -127,6 +133,8 @@ class ForcedPhotometryStep(RomanStep):
             "proper_motion": motion_facts,
             "pixel_area": area_facts,
             "aperture_correction": correction_facts,
+            "gain_correction": gain_facts,
+            "error_calibration": error_facts,
         }
         return ForcedPhotometryModel.from_image(model, table, forced_phot)
 

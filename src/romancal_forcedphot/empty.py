@@ -1,0 +1,291 @@
+"""Errors against the sky itself: apertures where there is nothing must scatter as they say.
+
+Each error is propagated from the errors of single pixels. What ties pixels together (correlated
+read noise, the flat's errors, faint sources) is not in them, but it is in the image: apertures on
+empty sky, measured by the very function that measures the sources, show it. The ratio of their
+scatter to their errors is 1 where the errors are right.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+from scipy.spatial import cKDTree
+
+from .calibration import surface_brightness_scale
+from .catalogs import Sources
+from .forced import Recipe, measure
+
+if TYPE_CHECKING:
+    from .exposure import Exposure
+
+__all__ = ["EmptySky", "calibrate_errors", "empty_positions", "measure_empty_sky", "scale_errors"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+_SEED = 20240731
+_CANDIDATES = 12  # tried for each one wanted
+_FAR = 60.0  # pixels: beyond this distance from a source, farther is not better
+_CLEAR = 8.0  # pixels between an aperture's edge and a source, at least
+_MARGIN = 1.5  # pixels around an aperture that must be usable, too
+_BRIGHT = 5.0  # errors above the local sky: a pixel with a source that no catalog has
+_FEWEST = 100
+
+
+@dataclass(frozen=True)
+class EmptySky:
+    """What apertures on empty sky tell; tuples hold one value per aperture.
+
+    Attributes
+    ----------
+    n_apertures : int
+        Positions measured.
+    distance_pix : float or None
+        Distance of the nearest of them to a source of the catalog.
+    ratios, ratio_errs : tuple of float
+        Scatter over error: half the range of the central 68.3 % of flux/error, and its standard
+        error. Empty where there were too few positions.
+    mean_fluxes_njy, mean_flux_errs_njy : tuple of float
+        Mean flux, 0 for a background that is right.
+    """
+
+    n_apertures: int
+    distance_pix: float | None = None
+    ratios: tuple[float, ...] = ()
+    ratio_errs: tuple[float, ...] = ()
+    mean_fluxes_njy: tuple[float, ...] = ()
+    mean_flux_errs_njy: tuple[float, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there were positions enough to tell."""
+        return bool(self.ratios)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures for the product's metadata."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+
+def calibrate_errors(
+    table: Table, exposure: Exposure, *, mode: str, recipe: Recipe, area: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Compare the errors of a table with the sky, and scale them if asked to.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        What `forced.measure` returned for this exposure, recipe and area; changed in place if
+        scaled.
+    exposure, recipe, area
+        As for `forced.measure`.
+    mode : {'none', 'empty', 'empty_scale'}
+        Do nothing, compare, or compare and multiply the errors of all fluxes and magnitudes by
+        the ratio of their aperture.
+
+    Returns
+    -------
+    dict
+        What was found and done, for the product's metadata.
+    """
+    facts = {"mode": mode, "scaled": False}
+    if mode == "none":
+        return facts
+    x, y = (np.asarray(table[axis], dtype=float) for axis in "xy")
+    sky = measure_empty_sky(exposure, x, y, recipe=recipe, area=area)
+    if mode == "empty_scale" and sky.is_known:
+        scale_errors(table, sky)
+        log.info("The errors of the sources are multiplied by these ratios")
+        facts["scaled"] = True
+    return facts | sky.facts()
+
+
+def measure_empty_sky(
+    exposure: Exposure,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    recipe: Recipe,
+    area: np.ndarray | None = None,
+    n_apertures: int = 4000,
+    seed: int = _SEED,
+) -> EmptySky:
+    """Compare the scatter of apertures on empty sky with their errors, and log the result.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The image.
+    x, y : ndarray
+        (n,) pixel positions of the sources to keep away from, NaN where there is none.
+    recipe : Recipe
+        How the sources are measured.
+    area : ndarray, optional
+        (ny, nx) relative pixel area.
+    n_apertures : int
+        Number of positions wanted; the standard error of a ratio is about 1/√n.
+    seed : int
+        Of the positions: the same seed gives the same positions.
+
+    Returns
+    -------
+    EmptySky
+    """
+    reach = max(recipe.aperture_radii)
+    places, distance = empty_positions(
+        exposure.data, x, y, reach=reach, n_positions=n_apertures, seed=seed
+    )
+    sources = Sources(
+        label=np.arange(len(places)), x=places[:, 0], y=places[:, 1], name="empty sky"
+    )
+    table = measure(exposure, sources, recipe=recipe, area=area)
+    keep = np.asarray(table["warning_flags"]) == 0
+    keep &= _is_dark(exposure, table, reach)
+    table, distance = table[keep], distance[keep]
+    sky = EmptySky(len(table))
+    if len(table) >= _FEWEST:
+        nearest = float(distance.min()) if np.isfinite(distance).all() else None
+        sky = EmptySky(len(table), nearest, *_figures(table))
+    _report(sky, _apertures(table))
+    return sky
+
+
+def empty_positions(
+    data: np.ndarray, x: np.ndarray, y: np.ndarray, *, reach: float, n_positions: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose positions on empty sky, those farthest from any source.
+
+    Parameters
+    ----------
+    data : ndarray
+        (ny, nx) image with NaN at pixels that may not be used.
+    x, y : ndarray
+        (n,) pixel positions of the sources.
+    reach : float
+        Radius of the apertures.
+    n_positions : int
+        Number wanted.
+    seed : int
+        Of the positions that are tried.
+
+    Returns
+    -------
+    places : ndarray
+        (m, 2) x and y, m not above ``n_positions``: at least 8 pixels from the edge of an
+        aperture to a source, no unusable pixel and no edge of the image within 1.5 pixels of an
+        aperture, and no two apertures with a common pixel.
+    distance : ndarray
+        (m,) distance to the nearest source, infinite where there is none at all.
+    """
+    rng = np.random.default_rng(seed)
+    border = reach + _MARGIN
+    high = np.array(data.shape[::-1]) - 1 - border
+    if (high <= border).any():
+        return np.empty((0, 2)), np.empty(0)
+    places = rng.uniform(border, high, (_CANDIDATES * n_positions, 2))
+    distance = _distance_to_sources(places, x, y)
+    far = distance >= reach + _CLEAR
+    places, distance = places[far], distance[far]
+    kept = np.flatnonzero(_is_usable(data, places, border))
+    kept = kept[_apart(places[kept], 2 * reach + 1.5)]
+    best = np.argsort(-np.minimum(distance[kept], _FAR), kind="stable")[:n_positions]
+    return places[kept[best]], distance[kept[best]]
+
+
+def scale_errors(table: Table, sky: EmptySky) -> None:
+    """Multiply the errors of fluxes and magnitudes by the ratio of their aperture, in place."""
+    for aperture, ratio in zip(_apertures(table), sky.ratios, strict=True):
+        for kind in ("flux_err", "total_flux_err", "abmag_err"):
+            table[f"{aperture}_{kind}"] *= np.float32(ratio)
+
+
+def _apertures(table: Table) -> list[str]:
+    """Names of the apertures in a table, such as ``'aper3pix'``."""
+    suffix = "_total_flux_err"
+    return [name.removesuffix(suffix) for name in table.colnames if name.endswith(suffix)]
+
+
+def _distance_to_sources(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return np.full(len(places), np.inf)
+    return cKDTree(np.column_stack([x[known], y[known]])).query(places)[0]
+
+
+def _is_usable(data: np.ndarray, places: np.ndarray, radius: float) -> np.ndarray:
+    """Whether all pixels with centres within a radius of each place are usable (bool)."""
+    return np.isfinite(_pixels_around(data, places, radius)).all(axis=1)
+
+
+def _pixels_around(data: np.ndarray, places: np.ndarray, radius: float) -> np.ndarray:
+    """Values (n, k) of the pixels around each place on the image; those off it repeat the edge."""
+    half = math.ceil(radius)
+    dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
+    near = np.hypot(dx, dy) <= radius
+    columns, rows = np.rint(places).astype(int).T
+    rows = np.clip(rows[:, np.newaxis] + dy[near], 0, data.shape[0] - 1)
+    columns = np.clip(columns[:, np.newaxis] + dx[near], 0, data.shape[1] - 1)
+    return data[rows, columns]
+
+
+def _apart(places: np.ndarray, separation: float) -> np.ndarray:
+    """Whether no earlier place lies closer than a separation (bool)."""
+    apart = np.ones(len(places), dtype=bool)
+    if len(places) > 1:
+        pairs = cKDTree(places).query_pairs(separation, output_type="ndarray")
+        apart[pairs.max(axis=1)] = False
+    return apart
+
+
+def _is_dark(exposure: Exposure, table: Table, reach: float) -> np.ndarray:
+    """Whether no pixel around each position stands out of the local sky (bool)."""
+    places = np.column_stack([table["x"], table["y"]])
+    values = _pixels_around(exposure.data, places, reach + _MARGIN).astype(float)
+    errors = _pixels_around(exposure.err, places, reach + _MARGIN).astype(float)
+    sky = np.asarray(table["aper_bkg_flux"], float) / surface_brightness_scale(exposure.conversion)
+    sky = np.where(np.isfinite(sky), sky, np.median(values, axis=1))
+    return (values < sky[:, np.newaxis] + _BRIGHT * errors).all(axis=1)
+
+
+def _figures(table: Table) -> tuple[tuple[float, ...], ...]:
+    """Ratios, their errors, mean fluxes and their errors, each for all apertures.
+
+    The standard error of the half range is that of two order statistics of a normal sample,
+    √(0.925/n).
+    """
+    ratios, means, mean_errs = [], [], []
+    root_n = math.sqrt(len(table))
+    for aperture in _apertures(table):
+        flux, flux_err = (
+            np.asarray(table[f"{aperture}_{kind}"], float) for kind in ("flux", "flux_err")
+        )
+        low, high = np.percentile(flux / flux_err, [15.865, 84.135])
+        ratios.append(float(high - low) / 2)
+        means.append(float(flux.mean()))
+        mean_errs.append(float(flux.std() / root_n))
+    ratio_errs = tuple(ratio * math.sqrt(0.925) / root_n for ratio in ratios)
+    return tuple(ratios), ratio_errs, tuple(means), tuple(mean_errs)
+
+
+def _report(sky: EmptySky, apertures: list[str]) -> None:
+    if not sky.is_known:
+        log.warning(
+            "Only %d apertures fit on empty sky: expected at least %d to judge the errors by; they "
+            "stay as propagated",
+            sky.n_apertures,
+            _FEWEST,
+        )
+        return
+    figures = ", ".join(
+        f"{ratio:.3f} ± {err:.3f} ({aperture})"
+        for aperture, ratio, err in zip(apertures, sky.ratios, sky.ratio_errs, strict=True)
+    )
+    log.info(
+        "Empty sky: %d apertures scatter by these multiples of their errors: %s",
+        sky.n_apertures,
+        figures,
+    )
