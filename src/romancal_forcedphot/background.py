@@ -33,7 +33,7 @@ MEDIAN_ERROR_FACTOR = 1.2533
 """Standard error of the median over that of the mean for normal noise, sqrt(pi/2)."""
 
 BLOCK_SIZE = 512
-"""Sources worked on at a time: many enough to hide numpy's overhead, few enough for the cache."""
+"""Sources worked on at a time: enough to hide numpy's overhead, few enough for the cache."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def local_background(
     data : float32 array (ny, nx)
         Image with NaN at pixels that may not be used. Best C-contiguous: it is copied otherwise.
     x, y : float64 array (n,)
-        Finite 0-indexed positions, on the image or not. Neighbours in the image should be
-        neighbours in the list, and the list some 1000 long, for the sake of speed.
+        Finite 0-indexed positions, on the image or not. For the sake of speed, neighbours in
+        the image should be neighbours in the list, and the list several hundred long.
     r_in, r_out : float
         Radii in pixels: pixel centres at r_in <= distance < r_out count.
     estimator : {'median', 'mean'}
@@ -87,15 +87,11 @@ def local_background(
     y_pixel, y_fraction = split_position(y, data.shape[0], annulus.reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], annulus.reach)
     result = np.empty((4, y_pixel.size))
-    for quarter in product((1, -1), repeat=2):
-        in_quarter = ((y_fraction < 0) == (quarter[0] < 0)) & ((x_fraction < 0) == (quarter[1] < 0))
-        offsets = annulus.dy * quarter[0], annulus.dx * quarter[1]
-        members = np.flatnonzero(in_quarter)
-        for start in range(0, members.size, BLOCK_SIZE):
-            block = members[start : start + BLOCK_SIZE]
-            inside = annulus.holds(np.abs(y_fraction[block]), np.abs(x_fraction[block]))
-            pixels = _sorted_pixels(data, y_pixel[block], x_pixel[block], offsets, inside)
-            result[:, block] = _clipped_moments(pixels, sigma, maxiters)
+    for start in range(0, y_pixel.size, BLOCK_SIZE):
+        block = slice(start, start + BLOCK_SIZE)
+        places = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
+        pixels = _sorted_pixels(data, *places, annulus)
+        result[:, block] = _clipped_moments(pixels, sigma, maxiters)
     return _estimate(*result, estimator)
 
 
@@ -149,13 +145,17 @@ class _Annulus:
         return (distance2 >= self.r_in**2) & (distance2 < self.r_out**2)
 
 
-def _sorted_pixels(data, y_pixel, x_pixel, offsets, inside):
-    """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k).
-
-    `inside` tells which of the last columns belong to the annulus at all.
-    """
-    pixels = neighbor_values(data, y_pixel, x_pixel, *offsets, fill=np.inf)
-    uncertain = pixels[:, -inside.shape[1] :]
+def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, annulus):
+    """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k)."""
+    pixels = np.empty((len(y_pixel), annulus.dy.size), dtype=np.float32)
+    for low_y, low_x in product((False, True), repeat=2):
+        quarter = np.flatnonzero(((y_fraction < 0) == low_y) & ((x_fraction < 0) == low_x))
+        dy, dx = -annulus.dy if low_y else annulus.dy, -annulus.dx if low_x else annulus.dx
+        pixels[quarter] = neighbor_values(
+            data, y_pixel[quarter], x_pixel[quarter], dy, dx, fill=np.inf
+        )
+    inside = annulus.holds(np.abs(y_fraction), np.abs(x_fraction))
+    uncertain = pixels[:, annulus.n_certain :]
     uncertain[...] = np.where(inside, uncertain, np.float32(np.inf))
     pixels.sort(axis=1)
     return pixels
