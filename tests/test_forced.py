@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.stats import SigmaClip
+from astropy.table import Table
 from astropy.time import Time
 from photutils.aperture import CircularAnnulus, CircularAperture
 
@@ -244,3 +245,44 @@ def test_a_recipe_that_cannot_work_is_refused(options, said):
 
 def test_a_large_aperture_needs_no_annulus_without_background():
     assert Recipe(aperture_radii=(30.0,), bkg_estimator="none").aperture_radii == (30.0,)
+
+
+def test_rows_off_the_image_may_be_left_out(exposure, area):
+    """The same numbers as with all rows, neighbours from off the image counted too."""
+    rng = np.random.default_rng(9)
+    x, y = rng.uniform(-30, 230, 400), rng.uniform(-30, 210, 400)
+    x[:2], y[:2] = (-2.0, -3.5), (50.0, 50.0)  # one with pixels on the image, its neighbour without
+    x[2] = np.nan
+    catalog = replace(pixel_sources(x, y), columns=Table({"truth": np.arange(400)}))
+    everything = measure(exposure, catalog, area=area)
+    table = measure(exposure, catalog, area=area, on_image_only=True)
+    kept = (everything["warning_flags"] & WarningFlag.NOT_PLACED) == 0
+    assert 100 < kept.sum() < 390
+    assert list(kept[:3]) == [True, False, False]
+    assert table["warning_flags"][0] & WarningFlag.NEIGHBOR
+    for name in everything.colnames:
+        np.testing.assert_array_equal(table[name], everything[name][kept], err_msg=name)
+        assert table[name].unit == everything[name].unit
+        assert table[name].description == everything[name].description
+
+
+def test_no_row_may_be_left(exposure):
+    table = measure(exposure, pixel_sources([-99.0, np.nan], [5.0, 5.0]), on_image_only=True)
+    assert len(table) == 0
+    assert table.colnames == measure(exposure, pixel_sources([5.0], [5.0])).colnames
+
+
+def test_columns_of_the_catalog_follow_ours(exposure):
+    more = Table({"type": ["PSF", "SER"], "n": np.ma.array([1, 2], mask=[False, True])})
+    catalog = replace(pixel_sources([50.0, -90.0], [50.0, 50.0]), columns=more)
+    table = measure(exposure, catalog)
+    assert table.colnames[-3:] == ["warning_flags", "type", "n"]
+    assert list(table["type"]) == ["PSF", "SER"]
+    assert list(table["n"].mask) == [False, True]
+
+
+@pytest.mark.parametrize("name", ["ra", "label", "source_name", "aper3pix_flux", "aper04_abmag"])
+def test_columns_with_our_names_are_refused(exposure, name):
+    catalog = replace(pixel_sources([50.0], [50.0]), columns=Table({name: [1]}))
+    with pytest.raises(ValueError, match=f"keep_columns names '{name}'.*rename"):
+        measure(exposure, catalog)

@@ -10,11 +10,30 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["FLAG_MEANINGS", "Column", "WarningFlag", "aperture_name", "output_columns"]
+__all__ = [
+    "FLAG_MEANINGS",
+    "FLUX_UNITS",
+    "Column",
+    "WarningFlag",
+    "aperture_name",
+    "check_more_names",
+    "is_flux_column",
+    "output_columns",
+]
+
+#: Units that the fluxes of a table may have, as astropy writes them; the first is RAD's.
+FLUX_UNITS = ("nJy", "uJy", "mJy", "Jy", "mgy")
+
+#: Names that the table's schema keeps for apertures of any radius.
+_OF_APERTURES = re.compile(
+    r"aper([0-9]{2}|[0-9]+(p[0-9]+)?(pix|arcsec))"
+    r"_((total_)?flux(_err)?|abmag(_err)?|ee_fraction)"
+)
 
 
 class WarningFlag(enum.IntFlag):
@@ -72,20 +91,6 @@ POSITIONS = (
     Column("x", "float64", "pix", "Column coordinate of the aperture's centre (0 indexed)"),
     Column("y", "float64", "pix", "Row coordinate of the aperture's centre (0 indexed)"),
 )
-BACKGROUND = (
-    Column(
-        "aper_bkg_flux",
-        "float32",
-        "nJy arcsec-2",
-        "Local background estimated within a circular annulus",
-    ),
-    Column(
-        "aper_bkg_flux_err",
-        "float32",
-        "nJy arcsec-2",
-        "Uncertainty in local background estimated in a circular annulus",
-    ),
-)
 WARNING_FLAGS = Column("warning_flags", "int32", "", "Warning bit flags (0=good)")
 
 
@@ -124,7 +129,11 @@ def aperture_name(radius: float, unit: str = "pixel") -> str:
 
 
 def output_columns(
-    aperture_radii: Sequence[float], radius_unit: str = "pixel", *, source_names: bool = False
+    aperture_radii: Sequence[float],
+    radius_unit: str = "pixel",
+    *,
+    source_names: bool = False,
+    flux_unit: str = FLUX_UNITS[0],
 ) -> list[Column]:
     """List the columns of the output table in their order.
 
@@ -136,6 +145,8 @@ def output_columns(
         Unit of the radii.
     source_names : bool
         Whether the catalog has text ids; then ``source_name`` follows ``label``.
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
 
     Returns
     -------
@@ -145,8 +156,11 @@ def output_columns(
     Raises
     ------
     ValueError
-        There is no radius, a radius is not positive, or two radii have the same name.
+        There is no radius, a radius is not positive, two radii have the same name, or the unit
+        of the fluxes is none of `FLUX_UNITS`.
     """
+    if flux_unit not in FLUX_UNITS:
+        raise ValueError(f"flux unit {flux_unit!r} is unknown: use one of {', '.join(FLUX_UNITS)}")
     if len(aperture_radii) == 0:
         raise ValueError("no aperture radius was given: at least one is needed, such as 3.0")
     columns = [LABEL, *([SOURCE_NAME] if source_names else []), *POSITIONS]
@@ -159,17 +173,57 @@ def output_columns(
                 f"be called {name!r}: keep one, or let them differ within six digits"
             )
         radius_by_name[name] = radius
-        columns += _aperture_columns(name, f"radius {radius:.6g} {radius_unit}")
-    return [*columns, *BACKGROUND, WARNING_FLAGS]
+        columns += _aperture_columns(name, f"radius {radius:.6g} {radius_unit}", flux_unit)
+    return [*columns, *_background_columns(flux_unit), WARNING_FLAGS]
 
 
-def _aperture_columns(name: str, radius: str) -> list[Column]:
+def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
+    """Raise where a column from elsewhere would have the name of one of ours.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of columns that shall stand beside ours.
+    columns : sequence of Column
+        Ours.
+
+    Raises
+    ------
+    ValueError
+        A name is taken, or of the form that the columns of apertures have.
+    """
+    taken = {column.name for column in columns} | {SOURCE_NAME.name}
+    clashes = [name for name in names if name in taken or _OF_APERTURES.fullmatch(name)]
+    if clashes:
+        raise ValueError(
+            f"keep_columns names {', '.join(map(repr, clashes))}, which the product's own columns "
+            "are called: expected other names; rename them in the catalog or leave them out"
+        )
+
+
+def is_flux_column(name: str) -> bool:
+    """Whether one of the table's own columns is in units of flux (the background per arcsec²)."""
+    return bool(re.fullmatch(r"aper\w+_flux(_err)?", name)) and (
+        name.startswith("aper_bkg_") or _OF_APERTURES.fullmatch(name) is not None
+    )
+
+
+def _background_columns(flux_unit: str) -> list[Column]:
+    """Columns of the local background."""
+    rows = (
+        ("aper_bkg_flux", "Local background estimated within a circular annulus"),
+        ("aper_bkg_flux_err", "Uncertainty in local background estimated in a circular annulus"),
+    )
+    return [Column(name, "float32", f"{flux_unit} arcsec-2", text) for name, text in rows]
+
+
+def _aperture_columns(name: str, radius: str, flux_unit: str) -> list[Column]:
     """Columns of one aperture; ``radius`` is its radius in words."""
     rows = (
-        ("flux", "nJy", f"Flux within circular aperture ({radius}), background subtracted"),
-        ("flux_err", "nJy", "Uncertainty in flux within circular aperture"),
-        ("total_flux", "nJy", f"Aperture-corrected flux of a point source ({radius})"),
-        ("total_flux_err", "nJy", f"Uncertainty in {name}_total_flux"),
+        ("flux", flux_unit, f"Flux within circular aperture ({radius}), background subtracted"),
+        ("flux_err", flux_unit, "Uncertainty in flux within circular aperture"),
+        ("total_flux", flux_unit, f"Aperture-corrected flux of a point source ({radius})"),
+        ("total_flux_err", flux_unit, f"Uncertainty in {name}_total_flux"),
         ("abmag", "mag(AB)", f"AB magnitude of {name}_total_flux"),
         ("abmag_err", "mag(AB)", f"Uncertainty in {name}_abmag"),
         ("ee_fraction", "", f"Fraction of a point source that {name}_flux was divided by"),

@@ -9,20 +9,22 @@ its sources alone, so the numbers are the same for any number of threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.table import Table
 from scipy.spatial import cKDTree
 
 from . import calibration, geometry
 from .aperture import ApertureSums, Background, cut_stamps, local_background, sum_in_circle
-from .columns import Column, WarningFlag, aperture_name, output_columns
+from .columns import WarningFlag, aperture_name, check_more_names, output_columns
+from .tables import make_table, on_image
 
 if TYPE_CHECKING:
+    from astropy.table import Table
+
     from .catalogs import Sources
     from .exposure import Exposure
     from .psfs import Correction
@@ -113,6 +115,7 @@ def measure(
     recipe: Recipe | None = None,
     area: np.ndarray | None = None,
     correction: Correction | None = None,
+    on_image_only: bool = False,
     n_threads: int | None = None,
 ) -> Table:
     """Measure every source of a catalog on one exposure.
@@ -129,20 +132,34 @@ def measure(
         (ny, nx) relative pixel area aᵢ, 1 at the nominal pixel; 1 everywhere if not given.
     correction : Correction, optional
         What an aperture catches of a point source. Without one the total flux is the aperture's.
+    on_image_only : bool
+        Whether to leave out the rows of sources without a pixel of the aperture on the image.
     n_threads : int, optional
         Threads over batches of sources; by default the cores that this process may use.
 
     Returns
     -------
     astropy.table.Table
-        n rows in the catalog's order, the columns of `columns.output_columns`. Fluxes follow
+        n rows (less those off the image with ``on_image_only``) in the catalog's order, the columns
+        of `columns.output_columns`, then ``sources.columns``. Fluxes follow
         F = C·Ω₀·Σ wᵢ mᵢ (dᵢ − b) aᵢ with
         σ² = (C·Ω₀)²·[Σ wᵢ² mᵢ σᵢ² aᵢ² + σ_b² (Σ wᵢ mᵢ aᵢ)²],
         where w is the exact overlap of circle and pixel and m is 1 for usable pixels.
+
+    Raises
+    ------
+    ValueError
+        A column of ``sources.columns`` has a name of the table's own.
     """
     recipe = recipe or Recipe()
-    x, y, ra, dec = _positions(exposure, sources)
     columns = output_columns(recipe.aperture_radii, source_names=sources.source_name is not None)
+    check_more_names(sources.columns.colnames if sources.columns is not None else (), columns)
+    x, y, ra, dec = _positions(exposure, sources)
+    reach = max(recipe.aperture_radii)
+    if on_image_only:  # before the table is made: a large catalog may have few rows here
+        rows = _near(x, y, exposure.data.shape, 2 * reach)  # with neighbours from outside
+        sources = sources.take(rows)
+        x, y, ra, dec = (values[rows] for values in (x, y, ra, dec))
     values = {
         column.name: np.full(len(sources), np.nan, dtype="float32")
         for column in columns
@@ -157,14 +174,14 @@ def measure(
         theirs = None if correction is None else correction.for_rows(rows)
         return rows, _measure_batch(exposure, x[rows], y[rows], recipe, area, theirs)
 
-    reach = max(recipe.aperture_radii)
     batches = _batches(x, y, exposure.data.shape, reach)
     with ThreadPoolExecutor(n_threads or available_cores()) as pool:
         for rows, measured in pool.map(measure_rows, batches):
             for name, column in measured.items():
                 values[name][rows] = column
     values["warning_flags"][_has_neighbor(x, y, reach)] |= WarningFlag.NEIGHBOR
-    return _table(columns, values)
+    table = make_table(columns, values, sources.columns)
+    return table[on_image(table)] if on_image_only else table
 
 
 def available_cores() -> int:
@@ -183,13 +200,18 @@ def _positions(exposure: Exposure, sources: Sources) -> tuple[np.ndarray, ...]:
     return x, y, ra, dec
 
 
+def _near(x: np.ndarray, y: np.ndarray, shape: tuple[int, int], reach: float) -> np.ndarray:
+    """Rows of the sources whose circle of some radius can touch the image."""
+    ny, nx = shape
+    margin = reach + 1
+    return np.flatnonzero((abs(x - nx / 2) < nx / 2 + margin) & (abs(y - ny / 2) < ny / 2 + margin))
+
+
 def _batches(
     x: np.ndarray, y: np.ndarray, shape: tuple[int, int], reach: float
 ) -> Iterator[np.ndarray]:
     """Rows of the sources whose apertures can touch the image, neighbours together."""
-    ny, nx = shape
-    margin = reach + 1
-    near = np.flatnonzero((abs(x - nx / 2) < nx / 2 + margin) & (abs(y - ny / 2) < ny / 2 + margin))
+    near = _near(x, y, shape, reach)
     strip, place = y[near] // 64, x[near]
     near = near[np.lexsort((place, strip))]
     for first in range(0, len(near), _BATCH):
@@ -312,14 +334,3 @@ def _flags(sums: ApertureSums, caught: np.ndarray) -> np.ndarray:
     for flag, where in raised.items():
         flags[where] |= flag
     return flags
-
-
-def _table(columns: Sequence[Column], values: dict[str, np.ndarray]) -> Table:
-    """Table of the columns in their types and units."""
-    table = Table()
-    for column in columns:
-        dtype = None if column.dtype == "str" else column.dtype
-        table[column.name] = np.asarray(values[column.name], dtype=dtype)
-        table[column.name].unit = column.unit or None
-        table[column.name].description = column.description
-    return table

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 from asdf.exceptions import ValidationError
-from astropy.table import Table
+from astropy.table import Column, Table
 from astropy.time import Time
 from astropy.units import Unit
 from roman_datamodels._stnode import TaggedObjectNode
 from roman_datamodels._stnode._registry import NODE_CLASSES_BY_TAG, SCHEMA_URIS_BY_TAG
 from roman_datamodels.datamodels import DataModel
 
-from .columns import output_columns
+from .columns import FLUX_UNITS, output_columns
 from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 from .storage import write_atomically
 
@@ -155,6 +155,7 @@ class ForcedPhotometryModel(DataModel):
 
         Each field carries its unit; the file's metadata hold ``roman.meta.*`` flattened to text,
         and astropy's description of the table, from which `astropy.table.Table.read` restores it.
+        Numbers that are missing in columns of the catalog become nulls, texts become empty.
 
         Parameters
         ----------
@@ -187,6 +188,7 @@ class ForcedPhotometryModel(DataModel):
             meta.aperture_radii,
             meta.aperture_radius_unit,
             source_names="source_name" in table.colnames,
+            flux_unit=meta.get("flux_unit", FLUX_UNITS[0]),
         )
         for column in expected:
             if column.name not in table.colnames:
@@ -269,9 +271,21 @@ def _arrow_table(table: Table, metadata: dict[str, str]):
     for column in table.itercols():
         if column.dtype.kind == "U":  # without it astropy warns, and cannot read an empty column
             metadata[f"table::len::{column.name}"] = str(column.dtype.itemsize // 4)
-    arrays = [pa.array(np.asarray(table[name])) for name in table.colnames]
+    arrays = [_arrow_array(column) for column in table.itercols()]
     fields = [
         pa.field(name, array.type, metadata={"unit": str(table[name].unit)})
         for name, array in zip(table.colnames, arrays, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+def _arrow_array(column: Column):
+    """Turn a column into an Arrow array, missing numbers into nulls.
+
+    A missing text becomes an empty one: astropy would read a null as the word None.
+    """
+    import pyarrow as pa
+
+    if column.dtype.kind == "U" and hasattr(column, "filled"):
+        column = column.filled("")
+    return pa.array(np.asarray(column), mask=getattr(column, "mask", None))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from romancal.stpipe import RomanStep
 
-from . import empty, ingredients, motion, references, summary
+from . import empty, ingredients, motion, references, summary, units
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
@@ -47,6 +47,9 @@ class ForcedPhotometryStep(RomanStep):
         label_column = string(default='') # Column of ids; label, id or source_id if empty
         proper_motion = boolean(default=True) # Move sources with pmra and pmdec to the exposure's time
         ref_epoch = float(default=None) # Julian year of the catalog's positions; its ref_epoch if not given
+        select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
+        keep_columns = force_list(default='') # Columns of the catalog to put beside the photometry
+        on_image_only = boolean(default=False) # Leave out the rows of sources that are not on the image
         aperture_radii = force_list(default='3.0') # One or more aperture radii in pixels
         annulus_radii = force_list(default='20.0, 25.0') # Radii of the background annulus in pixels
         bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
@@ -59,6 +62,7 @@ class ForcedPhotometryStep(RomanStep):
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Judge, scale errors by empty sky
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
+        output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
@@ -70,6 +74,7 @@ class ForcedPhotometryStep(RomanStep):
     aperture_radii = NumberList()
     annulus_radii = NumberList()
     dq_mask = NameList()
+    keep_columns = NameList()
 
     def __init__(self, *args, **kwargs):
         if "catalog" in kwargs:
@@ -118,16 +123,25 @@ class ForcedPhotometryStep(RomanStep):
         sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
         area, area_facts = ingredients.area_map(self, model, exposure)
         correction, correction_facts = ingredients.aperture_correction(self, model, exposure)
-        table = measure(exposure, sources, recipe=recipe, area=area, correction=correction)
+        table = measure(
+            exposure,
+            sources,
+            recipe=recipe,
+            area=area,
+            correction=correction,
+            on_image_only=self.on_image_only,
+        )
         error_facts = empty.calibrate_errors(
             table, exposure, mode=self.error_calibration, recipe=recipe, area=area
         )
-        counts = summary.count_rows(table)
+        counts = summary.count_rows(table, sources.n_read, len(sources))
         summary.report(counts, sources.name)
+        flux_unit = units.table_unit(self.output_units)
         forced_phot = {
             "parameters": self._parameters(),
             "aperture_radii": recipe.aperture_radii,
             "aperture_radius_unit": "pixel",
+            "flux_unit": flux_unit,
             "ee_fractions": summary.typical_fractions(table, recipe.aperture_radii),
             "catalog": {"name": sources.name, **counts},
             "proper_motion": motion_facts,
@@ -136,6 +150,7 @@ class ForcedPhotometryStep(RomanStep):
             "gain_correction": gain_facts,
             "error_calibration": error_facts,
         }
+        table = units.in_flux_unit(table, flux_unit)
         return ForcedPhotometryModel.from_image(model, table, forced_phot)
 
     def _recipe(self) -> Recipe:
@@ -154,6 +169,7 @@ class ForcedPhotometryStep(RomanStep):
                 "--catalog=FILE, or catalog=... in Python"
             )
         names = ("ra_column", "dec_column", "x_column", "y_column", "label_column")
+        names += ("keep_columns", "select")
         catalog = getattr(self.catalog, "table", self.catalog)
         sources = read_sources(
             catalog,
@@ -161,7 +177,7 @@ class ForcedPhotometryStep(RomanStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
         )
-        log.info("Catalog %s has %d rows", self.catalog, len(sources))
+        log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
         return sources
 
     def _parameters(self) -> dict[str, Any]:

@@ -8,20 +8,38 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Table
 
-from .columns import WarningFlag, aperture_name
+from .columns import aperture_name
+from .tables import on_image
 
 __all__ = ["count_rows", "report", "typical_fractions"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 
-def count_rows(table: Table) -> dict[str, int]:
-    """Count rows: all, with a pixel of the aperture on the image, with any flag."""
-    flags = np.asarray(table["warning_flags"])
+def count_rows(
+    table: Table, n_read: int | None = None, n_selected: int | None = None
+) -> dict[str, int]:
+    """Count rows, for the log and ``meta.forced_phot.catalog``.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The product's table.
+    n_read, n_selected : int, optional
+        Rows of the catalog, and those of them that were selected; the table's if not given.
+
+    Returns
+    -------
+    dict of str to int
+        Rows read, selected, in the table, with a pixel of the aperture on the image, with a flag.
+    """
+    n_selected = len(table) if n_selected is None else n_selected
     return {
+        "n_read": n_selected if n_read is None else n_read,
+        "n_selected": n_selected,
         "n_rows": len(table),
-        "n_on_image": int(np.count_nonzero((flags & WarningFlag.NOT_PLACED) == 0)),
-        "n_flagged": int(np.count_nonzero(flags)),
+        "n_on_image": int(np.count_nonzero(on_image(table))),
+        "n_flagged": int(np.count_nonzero(table["warning_flags"])),
     }
 
 
@@ -37,9 +55,16 @@ def typical_fractions(table: Table, aperture_radii: Sequence[float]) -> list[flo
 def report(counts: dict[str, int], catalog_name: str) -> None:
     """Log what was measured, with a warning where nothing was."""
     log.info(
-        "Measured %(n_on_image)d of %(n_rows)d sources on the image, %(n_flagged)d rows flagged",
-        counts,
+        "Catalog %s: %d rows read, %d selected, %d on the detector",
+        catalog_name,
+        *(counts[name] for name in ("n_read", "n_selected", "n_on_image")),
     )
+    log.info(
+        "Measured %d of %d sources on the image, %d rows flagged",
+        *(counts[name] for name in ("n_on_image", "n_selected", "n_flagged")),
+    )
+    if left_out := counts["n_selected"] - counts["n_rows"]:
+        log.info("on_image_only left out %d rows that are not on the image", left_out)
     if counts["n_on_image"] == 0:
         log.warning(
             "No source of catalog %s lies on the image: the product has %d rows without fluxes",

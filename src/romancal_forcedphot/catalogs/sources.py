@@ -14,7 +14,9 @@ from astropy.table import QTable, Table
 from ..storage import file_name
 from .errors import CatalogError
 from .files import read_table
+from .kept import kept_columns
 from .motion import USUAL_MOTION, Motion, read_motion
+from .selection import Selection
 from .values import coordinates_to_degrees, to_degrees, to_labels, to_pixels
 
 __all__ = ["Sources", "read_sources"]
@@ -56,9 +58,11 @@ class Sources:
     name : str
         The catalog's name, for the log and the metadata.
     columns : astropy.table.Table or None
-        The columns that were asked for with ``keep_columns``, as they were.
+        The columns that were asked for with ``keep_columns``: numbers, text or truth values.
     motion : Motion or None
         How the sources move, where the catalog tells; see `romancal_forcedphot.motion`.
+    n_read : int or None
+        Rows of the catalog before the selection.
     """
 
     label: np.ndarray
@@ -70,6 +74,7 @@ class Sources:
     name: str = ""
     columns: Table | None = None
     motion: Motion | None = None
+    n_read: int | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -92,6 +97,7 @@ def read_sources(
     keep_columns: Sequence[str] = (),
     proper_motion: bool = False,
     ref_epoch_wanted: bool = True,
+    select: str = "",
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
@@ -114,6 +120,9 @@ def read_sources(
         Whether proper motions, where there are any, are read as ``Sources.motion``.
     ref_epoch_wanted : bool
         Whether the epochs of the positions are read with them.
+    select : str
+        Condition on the columns that a row must meet, such as ``type == 'PSF' and F106 > 1e-9``;
+        see `Selection`. Rows without an id keep the number they have in the whole catalog.
 
     Returns
     -------
@@ -123,10 +132,12 @@ def read_sources(
     ------
     CatalogError
         If the catalog cannot be read, has no positions, lacks a named column, or has something
-        else than numbers in a column of positions.
+        else than numbers in a column of positions, or `select` is no condition on its columns.
     """
+    selection = Selection.parse(select) if select.strip() else None
     given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
     named = [name for name in (*given.values(), label_column, *keep_columns) if name]
+    named += selection.columns if selection else ()
     columns = _open(catalog, {_folded(name) for name in named} | _USUAL | USUAL_MOTION)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
@@ -136,17 +147,18 @@ def read_sources(
         if label
         else (np.arange(1, len(columns.table) + 1, dtype=np.int64), None)
     )
-    kept = Table({name: columns.table[name] for name in keep}, copy=False) if keep else None
     positions = _positions(columns, found)
     moving = proper_motion and "ra" in positions
-    return Sources(
+    sources = Sources(
         label=numbers,
         source_name=source_name,
         name=columns.name,
-        columns=kept,
+        columns=kept_columns(columns.table, keep, columns.shown) if keep else None,
+        n_read=len(columns.table),
         motion=read_motion(columns, with_epoch=ref_epoch_wanted) if moving else None,
         **positions,
     )
+    return sources.take(columns.selected(selection)) if selection else sources
 
 
 @dataclass(frozen=True)
@@ -166,15 +178,23 @@ class _Columns:
         """Return the column that the user named, or raise."""
         name = self._match(wanted)
         if name is None:
+            hint = f"; text goes in quotes, '{wanted}'" if parameter == "select" else ""
             raise CatalogError(
                 f"{self.shown} has no column {wanted!r}, named by {parameter}: "
-                f"expected one of its columns, {self.listed}"
+                f"expected one of its columns, {self.listed}{hint}"
             )
         return name
 
     def get(self, name: str) -> tuple[object, str]:
         """Return a column and the words for it in an error."""
         return self.table[name], f"{self.shown}: column {name!r}"
+
+    def selected(self, selection: Selection) -> np.ndarray:
+        """Return which rows meet a condition, and log how many."""
+        rows = selection.rows(lambda name: self.table[self.find(name, "select")], len(self.table))
+        n_rows = (np.count_nonzero(rows), len(rows))
+        log.info("%d of %d rows of %s meet %s", *n_rows, self.shown, selection.text)
+        return rows
 
     def skycoords(self) -> list[str]:
         return [n for n in self.table.colnames if isinstance(self.table[n], SkyCoord)]
@@ -199,7 +219,8 @@ def _open(catalog: object, wanted: set[str]) -> _Columns:
         table = QTable([catalog.ravel()], names=["skycoord"])
         return _Columns(table, table.colnames, "SkyCoord", "the catalog (a SkyCoord)")
     if isinstance(catalog, Table):
-        return _Columns(catalog, catalog.colnames, "Table", "the catalog (an astropy Table)")
+        name = str(catalog.meta.get("name") or "table in memory")
+        return _Columns(catalog, catalog.colnames, name, "the catalog (an astropy Table)")
     if not isinstance(catalog, str | os.PathLike):
         raise CatalogError(
             f"catalog is a {type(catalog).__name__}: "

@@ -14,7 +14,15 @@ from astropy.coordinates import SkyCoord
 
 from .errors import CatalogError
 
-__all__ = ["coordinates_to_degrees", "to_degrees", "to_labels", "to_numbers", "to_pixels"]
+__all__ = [
+    "coordinates_to_degrees",
+    "plain_values",
+    "texts",
+    "to_degrees",
+    "to_labels",
+    "to_numbers",
+    "to_pixels",
+]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
@@ -96,7 +104,7 @@ def to_labels(column: object, what: str) -> tuple[np.ndarray, np.ndarray | None]
     source_name : ndarray of str, shape (n,), or None
         None where the ids are the labels, or there are none; '' in a row without one.
     """
-    values, mask = _plain(column)
+    values, mask = plain_values(column)
     if values.ndim != 1:
         raise _many_numbers(values, what, "name another with --label_column")
     counted = np.arange(1, len(values) + 1, dtype=np.int64)
@@ -107,7 +115,7 @@ def to_labels(column: object, what: str) -> tuple[np.ndarray, np.ndarray | None]
         return counted, None
     if values.dtype.kind == "O":
         mask = mask | np.array([value is None for value in values], dtype=bool)
-    names = np.strings.rstrip(np.where(mask, "", _texts(values)))
+    names = np.strings.rstrip(np.where(mask, "", texts(values)))
     return counted, names if np.any(names != "") else None
 
 
@@ -122,7 +130,8 @@ def _are_integers(values: np.ndarray) -> bool:
     return False
 
 
-def _texts(values: np.ndarray) -> np.ndarray:
+def texts(values: np.ndarray) -> np.ndarray:
+    """Return bytes or Python objects as text."""
     if values.dtype.kind == "S":
         return np.strings.decode(values, "utf-8", "replace")
     if values.dtype.kind == "U":
@@ -139,7 +148,7 @@ def _numbers(column: object, what: str, remedy: str) -> np.ndarray:
 
     A column that is float64 and whole already is returned as it is, not copied.
     """
-    values, mask = _plain(column)
+    values, mask = plain_values(column)
     if values.ndim != 1:
         raise _many_numbers(values, what, remedy)
     if values.dtype.kind in "USO":
@@ -172,7 +181,7 @@ def _parsed(
     return numbers, np.isnan(numbers)
 
 
-def _plain(column: object) -> tuple[np.ndarray, np.ndarray]:
+def plain_values(column: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the bare values of a column and its mask, whatever holds them."""
     values = np.asarray(getattr(column, "unmasked", column))
     mask = getattr(column, "mask", None)
