@@ -193,11 +193,11 @@ def expected_survivors(data, x, y, r_in, r_out, sigma, maxiters):
     ("n", "r_in", "r_out", "sigma", "maxiters"),
     [
         (10_000, 20, 25, 3.0, 5),
-        (1500, 20, 25, 2.0, 10),
-        (1500, 5, 10, 3.0, 1),
-        (1500, 7.5, 9.25, 2.5, 0),
-        (1500, 0.2, 3.1, 3.0, 5),
-        (1500, 0.1, 6.0, 1.2, 5),
+        (800, 20, 25, 2.0, 10),
+        (800, 5, 10, 3.0, 1),
+        (800, 7.5, 9.25, 2.5, 0),
+        (800, 0.2, 3.1, 3.0, 5),
+        (800, 0.1, 6.0, 1.2, 5),
     ],
 )
 def test_background_equals_astropy(n, r_in, r_out, sigma, maxiters, scene, positions):
