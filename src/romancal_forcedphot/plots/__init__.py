@@ -1,0 +1,38 @@
+"""Pictures of catalogs, images and products.
+
+Each function takes tables or arrays and an optional matplotlib Axes, draws, and returns the Axes.
+Without Axes it makes a Figure of its own that no window knows: nothing is shown and no global
+state of matplotlib is touched. ``ax.figure.savefig('name.png')`` writes it. The two pages return
+the Figure.
+
+matplotlib is the extra ``plot`` of this package; nothing outside this room imports it.
+"""
+
+from __future__ import annotations
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "pictures need matplotlib, which cannot be imported here "
+        f"({error}): pip install 'romancal_forcedphot[plot]'"
+    ) from error
+
+from .comparison import offset_against_magnitude, offset_map, pulls
+from .curves import encircled_energy, magnitude_errors, magnitude_histogram
+from .images import cutout, flagged_gallery, pixel_area_map
+from .pages import summary_page, validation_page
+
+__all__ = [
+    "cutout",
+    "encircled_energy",
+    "flagged_gallery",
+    "magnitude_errors",
+    "magnitude_histogram",
+    "offset_against_magnitude",
+    "offset_map",
+    "pixel_area_map",
+    "pulls",
+    "summary_page",
+    "validation_page",
+]

@@ -1,0 +1,193 @@
+"""Pictures of magnitudes, their errors and the encircled energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from ..statistics import magnitude_edges
+from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, axes_or_new, grid, magnitude_label
+
+__all__ = ["encircled_energy", "magnitude_errors", "magnitude_histogram"]
+
+KIND_NAMES = {"PSF": "stars (PSF)", "SER": "galaxies (SER)"}
+_LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GRAY, ":"))
+_RARE = "other"
+
+
+def magnitude_histogram(
+    magnitude: ArrayLike,
+    kind: ArrayLike | None = None,
+    *,
+    band: str = "",
+    bin_width: float = 0.25,
+    names: Mapping[str, str] = KIND_NAMES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how many sources of each type have which magnitude.
+
+    Parameters
+    ----------
+    magnitude : (n,) array_like
+        AB magnitudes; what is not finite is left out.
+    kind : (n,) array_like of str, optional
+        Type of each source; beyond three types the rarest are taken together.
+    band : str
+        Filter, for the axis.
+    bin_width : float
+        In mag.
+    names : mapping
+        From a type to its name in the legend.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax)
+    magnitude = np.asarray(magnitude, dtype=float)
+    kind = np.full(magnitude.shape, "sources") if kind is None else np.asarray(kind).astype(str)
+    known = np.isfinite(magnitude)
+    edges = magnitude_edges(magnitude, bin_width)
+    samples = _samples(kind[known])
+    for (name, chosen), (color, line) in zip(samples, _LOOKS, strict=False):
+        values = magnitude[known][chosen]
+        look = {"color": color, "linestyle": line, "linewidth": 2}
+        legend = f"{names.get(name, name)}: {values.size}"
+        ax.hist(values, edges, histtype="step", label=legend, **look)
+        ax.hist(values, edges, histtype="stepfilled", color=color, alpha=0.2)
+    if known.any():
+        ax.set_yscale("log")
+        ax.set_ylim(bottom=0.7)
+        _legend_above(ax, len(samples))
+    ax.set_xlabel(magnitude_label(band))
+    ax.set_ylabel(f"Sources per {bin_width:g} mag")
+    grid(ax)
+    return ax
+
+
+def _samples(kind: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Types, the most frequent first, with the sources of each; the rarest as one."""
+    found, counts = np.unique(kind, return_counts=True)
+    order = found[np.argsort(-counts, kind="stable")]
+    if len(order) <= len(_LOOKS):
+        return [(str(name), kind == name) for name in order]
+    most = order[: len(_LOOKS) - 1]
+    samples = [(str(name), kind == name) for name in most]
+    return [*samples, (_RARE, ~np.isin(kind, most))]
+
+
+def magnitude_errors(
+    magnitude: ArrayLike,
+    magnitude_err: ArrayLike,
+    flags: ArrayLike | None = None,
+    *,
+    band: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the errors of magnitudes against the magnitudes.
+
+    Parameters
+    ----------
+    magnitude, magnitude_err : (n,) array_like
+        In mag(AB); what is not finite is left out.
+    flags : (n,) array_like of int, optional
+        ``warning_flags``; flagged sources are marked.
+    band : str
+        Filter, for the axis.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax)
+    magnitude, errors = (np.asarray(a, dtype=float) for a in (magnitude, magnitude_err))
+    flagged = np.zeros(magnitude.shape, bool) if flags is None else np.asarray(flags) != 0
+    shown = np.isfinite(magnitude) & np.isfinite(errors) & (errors > 0)
+    for chosen, look in (
+        (shown & ~flagged, {"color": BLUE, "marker": ".", "label": "good"}),
+        (shown & flagged, {"color": VERMILION, "marker": "x", "label": "flagged"}),
+    ):
+        if chosen.any():
+            look["label"] += f": {np.count_nonzero(chosen)}"
+            points = ax.scatter(magnitude[chosen], errors[chosen], s=12, linewidth=0.8, **look)
+            points.set_rasterized(True)
+    if shown.any():
+        ax.set_yscale("log")
+        _legend_above(ax, 2)
+    ax.set_xlabel(magnitude_label(band, "measured"))
+    ax.set_ylabel("Error (mag)")
+    grid(ax)
+    return ax
+
+
+def encircled_energy(
+    radius: ArrayLike,
+    fraction: ArrayLike,
+    *,
+    used_radii: Sequence[float] = (),
+    used_fractions: Sequence[float | None] = (),
+    unit: str = "pixel",
+    name: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the encircled energy against radius, with the radii that were used.
+
+    Parameters
+    ----------
+    radius, fraction : (n,) array_like
+        The curve, radii in `unit`.
+    used_radii : sequence of float
+        Aperture radii in `unit`, marked.
+    used_fractions : sequence of float or None
+        What the fluxes in these apertures were divided by; None where it is not known. If empty,
+        the curve's values are taken.
+    unit : {'pixel', 'arcsec'}
+        Unit of all radii.
+    name : str
+        What the curve is, for the legend.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax)
+    radius, fraction = (np.asarray(values, dtype=float) for values in (radius, fraction))
+    ax.plot(radius, fraction, color=BLUE, linewidth=2, label=name or "encircled energy")
+    if len(used_fractions) == 0:
+        used_fractions = np.interp(used_radii, radius, fraction)
+    for used, value in zip(used_radii, used_fractions, strict=True):
+        _mark(ax, float(used), value, "arcsec" if unit == "arcsec" else "pixels")
+    ax.set_xlim(0, radius.max(initial=0.0, where=np.isfinite(radius)) or 1.0)
+    ax.set_ylim(0, 1.04)
+    ax.set_xlabel("Radius (arcsec)" if unit == "arcsec" else "Radius (pixels)")
+    ax.set_ylabel("Fraction of a point source's light")
+    ax.legend(frameon=False, loc="lower right")
+    grid(ax)
+    return ax
+
+
+def _mark(ax: Axes, radius: float, fraction: float | None, unit: str) -> None:
+    """Mark a radius that was used, and the fraction that belongs to it."""
+    look = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
+    if fraction is None or not np.isfinite(fraction):
+        ax.axvline(radius, **look)
+        return
+    ax.plot([radius, radius, 0], [0, fraction, fraction], **look)
+    ax.plot(radius, fraction, "o", color=VERMILION, markersize=7)
+    words = f"{radius:.4g} {unit}: {fraction:.4f}"
+    ax.annotate(words, (radius, fraction), (9, -14), textcoords="offset points", color=VERMILION)
+
+
+def _legend_above(ax: Axes, n_columns: int) -> None:
+    """Put the legend above the frame, where it hides no data."""
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    ax.legend(frameon=False, ncols=n_columns, borderaxespad=0.2, **place)

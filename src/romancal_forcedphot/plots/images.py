@@ -1,0 +1,318 @@
+"""Pictures of pixels: the area map, cutouts with apertures drawn to scale, flagged sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import AsinhNorm
+from matplotlib.patches import Circle
+from numpy.typing import ArrayLike
+
+from ..columns import WarningFlag
+from .style import BLACK, BLUE, ORANGE, SQUARE, VERMILION, axes_or_new
+
+__all__ = ["cutout", "flagged_gallery", "pixel_area_map"]
+
+MAX_MAP_SIDE = 512
+MAX_NAMED = 40
+NOISE_IN_LINEAR = 3.0  # the stretch is linear within so many sigma of the background
+GAP = 3  # blank pixels between stamps
+TEXT_ROWS = 0.45  # height of the words under a stamp, of the stamp's side
+
+
+def pixel_area_map(area: ArrayLike, *, detector: str = "", ax: Axes | None = None) -> Axes:
+    """Draw the pixel area relative to the nominal pixel.
+
+    Parameters
+    ----------
+    area : (ny, nx) array_like
+        Relative pixel area. It is smooth: large maps are drawn from every eighth pixel or so.
+    detector : str
+        Name for the title.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax, SQUARE)
+    area = np.asarray(area)
+    ny, nx = area.shape
+    step = max(1, int(np.ceil(max(ny, nx) / MAX_MAP_SIDE)))
+    percent = 100 * (np.asarray(area[::step, ::step], dtype=float) - 1)
+    picture = ax.imshow(
+        percent, origin="lower", extent=(-0.5, nx - 0.5, -0.5, ny - 0.5), cmap="cividis"
+    )
+    if np.ptp(percent) > 0:
+        lines = ax.contour(
+            np.arange(percent.shape[1]) * step,
+            np.arange(percent.shape[0]) * step,
+            percent,
+            levels=8,
+            colors="white",
+            linewidths=0.7,
+        )
+        ax.clabel(lines, fmt="%.2g %%", fontsize="small")
+    ax.set_xlabel("x (pixel)")
+    ax.set_ylabel("y (pixel)")
+    ax.set_title(f"pixel area {detector and 'of ' + detector}".strip(), fontsize="medium")
+    label = "Area relative to the nominal pixel, minus 1 (%)"
+    ax.figure.colorbar(picture, ax=ax, label=label, shrink=0.9)
+    return ax
+
+
+def cutout(
+    data: ArrayLike,
+    sources: Table,
+    *,
+    label: int | None = None,
+    center: tuple[float, float] | None = None,
+    half_size: float = 60.0,
+    aperture_radii: Sequence[float] = (3.0,),
+    annulus_radii: Sequence[float] | None = (20.0, 25.0),
+    unit: str = "DN/s",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a part of the image with the apertures and annuli of its sources to scale.
+
+    Parameters
+    ----------
+    data : (ny, nx) array_like
+        The image, sliced only where it is drawn; what is not finite is shown in orange.
+    sources : astropy.table.Table
+        With columns ``x``, ``y`` and ``label``, as the product's.
+    label : int, optional
+        Draw around this source. Without it and `center`: around the middle of the image.
+    center : (float, float), optional
+        Draw around this (x, y).
+    half_size : float
+        Half the side of the picture in pixels.
+    aperture_radii, annulus_radii : sequence of float
+        In pixels; no annulus where it is None or empty.
+    unit : str
+        Unit of the image.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        No source has the label, it has no position, or nothing of the image is within the frame.
+    """
+    ax = axes_or_new(ax, SQUARE)
+    x_middle, y_middle = _middle(np.shape(data), sources, label, center)
+    pixels, extent = _window(data, x_middle, y_middle, half_size)
+    colors = _gray_with_orange()
+    picture = ax.imshow(pixels, origin="lower", extent=extent, cmap=colors, norm=_stretch(pixels))
+    frame = (x_middle - half_size, x_middle + half_size, y_middle - half_size, y_middle + half_size)
+    _draw_apertures(ax, sources, frame, aperture_radii, annulus_radii or ())
+    ax.set_xlim(frame[:2])
+    ax.set_ylim(frame[2:])
+    ax.set_aspect("equal")
+    ax.set_xlabel("x (pixel)")
+    ax.set_ylabel("y (pixel)")
+    radii = f"apertures of {', '.join(f'{radius:g}' for radius in aperture_radii)} pixels"
+    if annulus_radii is not None and len(annulus_radii):
+        radii += f", annulus {annulus_radii[0]:g} to {annulus_radii[1]:g}"
+    ax.set_title(radii, fontsize="medium")
+    bar = ax.figure.colorbar(picture, ax=ax, label=f"Surface brightness ({unit})", shrink=0.9)
+    bar.set_ticks(ticks := _ticks(picture.norm), labels=[f"{tick:g}" for tick in ticks])
+    bar.minorticks_off()
+    return ax
+
+
+def _middle(shape, sources: Table, label, center) -> tuple[float, float]:
+    """Return the middle of a cutout."""
+    if center is not None:
+        return float(center[0]), float(center[1])
+    if label is None:
+        return (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    rows = np.flatnonzero(np.asarray(sources["label"]) == label)
+    if not rows.size:
+        raise ValueError(
+            f"label {label} is not in the table of {len(sources)} sources: give one of its labels, "
+            "or center=(x, y)"
+        )
+    x, y = float(sources["x"][rows[0]]), float(sources["y"][rows[0]])
+    if not (np.isfinite(x) and np.isfinite(y)):
+        raise ValueError(f"source {label} has no pixel position: give another, or center=(x, y)")
+    return x, y
+
+
+def _window(
+    data: ArrayLike, x: float, y: float, half_size: float
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Return the pixels around a position and the place of their outer edges."""
+    ny, nx = np.shape(data)
+    first_x, last_x = max(int(np.floor(x - half_size)), 0), min(int(np.ceil(x + half_size)), nx - 1)
+    first_y, last_y = max(int(np.floor(y - half_size)), 0), min(int(np.ceil(y + half_size)), ny - 1)
+    if last_x < first_x or last_y < first_y:
+        raise ValueError(
+            f"nothing of the image ({nx} x {ny} pixels) is within {half_size:g} pixels of "
+            f"({x:.1f}, {y:.1f}): give a position on the image"
+        )
+    pixels = np.asarray(data[first_y : last_y + 1, first_x : last_x + 1], dtype=float)
+    return pixels, (first_x - 0.5, last_x + 0.5, first_y - 0.5, last_y + 0.5)
+
+
+def _gray_with_orange():
+    """Return an inverted gray scale in which missing pixels are orange."""
+    import matplotlib as mpl
+
+    return mpl.colormaps["gray_r"].with_extremes(bad=ORANGE)
+
+
+def _stretch(pixels: np.ndarray) -> AsinhNorm:
+    """Return a stretch that is linear in the noise and logarithmic in the stars."""
+    good = pixels[np.isfinite(pixels)]
+    if not good.size:
+        return AsinhNorm(vmin=0, vmax=1)
+    median = float(np.median(good))
+    noise = max(1.4826 * float(np.median(np.abs(good - median))), 1e-6 * abs(median), 1e-12)
+    top = max(float(np.percentile(good, 99.8)), median + 10 * noise)
+    return AsinhNorm(
+        linear_width=NOISE_IN_LINEAR * noise,
+        vmin=median - NOISE_IN_LINEAR * noise,
+        vmax=top,
+    )
+
+
+def _ticks(norm: AsinhNorm) -> list[float]:
+    """Return the value in the middle of the noise, then 1, 3, 10 and so on above it."""
+    middle = float(f"{norm.vmin + norm.linear_width:.1g}")
+    decades = [10.0**power for power in range(-12, 13)]
+    above = [digit * decade for decade in decades for digit in (1, 3)]
+    return [middle, *(v for v in above if middle + 2 * norm.linear_width < v <= norm.vmax)]
+
+
+def _draw_apertures(
+    ax: Axes,
+    sources: Table,
+    frame: tuple[float, float, float, float],
+    aperture_radii: Sequence[float],
+    annulus_radii: Sequence[float],
+) -> None:
+    """Draw the circles of the sources that touch a frame, and name the sources if they are few."""
+    x, y = (np.asarray(sources[axis], dtype=float) for axis in "xy")
+    reach = max([*aperture_radii, *annulus_radii])
+    near = (x > frame[0] - reach) & (x < frame[1] + reach)
+    near &= (y > frame[2] - reach) & (y < frame[3] + reach)
+    places = list(zip(x[near], y[near], strict=True))
+    for radii, color, line in ((aperture_radii, BLUE, "-"), (annulus_radii, VERMILION, ":")):
+        circles = [Circle(place, radius) for place in places for radius in radii]
+        look = {"edgecolor": color, "linestyle": line, "linewidth": 1.1}
+        ax.add_collection(PatchCollection(circles, facecolor="none", **look))
+    if len(places) > MAX_NAMED or "label" not in sources.colnames:
+        return
+    lift = max(aperture_radii) * 1.1
+    for (at_x, at_y), name in zip(places, np.asarray(sources["label"])[near], strict=True):
+        ax.text(at_x + lift, at_y + lift, str(name), color=BLUE, fontsize="small", clip_on=True)
+
+
+def flagged_gallery(
+    data: ArrayLike,
+    sources: Table,
+    *,
+    half_size: int = 12,
+    n_columns: int = 4,
+    n_rows: int = 3,
+    aperture_radius: float = 3.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw stamps of flagged sources, each under its own stretch.
+
+    All flags have their turn, the rarest first; sources that are not on the image cannot be shown.
+
+    Parameters
+    ----------
+    data : (ny, nx) array_like
+        The image; what is not finite is shown in orange.
+    sources : astropy.table.Table
+        With columns ``label``, ``x``, ``y`` and ``warning_flags``.
+    half_size : int
+        Pixels from the centre of a stamp to its edge.
+    n_columns, n_rows : int
+        Greatest number of stamps beside and above each other.
+    aperture_radius : float
+        In pixels, drawn to scale.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax, SQUARE)
+    rows = _varied_rows(sources, np.shape(data), n_columns * n_rows)
+    ax.set_axis_off()
+    if not rows:
+        ax.text(0.5, 0.5, "no flagged source on the image", ha="center", transform=ax.transAxes)
+        return ax
+    side = 2 * half_size + 1
+    width, height = side + GAP, side * (1 + TEXT_ROWS) + GAP
+    for place, row in enumerate(rows):
+        line, column = divmod(place, n_columns)
+        _draw_stamp(
+            ax, data, sources[row], half_size, aperture_radius, column * width, line * height
+        )
+    ax.set_xlim(-0.5, n_columns * width)
+    ax.set_ylim(((len(rows) - 1) // n_columns + 1) * height, -0.5)
+    ax.set_aspect("equal")
+    n_flagged = np.count_nonzero(_flagged_on_image(sources, np.shape(data)))
+    ax.set_title(f"{len(rows)} of {n_flagged} flagged sources on the image", fontsize="medium")
+    return ax
+
+
+def _flagged_on_image(sources: Table, shape: tuple[int, int]) -> np.ndarray:
+    """Tell which sources are flagged and have their centre on the image."""
+    x, y = (np.asarray(sources[axis], dtype=float) for axis in "xy")
+    on_image = (x > -0.5) & (x < shape[1] - 0.5) & (y > -0.5) & (y < shape[0] - 0.5)
+    return on_image & (np.asarray(sources["warning_flags"]) != 0)
+
+
+def _varied_rows(sources: Table, shape: tuple[int, int], n_most: int) -> list[int]:
+    """Choose flagged sources on the image such that every flag is seen."""
+    flags, shown = np.asarray(sources["warning_flags"]), _flagged_on_image(sources, shape)
+    by_flag = [list(np.flatnonzero(shown & ((flags & flag) != 0))) for flag in WarningFlag]
+    queues = sorted((queue for queue in by_flag if queue), key=len)
+    chosen: list[int] = []
+    while any(queues) and len(chosen) < n_most:
+        for queue in queues:
+            while queue and queue[0] in chosen:
+                queue.pop(0)
+            if queue and len(chosen) < n_most:
+                chosen.append(int(queue.pop(0)))
+    return chosen
+
+
+def _draw_stamp(
+    ax: Axes, data: ArrayLike, source, half_size: int, radius: float, left: float, top: float
+) -> None:
+    """Draw one stamp with its aperture and its flags, its upper left corner at (left, top)."""
+    x, y = float(source["x"]), float(source["y"])
+    column, row = int(np.rint(x)), int(np.rint(y))
+    pixels, (first, last, low, high) = _window(data, column, row, half_size)
+    # y grows downwards in the gallery: rows are turned so that it grows upwards in each stamp
+    place = (
+        left + first - (column - half_size) + 0.5,
+        left + last - (column - half_size) + 0.5,
+        top + (row + half_size) - low + 0.5,
+        top + (row + half_size) - high + 0.5,
+    )
+    ax.imshow(pixels, origin="lower", extent=place, cmap=_gray_with_orange(), norm=_stretch(pixels))
+    middle = (left + x - column + half_size + 0.5, top + row + half_size - y + 0.5)
+    ax.add_patch(Circle(middle, radius, facecolor="none", edgecolor=BLUE, linewidth=1.3))
+    flags = WarningFlag(int(source["warning_flags"]))
+    words = "\n".join(flag.name.lower().replace("_", " ") for flag in flags)
+    name = f"{source['label']}" if "label" in source.colnames else ""
+    side = 2 * half_size + 1
+    ax.text(left, top + side + 1, f"{name}\n{words}", va="top", fontsize=7.5, color=BLACK)

@@ -1,0 +1,164 @@
+"""Pages of several pictures: what a run measured, and how it compares with a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from ..columns import aperture_name
+from .comparison import offset_against_magnitude, offset_map, pulls
+from .curves import encircled_energy, magnitude_errors, magnitude_histogram
+from .images import cutout, flagged_gallery, pixel_area_map
+
+__all__ = ["summary_page", "validation_page"]
+
+DPI = 100
+CUTOUT_PERCENTILE = 95  # the source in the middle is brighter than this share of all
+
+
+def summary_page(
+    table: Table,
+    data: ArrayLike,
+    *,
+    aperture_radii: Sequence[float],
+    annulus_radii: Sequence[float] | None = (20.0, 25.0),
+    names: Sequence[str] = (),
+    band: str = "",
+    detector: str = "",
+    unit: str = "DN/s",
+    area: ArrayLike | None = None,
+    curve: tuple[ArrayLike, ArrayLike] | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw one page on a run: what was measured, where, with which area and correction.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The product's ``source_catalog``.
+    data : (ny, nx) array_like
+        The image.
+    aperture_radii, annulus_radii : sequence of float
+        In pixels.
+    names : sequence of str
+        What the columns of each aperture begin with; ``aper3pix`` for 3 pixels and so on if empty.
+    band, detector, unit : str
+        Filter, detector and unit of the image.
+    area : (ny, nx) array_like, optional
+        Relative pixel area.
+    curve : (array_like, array_like), optional
+        Radii in pixels and the fractions of a point source that apertures of these radii catch.
+    title : str
+        Such as the product's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = list(names) or [aperture_name(radius) for radius in aperture_radii]
+    flags = np.asarray(table["warning_flags"])
+    magnitude = np.asarray(table[f"{names[0]}_abmag"], dtype=float)
+    magnitude_err = np.asarray(table[f"{names[0]}_abmag_err"], dtype=float)
+    figure, panels = _page(3, title)
+    kind = np.where(flags == 0, "good", "flagged")
+    magnitude_histogram(magnitude, kind, band=band, ax=panels[0, 0])
+    panels[0, 0].set_xlabel(f"{band} magnitude in {names[0]} (AB)".strip())
+    magnitude_errors(magnitude, magnitude_err, flags, band=band, ax=panels[0, 1])
+    cutout(
+        data,
+        table,
+        center=_typical_place(table, magnitude),
+        aperture_radii=aperture_radii,
+        annulus_radii=annulus_radii,
+        unit=unit,
+        ax=panels[1, 0],
+    )
+    if area is None:
+        _say(panels[1, 1], "no pixel-area map was used")
+    else:
+        pixel_area_map(area, detector=detector, ax=panels[1, 1])
+    if curve is None:
+        _say(panels[2, 0], "no aperture correction was used")
+    else:
+        fractions = [_typical(table[f"{name}_ee_fraction"]) for name in names]
+        used = {"used_radii": aperture_radii, "used_fractions": fractions}
+        encircled_energy(*curve, name="caught by an aperture", ax=panels[2, 0], **used)
+    flagged_gallery(data, table, aperture_radius=aperture_radii[0], ax=panels[2, 1])
+    return figure
+
+
+def validation_page(
+    magnitude: ArrayLike,
+    offset: ArrayLike,
+    pull: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    kind: ArrayLike | None = None,
+    band: str = "",
+    shape: tuple[int, int] = (4088, 4088),
+    title: str = "",
+) -> Figure:
+    """Draw one page on how a product compares with a reference.
+
+    Parameters
+    ----------
+    magnitude, offset, pull : (n,) array_like
+        Reference magnitude; measured minus reference, mag; (measured - reference) / error of the
+        flux.
+    x, y : (n,) array_like
+        Pixel positions.
+    kind : (n,) array_like of str, optional
+        Type of each source, for the histogram.
+    band : str
+        Filter.
+    shape : (int, int)
+        Shape (ny, nx) of the detector.
+    title : str
+        Such as the product's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, panels = _page(2, title)
+    offset_against_magnitude(magnitude, offset, band=band, ax=panels[0, 0])
+    pulls(pull, ax=panels[0, 1])
+    offset_map(x, y, offset, shape=shape, ax=panels[1, 0])
+    magnitude_histogram(magnitude, kind, band=f"{band} reference".strip(), ax=panels[1, 1])
+    return figure
+
+
+def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
+    """Return a figure of two columns and its Axes."""
+    figure = Figure(figsize=(12, 0.6 + 4.6 * n_rows), dpi=DPI, layout="constrained")
+    if title:
+        figure.suptitle(title, fontsize="x-large")
+    return figure, figure.subplots(n_rows, 2, squeeze=False)
+
+
+def _say(ax, words: str) -> None:
+    """Write words where a picture has nothing to show."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, words, ha="center", transform=ax.transAxes)
+
+
+def _typical(values: ArrayLike) -> float | None:
+    """Return the median of what is finite."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else None
+
+
+def _typical_place(table: Table, magnitude: np.ndarray) -> tuple[float, float] | None:
+    """Return the position of a bright, good source; of the image's middle if there is none."""
+    good = np.flatnonzero(np.isfinite(magnitude) & (np.asarray(table["warning_flags"]) == 0))
+    if not good.size:
+        return None
+    wanted = np.percentile(magnitude[good], 100 - CUTOUT_PERCENTILE)
+    row = good[np.argmin(np.abs(magnitude[good] - wanted))]
+    return float(table["x"][row]), float(table["y"][row])

@@ -1,0 +1,188 @@
+"""`forced_phot_validate PRODUCT --reference=CATALOG`: offsets, scatter and pulls by magnitude."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from ..catalogs import CatalogError
+from ..statistics import Spread, by_magnitude, magnitude_edges, pull_width, spread
+from ..storage import StorageError, check_output_directory, write_atomically
+from .comparison import MATCH_RADIUS_ARCSEC, Comparison, compare
+from .reference import UNITS, ValidationError
+
+__all__ = ["main", "report"]
+
+PAST_THE_LIMIT, CANNOT_COMPARE = 1, 2
+_HEADER = f"  {'AB mag':<10} {'n':>6} {'offset':>9} {'error':>8} {'scatter':>8} {'pull median':>12} {'pull width':>11}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0 if all is well, 1 past ``--max_offset``, 2 if nothing can be compared."""
+    options = _parser().parse_args(arguments)
+    try:
+        plots = None if options.no_plots else _plots(options.output_dir)
+        comparison = compare(
+            options.product,
+            options.reference,
+            **{name: getattr(options, name) for name in _COMPARE_OPTIONS},
+        )
+        if plots is not None:
+            page = _draw(plots, comparison, options)
+    except (CatalogError, ImportError, StorageError, ValidationError) as error:
+        print(f"forced_phot_validate: {error}", file=sys.stderr)
+        return CANNOT_COMPARE
+    print(f"product    {Path(options.product).name}: {comparison.aperture}, {comparison.band}")
+    print(report(comparison, options.magnitudes))
+    if plots is not None:
+        print(f"pictures   {page}")
+    return _judge(comparison, options)
+
+
+_COMPARE_OPTIONS = (
+    *("reference_column", "reference_unit", "aperture", "match", "match_radius"),
+    *("label_column", "ra_column", "dec_column"),
+)
+
+
+def report(comparison: Comparison, magnitudes: tuple[float, float] = (-np.inf, np.inf)) -> str:
+    """Return what a comparison shows, a line per bin of one magnitude.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `compare` returned; flagged rows are left out.
+    magnitudes : (float, float)
+        Between which reference magnitudes sources count.
+
+    Returns
+    -------
+    str
+    """
+    good, reference = comparison.good(magnitudes), comparison.reference
+    samples = comparison.magnitude[good], comparison.offset[good], comparison.pull[good]
+    bins = by_magnitude(*samples, magnitude_edges(samples[0]))
+    offsets, pulls = spread(samples[1]), spread(samples[2])
+    lines = [
+        f"reference  {reference.name}: column {reference.column} in {reference.unit}",
+        f"compared   {offsets.n} sources; {len(good)} of {comparison.n_rows} rows have a match, "
+        f"{np.count_nonzero(comparison.flags)} of these are flagged",
+        "",
+        _HEADER,
+        *(_line(f"{row['bright']:g} to {row['faint']:g}", row) for row in bins if row["n"]),
+        _line("all", _as_row(offsets, pulls, pull_width(samples[2]))),
+    ]
+    return "\n".join(lines)
+
+
+def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
+    """Return the figures of a whole sample as those of a bin."""
+    return {
+        "n": offsets.n,
+        "offset": offsets.median,
+        "offset_err": offsets.median_err,
+        "scatter": offsets.scatter,
+        "pull": pulls.median,
+        "pull_width": width,
+    }
+
+
+def _line(name: str, row: Table.Row | dict[str, float]) -> str:
+    """Return one line of the report."""
+    return (
+        f"  {name:<10} {row['n']:>6} {row['offset']:>+9.4f} {row['offset_err']:>8.4f} "
+        f"{row['scatter']:>8.4f} {row['pull']:>+12.2f} {row['pull_width']:>11.2f}"
+    )
+
+
+def _plots(output_dir: str):
+    """Return the module of pictures, and see that they can be written, before any work is done."""
+    check_output_directory(output_dir)
+    from .. import plots
+
+    return plots
+
+
+def _draw(plots, comparison: Comparison, options: argparse.Namespace) -> Path:
+    """Write the page of pictures and return its path."""
+    good = comparison.good(options.magnitudes)
+    table, name = comparison.reference.table, Path(options.product).stem
+    kind = table["type"][comparison.row[good]] if "type" in table.colnames else None
+    figure = plots.validation_page(
+        comparison.magnitude[good],
+        comparison.offset[good],
+        comparison.pull[good],
+        comparison.x[good],
+        comparison.y[good],
+        kind=kind,
+        band=comparison.band,
+        title=f"{name}: {comparison.aperture} against {comparison.reference.name}",
+    )
+    directory = Path(options.output_dir).expanduser()
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}_validation.png"
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary)
+    return path
+
+
+def _judge(comparison: Comparison, options: argparse.Namespace) -> int:
+    """Return the exit status, and say why it is not 0."""
+    if options.max_offset is None:
+        return 0
+    median = spread(comparison.offset[comparison.good(options.magnitudes)]).median
+    if abs(median) <= options.max_offset:
+        return 0
+    print(
+        f"the median offset is {median:+.4f} mag: expected within {options.max_offset:g} mag "
+        "(--max_offset)",
+        file=sys.stderr,
+    )
+    return PAST_THE_LIMIT
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; options are spelled as strun's are."""
+    parser = argparse.ArgumentParser(
+        prog="forced_phot_validate",
+        description="Compare the total fluxes of a product of strun forced_phot with a reference "
+        "catalog: offsets, scatter and pulls by magnitude, and a page of pictures. Flagged rows "
+        "are left out. The exit status is 1 past --max_offset, 2 if nothing can be compared.",
+    )
+    add = parser.add_argument
+    add("product", metavar="PRODUCT", help="a *_forcedphot.asdf file")
+    add("--reference", required=True, metavar="FILE", help="catalog of any format the step reads")
+    add("--reference_column", default="", help="fluxes or magnitudes (default: the filter's name)")
+    add("--reference_unit", default="", choices=UNITS, help="default: the column's own unit")
+    add("--aperture", default="", help="such as aper3pix (default: the product's first)")
+    add("--match", default="position", choices=("position", "label"), help="default: position")
+    add("--match_radius", type=float, default=MATCH_RADIUS_ARCSEC, help="arcsec (default: 0.1)")
+    add("--label_column", default="", help="ids of the reference, for --match=label")
+    add("--ra_column", default="", help="right ascension of the reference")
+    add("--dec_column", default="", help="declination of the reference")
+    add(
+        "--magnitudes",
+        type=_range,
+        default=(-np.inf, np.inf),
+        metavar="BRIGHT,FAINT",
+        help="compare sources between these reference magnitudes (default: all)",
+    )
+    add("--max_offset", type=float, help="greatest median offset in mag; beyond it, exit status 1")
+    add("--output_dir", default=".", help="where the page of pictures goes (default: here)")
+    add("--no_plots", action="store_true", help="draw nothing; matplotlib is not needed then")
+    return parser
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Parse two magnitudes."""
+    try:
+        bright, faint = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two magnitudes such as 17,20") from None
+    if not bright < faint:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected the bright limit first, as in 17,20")
+    return bright, faint

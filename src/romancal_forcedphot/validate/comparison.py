@@ -1,0 +1,241 @@
+"""Rows of a product beside those of a reference, and their differences."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import roman_datamodels as rdm
+from astropy import units as u
+from astropy.table import Table
+
+from ..columns import aperture_name
+from ..model import ForcedPhotometryModel
+from .reference import Reference, ValidationError, read_reference
+
+__all__ = ["Comparison", "compare", "read_product"]
+
+MATCH_RADIUS_ARCSEC = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Measured against reference, a row for each row of the product that has a match.
+
+    Attributes
+    ----------
+    label : ndarray (n,), int
+        Ids of the product.
+    x, y : ndarray (n,)
+        Pixel positions.
+    magnitude : ndarray (n,)
+        Reference AB magnitude; NaN where the reference flux is not positive.
+    offset : ndarray (n,)
+        Measured minus reference magnitude; +inf where the measured flux is not positive, NaN where
+        there is none.
+    pull : ndarray (n,)
+        (Measured flux - reference flux) / error of the measured one.
+    flags : ndarray (n,), int
+        ``warning_flags``.
+    row : ndarray (n,), int
+        Rows of the reference.
+    n_rows : int
+        Rows of the product.
+    aperture, band, detector : str
+        Which fluxes were compared.
+    reference : Reference
+        What they were compared with.
+    """
+
+    label: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    magnitude: np.ndarray
+    offset: np.ndarray
+    pull: np.ndarray
+    flags: np.ndarray
+    row: np.ndarray
+    n_rows: int
+    aperture: str
+    band: str
+    detector: str
+    reference: Reference
+
+    def good(self, magnitudes: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
+        """Tell which rows are unflagged, measured and between two magnitudes (bool)."""
+        inside = (self.magnitude >= magnitudes[0]) & (self.magnitude < magnitudes[1])
+        return inside & (self.flags == 0) & np.isfinite(self.pull)
+
+
+def compare(
+    product: str | os.PathLike | ForcedPhotometryModel,
+    reference: str | os.PathLike | Table,
+    *,
+    reference_column: str = "",
+    reference_unit: str = "",
+    aperture: str = "",
+    match: str = "position",
+    match_radius: float = MATCH_RADIUS_ARCSEC,
+    label_column: str = "",
+    ra_column: str = "",
+    dec_column: str = "",
+) -> Comparison:
+    """Compare total fluxes of a product with those of a reference catalog.
+
+    Parameters
+    ----------
+    product : path or ForcedPhotometryModel
+        What the step wrote.
+    reference : path or astropy.table.Table
+        The reference catalog.
+    reference_column : str
+        Its column of fluxes or magnitudes; the product's filter, such as ``F106``, if empty.
+    reference_unit : str
+        ``maggy``, ``nJy``, ``uJy``, ``mJy``, ``Jy`` or ``ABmag``; the column's own unit if empty.
+    aperture : str
+        Such as ``aper3pix``; the product's first if empty.
+    match : {'position', 'label'}
+        By the nearest sky position, or by ids.
+    match_radius : float
+        Greatest separation in arcsec.
+    label_column, ra_column, dec_column : str
+        Columns of the reference; the usual ones if empty.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    CatalogError, ValidationError
+        The two cannot be read or compared.
+    """
+    if match not in ("position", "label"):
+        raise ValidationError(f"match is {match!r}: use position or label")
+    table, facts = read_product(product)
+    names = facts["apertures"]
+    aperture = aperture or names[0]
+    if aperture not in names:
+        raise ValidationError(
+            f"the product has no aperture {aperture!r}: it has {', '.join(names)}; choose one "
+            "with --aperture"
+        )
+    found = read_reference(
+        reference,
+        column=reference_column or facts["band"],
+        unit=reference_unit,
+        match=match,
+        label_column=label_column,
+        ra_column=ra_column,
+        dec_column=dec_column,
+    )
+    row = _match_labels(table, found) if match == "label" else _match(table, found, match_radius)
+    matched = row >= 0
+    return _differences(table[matched], found, row[matched], aperture, len(table), facts)
+
+
+def read_product(
+    product: str | os.PathLike | ForcedPhotometryModel,
+) -> tuple[Table, dict[str, Any]]:
+    """Read the table of a product and what it tells of itself.
+
+    Returns
+    -------
+    table : astropy.table.Table
+    facts : dict
+        ``band``, ``detector`` and ``apertures``, the names that the columns of each begin with.
+
+    Raises
+    ------
+    ValidationError
+        There is no such file, or it is not a product of the step.
+    """
+    if not isinstance(product, ForcedPhotometryModel):
+        with _opened(product) as model:
+            return read_product(model)
+    meta, instrument = product.meta.forced_phot, product.meta.instrument
+    apertures = [aperture_name(r, meta.aperture_radius_unit) for r in meta.aperture_radii]
+    facts = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
+    return Table(product.source_catalog, copy=True), facts | {"apertures": apertures}
+
+
+def _opened(product: str | os.PathLike) -> ForcedPhotometryModel:
+    """Open a product."""
+    advice = "give the path of a *_forcedphot.asdf file that strun forced_phot wrote"
+    try:
+        model = rdm.open(product)
+    except Exception as error:  # of many kinds: missing, truncated, no ASDF file
+        reason = " ".join(str(error).split())[:200]
+        raise ValidationError(
+            f"product '{product}' cannot be opened ({reason}): {advice}"
+        ) from error
+    if not isinstance(model, ForcedPhotometryModel):
+        model.close()
+        raise ValidationError(f"product '{product}' is a {type(model).__name__}: {advice}")
+    return model
+
+
+def _match(table: Table, reference: Reference, radius_arcsec: float) -> np.ndarray:
+    """Return the nearest reference row within a radius for each row of the table, else -1."""
+    from scipy.spatial import cKDTree
+
+    row = np.full(len(table), -1)
+    ours, theirs = _directions(table["ra"], table["dec"]), _directions(reference.ra, reference.dec)
+    known, usable = np.isfinite(ours).all(axis=1), np.flatnonzero(np.isfinite(theirs).all(axis=1))
+    if not known.any() or not usable.size:
+        return row
+    chord = 2 * np.sin(np.deg2rad(radius_arcsec / 3600) / 2)
+    distance, nearest = cKDTree(theirs[usable]).query(ours[known])
+    row[known] = np.where(distance <= chord, usable[nearest], -1)
+    return row
+
+
+def _directions(ra, dec) -> np.ndarray:
+    """Return unit vectors (n, 3) of positions in degrees."""
+    ra, dec = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
+def _match_labels(table: Table, reference: Reference) -> np.ndarray:
+    """Return the reference row of the same id for each row of the table, else -1."""
+    numbers = reference.label.dtype.kind == "i"
+    column = "label" if numbers else "source_name"
+    if column not in table.colnames:
+        raise ValidationError(
+            f"the ids of reference {reference.name} are text and the product has no source_name: "
+            "expected both to have it; name another with --label_column, or use --match=position"
+        )
+    row_of = {identity: row for row, identity in enumerate(reference.label.tolist())}
+    return np.array([row_of.get(identity, -1) for identity in table[column].tolist()], dtype=int)
+
+
+def _differences(
+    table: Table, reference: Reference, row: np.ndarray, aperture: str, n_rows: int, facts: dict
+) -> Comparison:
+    """Return the differences of matched rows."""
+    flux, flux_err = (
+        np.asarray(u.Quantity(table[f"{aperture}_total_{name}"]).to_value(u.nJy), dtype=float)
+        for name in ("flux", "flux_err")
+    )
+    expected = reference.flux[row]
+    positive = np.where(expected > 0, expected, np.nan)
+    ratio = np.maximum(flux / positive, 0.0)
+    with np.errstate(divide="ignore"):  # no flux at all is infinitely faint
+        offset = -2.5 * np.log10(ratio)
+    return Comparison(
+        label=np.asarray(table["label"]),
+        x=np.asarray(table["x"], dtype=float),
+        y=np.asarray(table["y"], dtype=float),
+        magnitude=(positive * u.nJy).to_value(u.ABmag),
+        offset=offset,
+        pull=(flux - expected) / np.where(flux_err > 0, flux_err, np.nan),
+        flags=np.asarray(table["warning_flags"]),
+        row=row,
+        n_rows=n_rows,
+        aperture=aperture,
+        band=facts["band"],
+        detector=facts["detector"],
+        reference=reference,
+    )

@@ -1,0 +1,168 @@
+"""What a reference catalog says: where its sources are, their ids and how bright they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from ..catalogs import CatalogError, read_sources
+from ..catalogs.files import read_table
+from ..catalogs.values import to_labels
+from ..storage import file_name
+
+__all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
+
+#: Units of brightness by the names that the command takes. A maggy is the flux of AB magnitude 0.
+UNITS = {"maggy": u.ABflux, "nJy": u.nJy, "uJy": u.uJy, "mJy": u.mJy, "Jy": u.Jy, "ABmag": u.ABmag}
+LARGEST_MAGGIES = 1e-5  # magnitude 12.5; 1e-5 nJy would be magnitude 43.9
+_LABELS = ("label", "id", "source_id")
+
+
+class ValidationError(ValueError):
+    """A product and a reference cannot be compared; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Positions, names and fluxes of a reference catalog; n rows.
+
+    Attributes
+    ----------
+    name : str
+        The catalog's name.
+    column, unit : str
+        Where the fluxes come from and in which unit they were, with a word on how that was known.
+    flux : ndarray (n,)
+        nJy, NaN where there is none.
+    ra, dec : ndarray (n,) or None
+        Degrees; None where names were asked for.
+    label : ndarray (n,) or None
+        Integer ids, or text ids; None where positions were asked for.
+    table : astropy.table.Table
+        The catalog.
+    """
+
+    name: str
+    column: str
+    unit: str
+    flux: np.ndarray
+    ra: np.ndarray | None
+    dec: np.ndarray | None
+    label: np.ndarray | None
+    table: Table
+
+
+def read_reference(
+    reference: str | os.PathLike | Table,
+    *,
+    column: str,
+    unit: str = "",
+    match: str = "position",
+    label_column: str = "",
+    ra_column: str = "",
+    dec_column: str = "",
+) -> Reference:
+    """Read a reference catalog.
+
+    Parameters
+    ----------
+    reference : str, path-like or astropy.table.Table
+        The catalog: a file of any format that the step reads, or a table.
+    column : str
+        Name of the column of fluxes or magnitudes, in any case.
+    unit : str
+        One of `UNITS`; '' takes the column's own unit, or recognises maggies by their size.
+    match : {'position', 'label'}
+        Whether positions or ids are needed.
+    label_column, ra_column, dec_column : str
+        Names of columns; the usual ones if empty.
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    CatalogError
+        The catalog cannot be read or has no positions.
+    ValidationError
+        A column is missing, or its unit is unknown.
+    """
+    if isinstance(reference, Table):
+        table, name = reference, str(reference.meta.get("name", "table in memory"))
+    else:
+        table, name = read_table(reference, lambda _: True)[0], file_name(reference)
+    column = _find(table, [column], f"reference {name}", "--reference_column")
+    flux, unit = _fluxes(table[column], unit, f"column {column!r} of reference {name}")
+    ra = dec = label = None
+    if match == "label":
+        wanted = [label_column] if label_column else _LABELS
+        label = _ids(table, _find(table, wanted, f"reference {name}", "--label_column"), name)
+    else:
+        sources = read_sources(table, ra_column=ra_column, dec_column=dec_column)
+        ra, dec = sources.ra, sources.dec
+        if ra is None:
+            raise CatalogError(
+                f"reference {name} has pixel positions only: expected ra and dec; name them with "
+                "--ra_column/--dec_column, or match by ids with --match=label"
+            )
+    return Reference(name, column, unit, flux, ra, dec, label, table)
+
+
+def _find(table: Table, wanted, what: str, option: str) -> str:
+    """Return the first column that has one of the names in any case."""
+    by_folded = {name.casefold(): name for name in reversed(table.colnames)}
+    for name in wanted:
+        if name in table.colnames:
+            return name
+        if name.casefold() in by_folded:
+            return by_folded[name.casefold()]
+    raise ValidationError(
+        f"{what} has no column {' or '.join(map(repr, wanted))}: its columns are "
+        f"{', '.join(table.colnames[:40])}; name the one that is meant with {option}"
+    )
+
+
+def _ids(table: Table, column: str, name: str) -> np.ndarray:
+    """Return ids, each of them once."""
+    numbers, names = to_labels(table[column], f"column {column!r} of reference {name}")
+    ids = numbers if names is None else names
+    if len(np.unique(ids)) < len(ids):
+        raise ValidationError(
+            f"column {column!r} of reference {name} has the same id in several rows: expected each "
+            "once; name another with --label_column, or match with --match=position"
+        )
+    return ids
+
+
+def _fluxes(column, unit: str, what: str) -> tuple[np.ndarray, str]:
+    """Return fluxes in nJy, and the unit they were in."""
+    values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
+    if unit:
+        if unit not in UNITS:
+            raise ValidationError(f"reference_unit {unit!r} is unknown: use {', '.join(UNITS)}")
+        return _to_njy(values, UNITS[unit]), unit
+    own = getattr(column, "unit", None)
+    if own is not None and str(own) in UNITS:
+        return _to_njy(values, UNITS[str(own)]), f"{own}, its own unit"
+    if own is not None:
+        try:
+            return _to_njy(values, u.Unit(own)), f"{own}, its own unit"
+        except (u.UnitConversionError, TypeError, ValueError):
+            pass
+    positive = values[values > 0]
+    if own is None and positive.size and np.max(positive) < LARGEST_MAGGIES:
+        return _to_njy(values, UNITS["maggy"]), "maggy, told by the size of the numbers"
+    found = "no unit" if own is None else f"the unit {own}"
+    raise ValidationError(
+        f"{what} has {found}: expected one that tells a flux density or an AB magnitude; say which "
+        f"with --reference_unit, one of {', '.join(UNITS)}"
+    )
+
+
+def _to_njy(values: np.ndarray, unit) -> np.ndarray:
+    return np.asarray((values * unit).to(u.nJy).value, dtype=float)
