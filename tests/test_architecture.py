@@ -21,6 +21,7 @@ ARROWS = {
         *("forced", "exposure", "catalogs", "model", "storage"),
         *("empty", "ingredients", "inputs", "motion", "parameters", "references", "summary"),
         "units",
+        "pictures",
     },
     "ingredients": {"gain", "geometry", "psfs", "references"},
     "summary": {"columns", "tables"},
@@ -46,9 +47,11 @@ ARROWS = {
     "columns": set(),
     "model": {"columns", "resources", "storage"},
     "resources": set(),
-    "plots": {"columns"},
-    "example": {"step", "columns", "model", "storage", "validate"},
-    "validate": {"columns", "model", "plots", "storage", "catalogs"},
+    "plots": {"columns", "statistics"},
+    "pictures": {"plots", "storage"},
+    "statistics": set(),
+    "example": {"step", "columns", "model", "statistics", "storage", "validate"},
+    "validate": {"columns", "model", "plots", "statistics", "storage", "catalogs"},
 }
 
 #: Packages that only some rooms may import, inside functions too.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from romancal.stpipe import RomanStep
 
-from . import empty, ingredients, motion, references, summary, units
+from . import empty, ingredients, motion, pictures, references, summary, units
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
@@ -63,6 +63,7 @@ class ForcedPhotometryStep(RomanStep):
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Judge, scale errors by empty sky
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
+        save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
@@ -106,6 +107,8 @@ class ForcedPhotometryStep(RomanStep):
         -------
         ForcedPhotometryModel
         """
+        if self.save_plots:
+            pictures.require_matplotlib()
         recipe = self._recipe()
         dq_bits(self.dq_mask)
         sources = self._read_catalog()
@@ -151,6 +154,9 @@ class ForcedPhotometryStep(RomanStep):
             "error_calibration": error_facts,
         }
         table = units.in_flux_unit(table, flux_unit)
+        if self.save_plots:
+            path = self.make_output_path(ext="png")
+            pictures.save_summary(path, exposure, table, recipe, area=area, correction=correction)
         return ForcedPhotometryModel.from_image(model, table, forced_phot)
 
     def _recipe(self) -> Recipe:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from ..statistics import pull_width, spread
 from .scene import Scene
 
 AB_ZERO_NJY = 3631e9
@@ -149,15 +150,14 @@ def summarize(comparison: Comparison) -> Summary:
     """Return the figures of a comparison."""
     bright, faint = comparison.sample(BRIGHT), comparison.sample(FAINT)
     offset, pull = comparison.offset[bright], comparison.pull[faint]
-    median = np.median(offset) if offset.size else np.nan
-    low, high = np.percentile(pull, [15.87, 84.13]) if pull.size else (np.nan, np.nan)
+    found = spread(offset)
     return Summary(
         n_sources=len(comparison.flags),
         n_measured=int(np.isfinite(comparison.pull).sum()),
         n_flagged=int((comparison.flags != 0).sum()),
         n_bright=int(bright.sum()),
-        median_offset=float(median),
-        scatter=float(1.4826 * np.median(np.abs(offset - median))) if offset.size else np.nan,
+        median_offset=found.median,
+        scatter=found.scatter,
         n_faint=int(faint.sum()),
-        pull_width=float(high - low) / 2,
+        pull_width=pull_width(pull),
     )

@@ -15,6 +15,7 @@ __all__ = ["encircled_energy", "magnitude_errors", "magnitude_histogram"]
 
 KIND_NAMES = {"PSF": "stars (PSF)", "SER": "galaxies (SER)"}
 _LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GRAY, ":"))
+_MARKERS = "os^Dv"
 _RARE = "other"
 
 
@@ -162,29 +163,29 @@ def encircled_energy(
     ax = axes_or_new(ax)
     radius, fraction = (np.asarray(values, dtype=float) for values in (radius, fraction))
     ax.plot(radius, fraction, color=BLUE, linewidth=2, label=name or "encircled energy")
-    if len(used_fractions) == 0:
+    if len(used_radii) and not len(used_fractions):
         used_fractions = np.interp(used_radii, radius, fraction)
-    for used, value in zip(used_radii, used_fractions, strict=True):
-        _mark(ax, float(used), value, "arcsec" if unit == "arcsec" else "pixels")
+    words = "arcsec" if unit == "arcsec" else "pixels"
+    for place, (used, value) in enumerate(zip(used_radii, used_fractions, strict=True)):
+        _mark(ax, float(used), value, words, _MARKERS[place % len(_MARKERS)])
     ax.set_xlim(0, radius.max(initial=0.0, where=np.isfinite(radius)) or 1.0)
     ax.set_ylim(0, 1.04)
-    ax.set_xlabel("Radius (arcsec)" if unit == "arcsec" else "Radius (pixels)")
+    ax.set_xlabel(f"Radius ({words})")
     ax.set_ylabel("Fraction of a point source's light")
     ax.legend(frameon=False, loc="lower right")
     grid(ax)
     return ax
 
 
-def _mark(ax: Axes, radius: float, fraction: float | None, unit: str) -> None:
+def _mark(ax: Axes, radius: float, fraction: float | None, unit: str, marker: str) -> None:
     """Mark a radius that was used, and the fraction that belongs to it."""
     look = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
     if fraction is None or not np.isfinite(fraction):
-        ax.axvline(radius, **look)
+        ax.axvline(radius, label=f"{radius:.4g} {unit}", **look)
         return
     ax.plot([radius, radius, 0], [0, fraction, fraction], **look)
-    ax.plot(radius, fraction, "o", color=VERMILION, markersize=7)
     words = f"{radius:.4g} {unit}: {fraction:.4f}"
-    ax.annotate(words, (radius, fraction), (9, -14), textcoords="offset points", color=VERMILION)
+    ax.plot(radius, fraction, marker, color=VERMILION, markersize=7, label=words)
 
 
 def _legend_above(ax: Axes, n_columns: int) -> None:

@@ -18,7 +18,10 @@ from .reference import UNITS, ValidationError
 __all__ = ["main", "report"]
 
 PAST_THE_LIMIT, CANNOT_COMPARE = 1, 2
-_HEADER = f"  {'AB mag':<10} {'n':>6} {'offset':>9} {'error':>8} {'scatter':>8} {'pull median':>12} {'pull width':>11}"
+_HEADER = (
+    f"  {'AB mag':<10} {'n':>6} {'offset':>9} {'error':>8} {'scatter':>8} "
+    f"{'pull median':>12} {'pull width':>11}"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,102 @@
+"""The page of pictures that a run leaves beside its product.
+
+`plots` draws what it is given; here is what a run gives it, and where the page goes. matplotlib is
+loaded only when a page is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import Table
+
+from .storage import write_atomically
+
+if TYPE_CHECKING:
+    from .exposure import Exposure
+    from .forced import Recipe
+    from .psfs import Correction
+
+__all__ = ["require_matplotlib", "save_summary"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+N_CURVE = 60
+CURVE_REACH = 4.0  # the curve ends at so many times the largest aperture
+
+
+def require_matplotlib() -> None:
+    """Raise an ImportError that names the remedy where matplotlib is missing."""
+    from . import plots  # noqa: F401
+
+
+def save_summary(
+    path: str | os.PathLike,
+    exposure: Exposure,
+    table: Table,
+    recipe: Recipe,
+    *,
+    area: np.ndarray | None,
+    correction: Correction | None,
+) -> None:
+    """Draw the summary page of a run and write it, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        A ``.png``; the directory exists.
+    exposure : Exposure
+        The image.
+    table : astropy.table.Table
+        What was measured.
+    recipe : Recipe
+        How it was measured.
+    area : ndarray or None
+        (ny, nx) relative pixel area that was used.
+    correction : Correction or None
+        Aperture correction that was used.
+
+    Raises
+    ------
+    StorageError
+        The page cannot be written.
+    """
+    from . import plots
+
+    end = "_total_flux"
+    figure = plots.summary_page(
+        table,
+        exposure.data,
+        aperture_radii=recipe.aperture_radii,
+        annulus_radii=recipe.annulus_radii if recipe.subtracts_background else None,
+        names=[name.removesuffix(end) for name in table.colnames if name.endswith(end)],
+        band=exposure.band,
+        detector=exposure.detector,
+        unit="MJy/sr" if exposure.conversion == 1 else "DN/s",
+        area=area,
+        curve=None if correction is None else _curve(correction, exposure, recipe),
+        title=Path(path).stem,
+    )
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary)
+    log.info("Saved pictures in %s", path)
+
+
+def _curve(
+    correction: Correction, exposure: Exposure, recipe: Recipe
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return radii in pixels and what apertures of these catch in the middle of the detector."""
+    ny, nx = exposure.data.shape
+    x, y = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])
+    radii = np.linspace(0, CURVE_REACH * max(recipe.aperture_radii), N_CURVE + 1)[1:]
+    caught = []
+    for radius in radii:
+        try:
+            caught.append(float(correction.in_aperture(x, y, radius)[0]))
+        except ValueError:  # beyond the end of what the correction knows
+            break
+    return radii[: len(caught)], np.array(caught)

@@ -1,0 +1,61 @@
+"""`save_plots` on the step: a page beside the product, or a clear error before any work."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from matplotlib.image import imread
+
+from romancal_forcedphot import ForcedPhotometryStep
+from small import CENTER, level2_image
+
+# stpipe 1.1 asks crds 14 by a function that crds deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
+
+PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
+PAGE = "r0003201001001001004_0001_wfi01_f106_forcedphot.png"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """Work in an empty directory, without CRDS."""
+    for name in list(os.environ):
+        if name.startswith("CRDS"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def sources():
+    ra, dec = CENTER
+    return Table({"ra": [ra, ra], "dec": [dec, dec + 2 / 3600]})
+
+
+def test_the_page_lies_beside_the_product(tmp_path):
+    options = {"save_results": True, "save_plots": True, "output_dir": "out"}
+    ForcedPhotometryStep.call(level2_image(), catalog=sources(), **options, **PLAIN)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        PAGE,
+        PAGE.replace(".png", ".asdf"),
+    }
+    picture = imread(tmp_path / "out" / PAGE)
+    assert picture.shape[1] >= 1000
+    assert np.ptp(picture[..., :3]) > 0.9  # black on white
+
+
+def test_no_page_unless_asked(tmp_path):
+    ForcedPhotometryStep.call(level2_image(), catalog=sources(), save_results=True, **PLAIN)
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_without_matplotlib_nothing_is_begun(monkeypatch):
+    """The image is not even looked for: it does not exist."""
+    for name in [name for name in sys.modules if name.startswith("romancal_forcedphot.plots")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("romancal_forcedphot.plots", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'romancal_forcedphot\[plot\]'"):
+        ForcedPhotometryStep(catalog="missing.ecsv", save_plots=True).run("missing_cal.asdf")
