@@ -39,12 +39,9 @@ def scene():
     data[rng.random(SHAPE) < 0.02] = np.nan
     data[100:140, 50:90] = np.nan
     data[10, 10], data[11, 12] = 1e7, -1e7
-    return {
-        "data": data,
-        "err": err,
-        "saturated": rng.random(SHAPE) < 0.005,
-        "area": (1 + 0.02 * (x - y) / 250).astype(np.float32),
-    }
+    area = (1 + 0.02 * (x - y) / 250).astype(np.float32)
+    err[np.isnan(data)] = area[np.isnan(data)] = np.nan  # must not matter
+    return {"data": data, "err": err, "saturated": rng.random(SHAPE) < 0.005, "area": area}
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from romancal_forcedphot.background import Background, local_background
-from romancal_forcedphot.gather import neighbor_values, neighbors_on_image, split_position
-from romancal_forcedphot.overlap import circle_overlap, stamp_reach
+from .background import Background, local_background
+from .gather import neighbor_values, neighbors_on_image, split_position
+from .overlap import circle_overlap, stamp_reach
 
 __all__ = [
     "ApertureSums",
@@ -112,7 +112,7 @@ def aperture_sums(data, err, saturated, area, x, y, radius: float) -> ApertureSu
     saturated : bool array (ny, nx)
         Saturated pixels.
     area : float array (ny, nx) or None
-        Relative pixel area; None for 1 everywhere.
+        Relative pixel area; None for 1 everywhere. Not looked at where `data` is NaN.
     x, y : float64 array (n,)
         Finite 0-indexed positions, on the image or not.
     radius : float
@@ -139,7 +139,7 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
     values, errors = np.where(usable, values, 0.0), np.where(usable, errors, 0.0)
     areas = None
     if area is not None:
-        areas = neighbor_values(area, *around, fill=1).astype(np.float64)
+        areas = np.where(usable, neighbor_values(area, *around, fill=0), 0.0)
         values, errors = values * areas, errors * areas
     return Stamps(
         reach=reach,

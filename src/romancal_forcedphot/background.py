@@ -24,7 +24,7 @@ from itertools import count, product
 
 import numpy as np
 
-from romancal_forcedphot.gather import neighbor_values, split_position
+from .gather import neighbor_values, split_position
 
 MIN_PIXELS = 30
 """Fewer surviving pixels than this make no background."""
