@@ -51,7 +51,7 @@ ARROWS = {
     "pictures": {"plots", "storage"},
     "statistics": set(),
     "example": {"step", "columns", "model", "statistics", "storage", "validate"},
-    "validate": {"columns", "model", "plots", "statistics", "storage", "catalogs"},
+    "validate": {"catalogs", "columns", "model", "plots", "statistics", "storage", "units"},
 }
 
 #: Packages that only some rooms may import, inside functions too.

@@ -10,6 +10,7 @@ from matplotlib.image import imread
 
 from romancal_forcedphot import ForcedPhotometryModel, validate
 from romancal_forcedphot.columns import output_columns
+from romancal_forcedphot.units import convert_flux
 from romancal_forcedphot.validate import ValidationError, compare, main
 from small import level2_image
 
@@ -100,6 +101,28 @@ def test_rows_are_matched_by_label_wherever_they_are(truth):
     comparison = compare(product(truth, width=0.0), moved, match="label")
     np.testing.assert_array_equal(np.sort(comparison.label), np.sort(moved["source_id"]))
     np.testing.assert_allclose(comparison.offset, 0, atol=1e-6)
+
+
+def test_rows_of_the_reference_are_selected(truth):
+    comparison = compare(product(truth), truth, select="type == 'PSF' and source_id >= 1050")
+    np.testing.assert_array_equal(
+        np.sort(comparison.label), [i for i in range(1050, 1000 + N) if i % 10]
+    )
+    with pytest.raises(ValidationError, match=r"no column 'kind'.*--select"):
+        compare(product(truth), truth, select="kind == 'PSF'")
+
+
+@pytest.mark.parametrize("unit", ["Jy", "maggy"])
+def test_products_in_other_units(truth, unit):
+    model = product(truth, width=0.0)
+    expected = compare(model, truth).pull
+    for name in ("aper3pix_total_flux", "aper3pix_total_flux_err"):
+        column = model.source_catalog[name]
+        column[:] = convert_flux(column, "nJy", unit)
+        column.unit = u.Unit("mgy" if unit == "maggy" else unit)
+    found = compare(model, truth)
+    np.testing.assert_allclose(found.offset, 0, atol=1e-6)
+    np.testing.assert_allclose(found.pull, expected, atol=1e-3)
 
 
 def test_labels_must_be_unique(truth):

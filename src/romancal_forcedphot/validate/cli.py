@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 _COMPARE_OPTIONS = (
     *("reference_column", "reference_unit", "aperture", "match", "match_radius"),
-    *("label_column", "ra_column", "dec_column"),
+    *("label_column", "ra_column", "dec_column", "select"),
 )
 
 
@@ -161,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--reference", required=True, metavar="FILE", help="catalog of any format the step reads")
     add("--reference_column", default="", help="fluxes or magnitudes (default: the filter's name)")
     add("--reference_unit", default="", choices=UNITS, help="default: the column's own unit")
+    add("--select", default="", help="rows of the reference, such as \"type == 'PSF'\"")
     add("--aperture", default="", help="such as aper3pix (default: the product's first)")
     add("--match", default="position", choices=("position", "label"), help="default: position")
     add("--match_radius", type=float, default=MATCH_RADIUS_ARCSEC, help="arcsec (default: 0.1)")

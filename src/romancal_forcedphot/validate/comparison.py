@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import roman_datamodels as rdm
-from astropy import units as u
 from astropy.table import Table
 
 from ..columns import aperture_name
 from ..model import ForcedPhotometryModel
+from ..units import convert_flux
 from .reference import Reference, ValidationError, read_reference
 
 __all__ = ["Comparison", "compare", "read_product"]
@@ -81,6 +81,7 @@ def compare(
     label_column: str = "",
     ra_column: str = "",
     dec_column: str = "",
+    select: str = "",
 ) -> Comparison:
     """Compare total fluxes of a product with those of a reference catalog.
 
@@ -102,6 +103,8 @@ def compare(
         Greatest separation in arcsec.
     label_column, ra_column, dec_column : str
         Columns of the reference; the usual ones if empty.
+    select : str
+        Condition on the columns of the reference, such as ``type == 'PSF'``; all rows if empty.
 
     Returns
     -------
@@ -130,6 +133,7 @@ def compare(
         label_column=label_column,
         ra_column=ra_column,
         dec_column=dec_column,
+        select=select,
     )
     row = _match_labels(table, found) if match == "label" else _match(table, found, match_radius)
     matched = row >= 0
@@ -216,8 +220,8 @@ def _differences(
 ) -> Comparison:
     """Return the differences of matched rows."""
     flux, flux_err = (
-        np.asarray(u.Quantity(table[f"{aperture}_total_{name}"]).to_value(u.nJy), dtype=float)
-        for name in ("flux", "flux_err")
+        convert_flux(column, column.unit, "nJy")
+        for column in (table[f"{aperture}_total_flux"], table[f"{aperture}_total_flux_err"])
     )
     expected = reference.flux[row]
     positive = np.where(expected > 0, expected, np.nan)
@@ -228,7 +232,7 @@ def _differences(
         label=np.asarray(table["label"]),
         x=np.asarray(table["x"], dtype=float),
         y=np.asarray(table["y"], dtype=float),
-        magnitude=(positive * u.nJy).to_value(u.ABmag),
+        magnitude=convert_flux(positive, "nJy", "ABmag"),
         offset=offset,
         pull=(flux - expected) / np.where(flux_err > 0, flux_err, np.nan),
         flags=np.asarray(table["warning_flags"]),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import units as u
 from astropy.table import Table
 
 from ..catalogs import CatalogError, read_sources
 from ..catalogs.files import read_table
+from ..catalogs.selection import Selection
 from ..catalogs.values import to_labels
 from ..storage import file_name
+from ..units import convert_flux
 
 __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
 
-#: Units of brightness by the names that the command takes. A maggy is the flux of AB magnitude 0.
-UNITS = {"maggy": u.ABflux, "nJy": u.nJy, "uJy": u.uJy, "mJy": u.mJy, "Jy": u.Jy, "ABmag": u.ABmag}
+#: Units of brightness that the command takes.
+UNITS = ("maggy", "nJy", "uJy", "mJy", "Jy", "ABmag")
 LARGEST_MAGGIES = 1e-5  # magnitude 12.5; 1e-5 nJy would be magnitude 43.9
 _LABELS = ("label", "id", "source_id")
 
@@ -43,7 +45,7 @@ class Reference:
     label : ndarray (n,) or None
         Integer ids, or text ids; None where positions were asked for.
     table : astropy.table.Table
-        The catalog.
+        The catalog's selected rows.
     """
 
     name: str
@@ -65,6 +67,7 @@ def read_reference(
     label_column: str = "",
     ra_column: str = "",
     dec_column: str = "",
+    select: str = "",
 ) -> Reference:
     """Read a reference catalog.
 
@@ -80,6 +83,8 @@ def read_reference(
         Whether positions or ids are needed.
     label_column, ra_column, dec_column : str
         Names of columns; the usual ones if empty.
+    select : str
+        Condition on the columns, see `catalogs.selection.Selection`; all rows if empty.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def read_reference(
     Raises
     ------
     CatalogError
-        The catalog cannot be read or has no positions.
+        The catalog cannot be read or has no positions, or `select` is no condition.
     ValidationError
         A column is missing, or its unit is unknown.
     """
@@ -96,6 +101,11 @@ def read_reference(
         table, name = reference, str(reference.meta.get("name", "table in memory"))
     else:
         table, name = read_table(reference, lambda _: True)[0], file_name(reference)
+    if select.strip():
+        where = f"reference {name}"
+        chosen = Selection.parse(select)
+        rows = chosen.rows(lambda c: table[_find(table, [c], where, "--select")], len(table))
+        table = table[rows]
     column = _find(table, [column], f"reference {name}", "--reference_column")
     flux, unit = _fluxes(table[column], unit, f"column {column!r} of reference {name}")
     ra = dec = label = None
@@ -142,27 +152,19 @@ def _ids(table: Table, column: str, name: str) -> np.ndarray:
 def _fluxes(column, unit: str, what: str) -> tuple[np.ndarray, str]:
     """Return fluxes in nJy, and the unit they were in."""
     values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
+    own = getattr(column, "unit", None)
     if unit:
         if unit not in UNITS:
             raise ValidationError(f"reference_unit {unit!r} is unknown: use {', '.join(UNITS)}")
-        return _to_njy(values, UNITS[unit]), unit
-    own = getattr(column, "unit", None)
-    if own is not None and str(own) in UNITS:
-        return _to_njy(values, UNITS[str(own)]), f"{own}, its own unit"
+        return convert_flux(values, unit, "nJy"), unit
     if own is not None:
-        try:
-            return _to_njy(values, u.Unit(own)), f"{own}, its own unit"
-        except (u.UnitConversionError, TypeError, ValueError):
-            pass
+        with contextlib.suppress(ValueError):
+            return convert_flux(values, own, "nJy"), f"{own}, its own unit"
     positive = values[values > 0]
     if own is None and positive.size and np.max(positive) < LARGEST_MAGGIES:
-        return _to_njy(values, UNITS["maggy"]), "maggy, told by the size of the numbers"
+        return convert_flux(values, "maggy", "nJy"), "maggy, told by the size of the numbers"
     found = "no unit" if own is None else f"the unit {own}"
     raise ValidationError(
         f"{what} has {found}: expected one that tells a flux density or an AB magnitude; say which "
         f"with --reference_unit, one of {', '.join(UNITS)}"
     )
-
-
-def _to_njy(values: np.ndarray, unit) -> np.ndarray:
-    return np.asarray((values * unit).to(u.nJy).value, dtype=float)
