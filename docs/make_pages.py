@@ -1,0 +1,116 @@
+"""Write the pages of parameters (from the step's spec) and of columns (from columns.py).
+
+    python docs/make_pages.py
+
+A test compares the committed pages with what this makes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+from stpipe import config_parser
+
+from romancal_forcedphot import ForcedPhotometryStep
+from romancal_forcedphot.columns import (
+    FLAG_MEANINGS,
+    FLUX_UNITS,
+    Column,
+    WarningFlag,
+    aperture_name,
+    output_columns,
+)
+
+HERE = Path(__file__).parent
+NOTE = "<!-- made by docs/make_pages.py: change the code, then run it -->"
+TYPES = {
+    "string": "text",
+    "float": "number",
+    "integer": "whole number",
+    "boolean": "`True` or `False`",
+    "force_list": "list",
+}
+
+
+def parameters_page() -> str:
+    """Return the page of parameters."""
+    spec = config_parser.load_spec_file(ForcedPhotometryStep)
+    rows = []
+    for name in spec:
+        values, default = _values_and_default(spec[name])
+        rows.append((f"`{name}`", values, default, spec.inline_comments[name].lstrip("# ")))
+    overrides = ", ".join(
+        f"`--override_{kind}=FILE`" for kind in ForcedPhotometryStep.reference_file_types
+    )
+    return _page(
+        "Parameters",
+        "Given to `strun forced_phot` as `--name=value`, to `ForcedPhotometryStep.call` as "
+        "`name=value`, and in a parameter file of stpipe. A list is written with commas, "
+        "`--aperture_radii=2,3,5`.",
+        _table(("parameter", "values", "default", "what it does"), rows),
+        f"Reference files of your own take the place of those of CRDS by {overrides}. The "
+        "parameters that every step of stpipe has (`output_dir`, `output_file`, `save_results`, "
+        "`pre_hooks` and so on) work as in romancal; `strun forced_phot --help` lists them.",
+    )
+
+
+def columns_page() -> str:
+    """Return the page of output columns and flags."""
+    columns = output_columns([3.0], source_names=True)
+    flags = [(str(flag.value), f"`{flag.name}`", FLAG_MEANINGS[flag]) for flag in WarningFlag]
+    names = "; ".join(
+        f"{radius:g} {unit}: `{aperture_name(radius, unit)}`"
+        for radius, unit in ((3, "pixel"), (3.5, "pixel"), (0.4, "arcsec"), (0.33, "arcsec"))
+    )
+    return _page(
+        "Output columns and flags",
+        "The columns of `source_catalog` in a product, here with one aperture of 3 pixels. "
+        "`source_name` is there where the catalog has text for ids; columns named by "
+        "`keep_columns` follow at the end. What could not be measured is NaN.",
+        _table(("column", "type", "unit", "what it is"), map(_column_row, columns)),
+        f"Each aperture has its own seven columns, which begin with its name: {names}. With "
+        f"`output_units` the fluxes are in {', '.join(FLUX_UNITS[:-1])} or {FLUX_UNITS[-1]} "
+        "(maggies) and the background in that unit per square arcsecond.",
+        "## Flags",
+        "`warning_flags` is the sum of the bits that apply, 0 for a good source. In Python, "
+        "`WarningFlag(value)` names them. A bit never changes its meaning.",
+        _table(("bit", "name", "meaning"), flags),
+    )
+
+
+def _values_and_default(check: str) -> tuple[str, str]:
+    """Return what a check of the spec allows, and its default, in words."""
+    call = ast.parse(check, mode="eval").body
+    default = next(ast.literal_eval(k.value) for k in call.keywords if k.arg == "default")
+    if call.func.id == "option":
+        values = ", ".join(f"`{ast.literal_eval(choice)}`" for choice in call.args)
+    else:
+        values = TYPES[call.func.id]
+    return values, "" if default in ("", None) else f"`{default}`"
+
+
+def _column_row(column: Column) -> tuple[str, str, str, str]:
+    return f"`{column.name}`", column.dtype, column.unit, column.description
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in r) + " |" for r in lines
+    )
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([NOTE, f"# {title}", *parts]) + "\n"
+
+
+PAGES = {"parameters.md": parameters_page, "columns.md": columns_page}
+
+
+if __name__ == "__main__":
+    for file_name, make in PAGES.items():
+        (HERE / file_name).write_text(make(), encoding="utf-8")
