@@ -65,7 +65,16 @@ KEPT_IN = {
     "stpipe": {"step"},
     "romancal": {"step"},
     "roman_datamodels": {"exposure", "example", "inputs", "model", "references", "validate"},
-    "asdf": {"_converter", "_integration", "example", "inputs", "model", "resources", "storage"},
+    "asdf": {
+        "catalogs",
+        "_converter",
+        "_integration",
+        "example",
+        "inputs",
+        "model",
+        "resources",
+        "storage",
+    },
 }
 
 

@@ -580,7 +580,6 @@ class TestErrors:
             (b"ra dec\n1 2\n", "catalog.dat"),
             (b"\x89HDF\r\n\x1a\n" + bytes(100), "catalog.h5"),
             (b"\x89HDF\r\n\x1a\n" + bytes(100), "catalog.csv"),
-            (b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n--- {}\n...\n", "a.asdf"),
             (b"not a fits file", "catalog.fits"),
             (b"not a parquet file", "catalog.parquet"),
             (b"<?xml version='1.0'?><html></html>", "catalog.xml"),
@@ -590,7 +589,7 @@ class TestErrors:
         message = self.error(text_file(tmp_path, content, name))
         assert name in message
         assert "unknown format" in message
-        assert "expected ECSV, FITS, CSV, Parquet or VOTable" in message
+        assert "expected ECSV, FITS, CSV, Parquet, VOTable or ASDF" in message
 
     def test_nothing_in_the_file(self, tmp_path):
         assert "empty (0 bytes)" in self.error(text_file(tmp_path, b"", "catalog.ecsv"))

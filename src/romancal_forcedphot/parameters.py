@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 __all__ = ["CatalogParameter", "InMemoryCatalog", "NameList", "NumberList"]
@@ -63,7 +64,7 @@ class NameList(_Parameter):
 
 
 class InMemoryCatalog(str):
-    """Name of a catalog that is a table in memory.
+    """Name of a catalog in memory: a table, a SkyCoord or a catalog model.
 
     To stpipe it is a string, so the configuration carries it; the log and saved parameters show
     the name alone.
@@ -71,35 +72,41 @@ class InMemoryCatalog(str):
 
     __slots__ = ("table",)
 
-    def __new__(cls, table: Table, name: str = "table in memory"):
-        """Wrap a table under a name."""
+    def __new__(cls, table: Any, name: str = "table in memory"):
+        """Wrap a catalog under a name."""
         wrapped = super().__new__(cls, name)
         wrapped.table = table
         return wrapped
 
     @classmethod
     def wrap(cls, value: Any) -> Any:
-        """Wrap a table; return a path as text and anything else as it is."""
+        """Wrap a table, a SkyCoord or a catalog model; return a path as text, else as it is."""
         if isinstance(value, PurePath):
             return str(value)
-        return cls(value, value.meta.get("name") or cls._name(value)) if _is_table(value) else value
+        name = cls._name(value)
+        return cls(value, name) if name else value
 
     @staticmethod
-    def _name(table: Table) -> str:
-        return f"table of {len(table)} rows in memory"
+    def _name(value: Any) -> str:
+        """Name of a catalog in memory; empty for anything else."""
+        if isinstance(value, str):
+            return ""
+        if isinstance(value, Table):
+            return str(value.meta.get("name") or f"table of {len(value)} rows in memory")
+        if isinstance(value, SkyCoord):
+            return f"SkyCoord of {value.size} positions in memory"
+        if isinstance(getattr(value, "source_catalog", None), Table):
+            return str(getattr(value.meta, "filename", type(value).__name__))
+        return ""
 
 
 class CatalogParameter(_Parameter):
-    """Path of a catalog, or an astropy Table, which is kept as an `InMemoryCatalog`."""
+    """Path of a catalog, or a catalog in memory, which is kept as an `InMemoryCatalog`."""
 
     def parse(self, value: Any) -> str:
         """Parse to a path or an in-memory catalog."""
         value = InMemoryCatalog.wrap(value)
         return value if isinstance(value, InMemoryCatalog) else str(value or "")
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Table)
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -12,25 +12,28 @@ import gzip
 import logging
 import warnings
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 from astropy.table import Table
 from astropy.units import UnitsWarning
 
-from ..storage import StorageError, file_name, open_for_reading
+from ..storage import StorageError, file_name, is_uri, open_for_reading
 from .errors import CatalogError
+from .hats import read_directory
+from .parquet import read_parquet
+from .trees import read_asdf
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 __all__ = ["read_table"]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
 
-_FORMATS = "ECSV, FITS, CSV, Parquet or VOTable"
+_FORMATS = "ECSV, FITS, CSV, Parquet, VOTable or ASDF"
 _DELIMITERS = (",", ";", "\t")
 _NULL_VALUES = ["", "null", "NULL"]
 _HEAD_BYTES = 65536
@@ -44,7 +47,8 @@ def read_table(
     Parameters
     ----------
     location : str or path-like
-        An ECSV, FITS, CSV, Parquet or VOTable file, gzipped or not.
+        An ECSV, FITS, CSV, Parquet, VOTable or ASDF file, gzipped or not, or the directory of a
+        HATS catalog.
     is_wanted : callable
         Tells by a column's name whether it is needed. Only Parquet can leave the others out
         cheaply, so the table may hold more.
@@ -52,7 +56,8 @@ def read_table(
     Returns
     -------
     table : astropy.table.Table
-        At least the wanted columns, with their units and masks.
+        At least the wanted columns, with their units and masks. A HATS catalog's ``meta`` names
+        its columns of sky positions as ``sky_columns``.
     names : list of str
         The names of all columns of the file.
 
@@ -61,13 +66,17 @@ def read_table(
     CatalogError
         If the file is missing, a directory, of unknown format, or cannot be read.
     """
+    form = "Parquet"
     try:
-        with open_for_reading(location) as file:
-            head, file = _head(file)
-            form = _recognise(head, location)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                table, names = _read(file, form, head, is_wanted)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            if not is_uri(location) and Path(location).expanduser().is_dir():
+                table, names = read_directory(location, is_wanted)
+            else:
+                with open_for_reading(location) as file:
+                    head, file = _head(file)
+                    form = _recognise(head, location)
+                    table, names = _read(file, form, head, is_wanted)
     except (CatalogError, MemoryError):
         raise
     except StorageError as error:
@@ -105,6 +114,8 @@ def _recognise(head: bytes, location: str | os.PathLike) -> str:
         return "FITS"
     if head.startswith(b"PAR1"):
         return "Parquet"
+    if head.startswith(b"#ASDF"):
+        return "ASDF"
     if text.startswith(b"# %ECSV"):
         return "ECSV"
     if text.startswith((b"<?xml", b"<VOTABLE")) and b"VOTABLE" in text:
@@ -122,11 +133,13 @@ def _read(
     file: BinaryIO, form: str, head: bytes, is_wanted: Callable[[str], bool]
 ) -> tuple[Table, list[str]]:
     if form == "Parquet":
-        return _read_parquet(file, is_wanted)
+        return read_parquet([file], is_wanted)
     if form == "ECSV":
         table = _read_ecsv(file)
     elif form == "CSV":
         table = _read_csv(file, head)
+    elif form == "ASDF":
+        table = read_asdf(file)
     else:
         table = Table.read(file, format=form.lower())
     return table, table.colnames
@@ -169,74 +182,6 @@ def _header_line(head: bytes) -> str:
 
 def _delimiter(head: bytes) -> str:
     return max(_DELIMITERS, key=_header_line(head).count)
-
-
-def _read_parquet(file: BinaryIO, is_wanted: Callable[[str], bool]) -> tuple[Table, list[str]]:
-    """Read the wanted columns of a Parquet file.
-
-    Astropy's own reader needs pandas, knows no unit that a field itself carries, as in romancal's
-    catalogs, and leaves pyarrow (26.0) with threads that can abort the interpreter when it ends.
-    """
-    from pyarrow.parquet import ParquetFile
-
-    source = ParquetFile(file)
-    names = source.schema_arrow.names
-    header = _astropy_header(source.schema_arrow.metadata or {})
-    has_mixins = "__serialized_columns__" in header.get("meta", {})
-    wanted = names if has_mixins else [name for name in names if is_wanted(name)]
-    arrow = source.read(columns=wanted, use_threads=False)
-    units = _parquet_units(arrow.schema, header.get("datatype", ()))
-    columns = zip(arrow.column_names, arrow.itercolumns(), strict=True)
-    table = Table({name: _from_arrow(column) for name, column in columns}, copy=False)
-    for name, unit in units.items():
-        table[name].unit = unit
-    if has_mixins:
-        table = _restore_mixins(table, header["meta"])
-        names = table.colnames
-    return table, names
-
-
-def _astropy_header(metadata: dict[bytes, bytes]) -> dict:
-    """Return astropy's description of a table from a Parquet file's metadata, or nothing."""
-    from astropy.table.meta import get_header_from_yaml
-
-    text = metadata.get(b"table_meta_yaml")
-    return get_header_from_yaml(text.decode().split("\n")) if text else {}
-
-
-def _parquet_units(schema, descriptions: Iterable[dict]) -> dict[str, str]:
-    """Collect units by column: from astropy's description, else from the field itself."""
-    units = {item["name"]: item.get("unit") for item in descriptions}
-    for field in schema:
-        own = (field.metadata or {}).get(b"unit", b"").decode()
-        units[field.name] = units.get(field.name) or own
-    return {n: u for n, u in units.items() if n in schema.names and u not in ("", "None", None)}
-
-
-def _from_arrow(column) -> np.ndarray:
-    """Convert an arrow column; masked where it has nulls (`to_numpy` would make them floats)."""
-    import pyarrow as pa
-    from astropy.io.misc.pyarrow.csv import convert_pa_array_to_numpy
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        values = column.to_pylist()
-        mask = np.array([value is None for value in values], dtype=bool)
-        text = np.array(["" if value is None else value for value in values], dtype=str)
-        return np.ma.array(text, mask=mask) if mask.any() else text
-    try:
-        return convert_pa_array_to_numpy(column)
-    except NotImplementedError:  # nested types with nulls
-        return column.to_numpy()
-
-
-def _restore_mixins(table: Table, meta: dict) -> Table:
-    """Put SkyCoord and other mixin columns together again, as astropy's own readers do."""
-    from astropy.table import serialize
-
-    table.meta.update(meta)
-    return serialize._construct_mixins_from_columns(table)
 
 
 def _log_warnings(caught: list[warnings.WarningMessage], name: str) -> None:

@@ -66,8 +66,8 @@ def _plain_column(column: object, name: str, shown: str) -> Column:
 def _unit(column: object) -> tuple[u.UnitBase | None, str]:
     """Unit of a column, and what a file said where astropy knows no such unit."""
     unit = getattr(column, "unit", None)
-    if unit is None or str(unit).strip() in ("", "None"):
-        return None, ""
+    if unit is None or str(unit).strip().lower() in ("", "none"):
+        return None, ""  # romancal's catalogs say "none"
     if isinstance(unit, u.UnrecognizedUnit):
         return None, f"[{unit}]"
     return u.Unit(unit), ""

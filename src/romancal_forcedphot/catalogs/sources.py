@@ -107,8 +107,9 @@ def read_sources(
 
     Parameters
     ----------
-    catalog : str, path-like, astropy.table.Table or astropy.coordinates.SkyCoord
-        An ECSV, FITS, CSV, Parquet or VOTable file, or the table itself, which is left as it is
+    catalog : str, path-like, astropy.table.Table, astropy.coordinates.SkyCoord or model
+        An ECSV, FITS, CSV, Parquet, VOTable or ASDF file, or the directory of a HATS catalog; or
+        the table itself, alone or as ``source_catalog`` of a data model, which is left as it is
         (and not copied where its numbers can be used as they are).
     ra_column, dec_column, x_column, y_column, label_column : str
         Names of columns in any case; '' looks for the usual ones (``ra``/``dec``, ``x``/``y``,
@@ -222,19 +223,29 @@ def _open(catalog: object, wanted: set[str]) -> _Columns:
         name = str(catalog.meta.get("name") or "table in memory")
         return _Columns(catalog, catalog.colnames, name, "the catalog (an astropy Table)")
     if not isinstance(catalog, str | os.PathLike):
-        raise CatalogError(
-            f"catalog is a {type(catalog).__name__}: "
-            "expected the path of a file, an astropy Table or a SkyCoord"
-        )
+        return _of_model(catalog)
     if not os.fspath(catalog).strip():
         raise CatalogError("catalog is empty: expected a path; give it with --catalog=FILE")
     table, names = read_table(catalog, lambda name: _folded(name) in wanted)
     return _Columns(table, names, file_name(catalog), f"catalog '{catalog}'")
 
 
+def _of_model(model: object) -> _Columns:
+    """Return the table of a catalog model, such as roman_datamodels' ImageSourceCatalogModel."""
+    table, kind = getattr(model, "source_catalog", None), type(model).__name__
+    if not isinstance(table, Table):
+        raise CatalogError(
+            f"catalog is a {kind}: expected the path of a file, an astropy Table, a SkyCoord or a "
+            "Roman catalog model, which has a table as its source_catalog"
+        )
+    name = str(getattr(getattr(model, "meta", None), "filename", kind))
+    return _Columns(table, table.colnames, name, f"the catalog (a {kind})")
+
+
 def _positions(columns: _Columns, found: dict[str, str]) -> dict[str, np.ndarray]:
     """Return ra and dec in degrees, or x and y in pixels."""
-    sky = _pair(columns, found, ("ra", "dec"), _SKY_PAIRS)
+    own = columns.table.meta.get("sky_columns")
+    sky = _pair(columns, found, ("ra", "dec"), (own, *_SKY_PAIRS) if own else _SKY_PAIRS)
     named = found.get("ra") in columns.skycoords()
     coordinates = _coordinate_column(columns, found) if named or len(sky) < 2 else None
     if len(sky) == 2 or coordinates:
