@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from romancal_forcedphot.parameters import (
     CatalogParameter,
+    Extension,
     InMemoryCatalog,
     NameList,
     NumberList,
@@ -19,6 +20,7 @@ from romancal_forcedphot.parameters import (
 class Holder:
     radii = NumberList()
     names = NameList()
+    extension = Extension()
     catalog = CatalogParameter()
 
 
@@ -51,6 +53,39 @@ def test_names():
     assert holder.names == ["HOT", "DEAD"]
     holder.names = "HOT,DEAD"
     assert holder.names == ["HOT", "DEAD"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("flux (nJy)", ["flux (nJy)"]),
+        (["flux (nJy)", "mag[1]"], ["flux (nJy)", "mag[1]"]),
+        ("[type, F106]", ["type", "F106"]),
+        (["[type", "F106]"], ["type", "F106"]),
+        ("(type, F106)", ["type", "F106"]),
+        ("mag auto,n", ["mag auto", "n"]),
+        ("", []),
+        ([""], []),
+        ([], []),
+    ],
+)
+def test_names_of_columns_as_they_may_be(value, expected):
+    holder = Holder()
+    holder.names = value
+    assert holder.names == expected
+
+
+@pytest.mark.parametrize("value", [".parquet", "parquet", ".PARQUET"])
+def test_extensions(value):
+    holder = Holder()
+    holder.extension = value
+    assert holder.extension == ".parquet"
+
+
+@pytest.mark.parametrize("value", [".fits", "", None])
+def test_extensions_that_no_product_has(value):
+    with pytest.raises(ValueError, match=r"extension is .* expected .asdf or .parquet"):
+        Holder().extension = value
 
 
 def test_a_table_travels_under_a_name():

@@ -15,7 +15,7 @@ from typing import Any
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-__all__ = ["CatalogParameter", "InMemoryCatalog", "NameList", "NumberList"]
+__all__ = ["CatalogParameter", "Extension", "InMemoryCatalog", "NameList", "NumberList"]
 
 
 class _Parameter:
@@ -61,6 +61,21 @@ class NameList(_Parameter):
     def parse(self, value: Any) -> list[str]:
         """Parse to a list of str."""
         return [str(name) for name in _items(value)]
+
+
+class Extension(_Parameter):
+    """Extension of the product's file: one that the product can be written with."""
+
+    known = (".asdf", ".parquet")
+
+    def parse(self, value: Any) -> str:
+        """Parse to an extension with its dot."""
+        extension = "." + str(value or "").strip().lower().removeprefix(".")
+        if extension not in self.known:
+            raise ValueError(
+                f"{self.name} is {value!r}: expected {' or '.join(self.known)}; set one of them"
+            )
+        return extension
 
 
 class InMemoryCatalog(str):
@@ -112,9 +127,18 @@ class CatalogParameter(_Parameter):
 def _items(value: Any) -> Iterable[Any]:
     """Items of nested sequences and of comma-separated text, brackets dropped."""
     if isinstance(value, str):
-        yield from (item for part in value.strip("[]() ").split(",") if (item := part.strip()))
+        yield from (item for part in _bare(value).split(",") if (item := part.strip()))
     elif isinstance(value, Iterable):
         for item in value:
             yield from _items(item)
     else:
         yield value
+
+
+def _bare(text: str) -> str:
+    """Drop brackets around a text, whole or cut at commas; ``flux (nJy)`` keeps its own."""
+    text = text.strip()
+    for opening, closing in ("[]", "()"):
+        if text.startswith(opening) or (closing in text and opening not in text):
+            text = text.removeprefix(opening).removesuffix(closing).strip()
+    return text

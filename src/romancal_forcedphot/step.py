@@ -17,7 +17,7 @@ from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
 from .inputs import InputError, open_image
 from .model import ForcedPhotometryModel
-from .parameters import CatalogParameter, InMemoryCatalog, NameList, NumberList
+from .parameters import CatalogParameter, Extension, InMemoryCatalog, NameList, NumberList
 from .storage import check_output_directory
 
 __all__ = ["ForcedPhotometryStep"]
@@ -39,7 +39,7 @@ class ForcedPhotometryStep(RomanStep):
     class_alias = "forced_phot"
 
     spec = """
-        catalog = string(default='') # Catalog of the sources: ECSV, FITS, CSV or Parquet (required)
+        catalog = string(default='') # Catalog of the sources: ECSV, FITS, CSV, VOTable, Parquet, HATS or ASDF (required)
         ra_column = string(default='') # Column of right ascension; usual names if empty
         dec_column = string(default='') # Column of declination; usual names if empty
         x_column = string(default='') # Column of 0-indexed x, used without sky positions
@@ -76,6 +76,7 @@ class ForcedPhotometryStep(RomanStep):
     annulus_radii = NumberList()
     dq_mask = NameList()
     keep_columns = NameList()
+    output_ext = Extension()
 
     def __init__(self, *args, **kwargs):
         if "catalog" in kwargs:
