@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from romancal_forcedphot.statistics import by_magnitude, magnitude_edges, pull_width, spread
+from romancal_forcedphot.statistics import (
+    by_magnitude,
+    magnitude_edges,
+    pull_width,
+    signed,
+    spread,
+)
 
 
 def test_spread_of_numbers_by_hand():
@@ -60,3 +66,8 @@ def test_bins_hold_their_lower_edge():
     np.testing.assert_array_equal(bins["offset"], [2, 5, np.nan, 0])
     np.testing.assert_array_equal(bins["pull"], [1, 4, np.nan, 2])
     assert bins["scatter"][0] == pytest.approx(1.4826)
+
+
+def test_zero_has_no_minus():
+    shown = [signed(value, 2) for value in (-0.004, 0.004, -0.006, np.inf, np.nan)]
+    assert shown == ["+0.00", "+0.00", "-0.01", "+inf", "+nan"]

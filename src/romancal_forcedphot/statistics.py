@@ -16,7 +16,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike
 
-__all__ = ["Spread", "by_magnitude", "magnitude_edges", "pull_width", "spread"]
+__all__ = ["Spread", "by_magnitude", "magnitude_edges", "pull_width", "signed", "spread"]
 
 #: Standard deviation of a normal distribution per median absolute deviation.
 SIGMA_PER_MAD = 1.4826
@@ -88,6 +88,11 @@ def pull_width(pull: ArrayLike) -> float:
         return np.nan
     low, high = np.percentile(pull, ONE_SIGMA)
     return float(high - low) / 2
+
+
+def signed(value: float, n_digits: int) -> str:
+    """Return a number with its sign; what rounds to zero is +0."""
+    return f"{round(value, n_digits) + 0.0:+.{n_digits}f}"
 
 
 def magnitude_edges(magnitude: ArrayLike, width: float = 1.0) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..statistics import by_magnitude, magnitude_edges, pull_width, spread
+from ..statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
 from .style import (
     BLACK,
     BLUE,
@@ -73,7 +73,7 @@ def offset_against_magnitude(
     beyond = np.count_nonzero(np.abs(offset) > limit)
     whole = spread(offset)
     ax.set_title(
-        f"{whole.n} sources: median {whole.median:+.4f} ± {whole.median_err:.4f} mag, "
+        f"{whole.n} sources: median {signed(whole.median, 4)} ± {whole.median_err:.4f} mag, "
         f"scatter {whole.scatter:.4f}",
         fontsize="medium",
     )
@@ -139,7 +139,7 @@ def pulls(pull: ArrayLike, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("Sources")
     median = spread(pull)
     ax.set_title(
-        f"pulls: median {median.median:+.2f} ± {median.median_err:.2f}, "
+        f"pulls: median {signed(median.median, 2)} ± {median.median_err:.2f}, "
         f"width {pull_width(pull):.2f}" + (f"; {beyond} beyond ±{PULL_LIMIT:g}" if beyond else ""),
         fontsize="medium",
     )

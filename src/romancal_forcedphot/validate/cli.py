@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..catalogs import CatalogError
-from ..statistics import Spread, by_magnitude, magnitude_edges, pull_width, spread
+from ..statistics import Spread, by_magnitude, magnitude_edges, pull_width, signed, spread
 from ..storage import StorageError, check_output_directory, write_atomically
 from .comparison import MATCH_RADIUS_ARCSEC, Comparison, compare
 from .reference import UNITS, ValidationError
@@ -97,8 +97,8 @@ def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
 def _line(name: str, row: Table.Row | dict[str, float]) -> str:
     """Return one line of the report."""
     return (
-        f"  {name:<10} {row['n']:>6} {row['offset']:>+9.4f} {row['offset_err']:>8.4f} "
-        f"{row['scatter']:>8.4f} {row['pull']:>+12.2f} {row['pull_width']:>11.2f}"
+        f"  {name:<10} {row['n']:>6} {signed(row['offset'], 4):>9} {row['offset_err']:>8.4f} "
+        f"{row['scatter']:>8.4f} {signed(row['pull'], 2):>12} {row['pull_width']:>11.2f}"
     )
 
 
