@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,8 @@ def print_figures(methods: dict[str, Fluxes], truth: Truth, rows: np.ndarray) ->
                     f"  {radius:6g} {method:9} {bright}-{faint:2} {f.n:6d} "
                     f"{f.offset:+7.2f} ± {f.offset_err:5.2f} {f.scatter:11.3f} "
                     f"{f.pull_mean:+6.3f} ± {f.pull_mean_err:.3f} "
-                    f"{f.pull_width:6.3f} ± {f.pull_width_err:.3f}"
+                    f"{f.pull_width:6.3f} ± {f.pull_width_err:.3f}",
+                    flush=True,
                 )
 
 
@@ -183,7 +185,12 @@ def print_empty(case: Case, truth: Truth, side: int) -> None:
             )
 
 
-def sparse_scene(case: Case, corrections: Sequence[str]) -> None:
+Measured = tuple[dict[str, Fluxes], Truth, np.ndarray]
+"""Fluxes by method, the truth, and the rows that count (bool)."""
+
+
+def sparse_scene(case: Case, corrections: Sequence[str]) -> Measured:
+    """Print everything about a scene of stars that stand alone."""
     tables = {
         name: strun(
             case, case.scene.image, case.scene.catalog, name, f"--aperture_correction={name}"
@@ -208,9 +215,28 @@ def sparse_scene(case: Case, corrections: Sequence[str]) -> None:
     print("  with a random level per row of 0.2 of a pixel's error (as 1/f noise leaves):")
     strun(case, image, case.scene.catalog, "rows", *options)
     image.unlink()
+    return methods, truth, rows
+
+
+def together(scenes: Sequence[Measured]) -> Measured:
+    """Join scenes to one."""
+    methods, truths, rows = zip(*scenes, strict=True)
+    joined = {
+        name: {
+            radius: tuple(np.concatenate([m[name][radius][i] for m in methods]) for i in (0, 1))
+            for radius in RADII
+        }
+        for name in methods[0]
+    }
+    arrays = {
+        field.name: np.concatenate([getattr(truth, field.name) for truth in truths])
+        for field in fields(Truth)
+    }
+    return joined, Truth(**arrays), np.concatenate(rows)
 
 
 def crowded_scene(case: Case, corrections: Sequence[str], mask_radii: Sequence[str]) -> None:
+    """Print what crowding does, to whom, and what masks in the annulus change."""
     correction = corrections[-1]
     option = f"--aperture_correction={correction}"
     tables = {
@@ -248,13 +274,17 @@ def main() -> None:
     parser.add_argument("--corrections", nargs="*", default=list(CORRECTIONS))
     parser.add_argument("--mask_radii", nargs="*", default=["0"], help="bkg_mask_radius to compare")
     options = parser.parse_args()
+    sparse = []
     for name in chosen_scenes(options.scenes):
         case = make_case(options.directory, name)
         print(f"\n{name}", flush=True)
         if name in CROWDED:
             crowded_scene(case, options.corrections, options.mask_radii)
         else:
-            sparse_scene(case, options.corrections)
+            sparse.append(sparse_scene(case, options.corrections))
+    if len(sparse) > 1:
+        print(f"\nall {len(sparse)} sparse scenes")
+        print_figures(*together(sparse))
 
 
 if __name__ == "__main__":
