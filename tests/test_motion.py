@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import Distance, SkyCoord
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.time import Time
 
 from romancal_forcedphot import ForcedPhotometryStep, motion
@@ -141,6 +141,35 @@ def test_epochs_as_times():
     table = gaia()
     table["ref_epoch"] = Time(np.asarray(table["ref_epoch"]), format="jyear", scale="tcb")
     np.testing.assert_allclose(moved(table)[0].ra, moved(gaia())[0].ra, rtol=1e-12)
+
+
+@pytest.mark.parametrize("known_distance", [True, False])
+@pytest.mark.parametrize("as_table", [True, False])
+def test_coordinates_that_carry_their_motion(as_table, known_distance):
+    table = gaia(parallax=np.full(5, 60.0), radial_velocity=np.full(5, 40.0))[:3]
+    depth = {
+        "distance": Distance(parallax=np.asarray(table["parallax"]) * u.mas),
+        "radial_velocity": np.asarray(table["radial_velocity"]) * u.km / u.s,
+    }
+    stars = SkyCoord(
+        *(np.asarray(table[name]) * u.deg for name in ("ra", "dec")),
+        pm_ra_cosdec=np.asarray(table["pmra"]) * u.mas / u.yr,
+        pm_dec=np.asarray(table["pmdec"]) * u.mas / u.yr,
+        obstime=Time(np.asarray(table["ref_epoch"]), format="jyear", scale="tdb"),
+        **(depth if known_distance else {}),
+    )
+    if not known_distance:
+        table.remove_columns(["parallax", "radial_velocity"])
+    found, facts = moved(QTable({"sky": stars}) if as_table else stars)
+    expected, _ = moved(table)
+    np.testing.assert_allclose(found.ra, expected.ra, rtol=1e-12)
+    np.testing.assert_allclose(found.dec, expected.dec, rtol=1e-12)
+    assert facts["n_ref_epoch_assumed"] == 0
+
+
+def test_coordinates_without_motion_stay():
+    stars = SkyCoord([10.0, 20.0] * u.deg, [0.0, 5.0] * u.deg)
+    assert moved(stars)[1] == {"applied": False}
 
 
 def test_a_missing_epoch_is_gaias_and_a_warning(caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
@@ -12,6 +12,9 @@ from astropy.time import Time
 
 from .errors import CatalogError
 from .values import to_numbers
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 __all__ = ["USUAL_MOTION", "Motion", "read_motion"]
 
@@ -75,7 +78,8 @@ def read_motion(columns: Any, *, with_epoch: bool = True) -> Motion | None:
     columns : sources._Columns
         The catalog, whose columns are looked for under their usual names in any case: ``pmra``
         and ``pmdec``, and where present ``parallax``, ``radial_velocity`` and ``ref_epoch``.
-        Numbers without a unit are mas/yr, mas, km/s and Julian years.
+        Numbers without a unit are mas/yr, mas, km/s and Julian years. Without such columns, the
+        motion that a column of coordinate objects carries.
     with_epoch : bool
         Whether ``ref_epoch`` is wanted.
 
@@ -98,7 +102,7 @@ def read_motion(columns: Any, *, with_epoch: bool = True) -> Motion | None:
                 columns.shown,
                 found["pm_ra_cosdec"] or found["pm_dec"],
             )
-        return None
+        return _of_coordinates(columns, with_epoch)
     if not with_epoch:
         found["ref_epoch"] = None
     return Motion(
@@ -125,3 +129,28 @@ def _read(columns: Any, name: str, quantity: str) -> np.ndarray:
             f"{_EPOCH_REMEDY}"
         )
     return years
+
+
+def _of_coordinates(columns: Any, with_epoch: bool) -> Motion | None:
+    """Return the motion that the one column of moving coordinates carries, if there is one."""
+    moving = [name for name in columns.skycoords() if _is_moving(columns.table[name])]
+    if len(moving) != 1:
+        return None
+    coordinates = columns.table[moving[0]]
+    icrs = coordinates.icrs
+    known = {
+        "pm_ra_cosdec": icrs.pm_ra_cosdec.to_value(u.mas / u.yr),
+        "pm_dec": icrs.pm_dec.to_value(u.mas / u.yr),
+    }
+    if icrs.distance.unit.is_equivalent(u.pc):
+        known["parallax"] = icrs.distance.to_value(u.mas, u.parallax())
+    if icrs.radial_velocity.unit.is_equivalent(u.km / u.s):
+        known["radial_velocity"] = icrs.radial_velocity.to_value(u.km / u.s)
+    if with_epoch and coordinates.obstime is not None:
+        known["ref_epoch"] = coordinates.obstime.jyear
+    shape = (len(columns.table),)
+    return Motion(**{name: np.broadcast_to(v, shape).astype(float) for name, v in known.items()})
+
+
+def _is_moving(coordinates: SkyCoord) -> bool:
+    return "s" in coordinates.data.differentials
