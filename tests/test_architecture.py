@@ -23,7 +23,9 @@ ARROWS = {
         "units",
         "pictures",
     },
-    "ingredients": {"gain", "geometry", "psfs", "references"},
+    "ingredients": {"corrections", "gain", "geometry", "references"},
+    "corrections": {"epsf_reference", "geometry", "psfs", "references"},
+    "epsf_reference": {"references"},
     "summary": {"columns", "tables"},
     "inputs": {"storage"},
     "parameters": set(),
@@ -63,8 +65,10 @@ KEPT_IN = {
     "galsim": {"example"},
     "crds": {"references", "example"},
     "stpipe": {"step"},
-    "romancal": {"step"},
-    "roman_datamodels": {"exposure", "example", "inputs", "model", "references", "validate"},
+    "romancal": {"step", "epsf_reference"},
+    "roman_datamodels": {
+        *("epsf_reference", "exposure", "example", "inputs", "model", "references", "validate"),
+    },
     "asdf": {
         "catalogs",
         "_converter",

@@ -160,6 +160,7 @@ def measure(
         rows = _near(x, y, exposure.data.shape, 2 * reach)  # with neighbours from outside
         sources = sources.take(rows)
         x, y, ra, dec = (values[rows] for values in (x, y, ra, dec))
+        correction = None if correction is None else correction.for_rows(rows)
     values = {
         column.name: np.full(len(sources), np.nan, dtype="float32")
         for column in columns

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import gain, geometry, references
-from .psfs import Correction, CurveOfGrowth
+from . import corrections, gain, geometry, references
 
 if TYPE_CHECKING:
+    from .catalogs import Sources
     from .exposure import Exposure
+    from .psfs import Correction
 
 __all__ = ["aperture_correction", "area_map", "gain_corrected"]
 
@@ -129,7 +130,7 @@ def _warn_of_difference(what: str, first: Any, second: Any) -> None:
 
 
 def aperture_correction(
-    step: Any, model: Any, exposure: Exposure
+    step: Any, model: Any, exposure: Exposure, sources: Sources
 ) -> tuple[Correction | None, dict[str, Any]]:
     """Make what tells the light that an aperture catches of a point source.
 
@@ -141,6 +142,8 @@ def aperture_correction(
         The image, for CRDS.
     exposure : Exposure
         The same image, to be measured.
+    sources : Sources
+        What will be measured, with the column of spectral types if there is one.
 
     Returns
     -------
@@ -155,26 +158,15 @@ def aperture_correction(
     """
     if step.aperture_correction == "none":
         return None, {"source": "none"}
-    correction = _curve_of_growth(step, model, exposure)
-    facts = {"source": step.aperture_correction, "reference": _name_of(step, "apcorr")}
+    if step.aperture_correction == "epsf":
+        correction = corrections.gridded_epsf(step, model, exposure, sources)
+    else:
+        correction = corrections.curve_of_growth(step, model, exposure)
+    facts = {
+        "source": step.aperture_correction,
+        "reference": _name_of(step, step.aperture_correction),
+    }
     return correction, facts | correction.description
-
-
-def _curve_of_growth(step: Any, model: Any, exposure: Exposure) -> CurveOfGrowth:
-    """Correction from the ``apcorr`` reference."""
-    remedy = "--aperture_correction=none"
-    reference = references.find(step, model, "apcorr", remedy=remedy)
-    if reference is None:
-        raise references.ReferenceFileError(
-            f"there is no apcorr reference for {exposure.band} on {exposure.detector}: give one "
-            f"with --override_apcorr=FILE, or set {remedy} for aperture fluxes alone"
-        )
-    return CurveOfGrowth.from_reference(
-        references.read_apcorr(reference, band=exposure.band),
-        radius_unit=step.apcorr_radius_unit,
-        psf=step.apcorr_psf,
-        pixel_scale=geometry.pixel_scale_function(exposure.wcs, exposure.data.shape),
-    )
 
 
 def _name_of(step: Any, reference_type: str) -> str:

@@ -21,10 +21,12 @@ __all__ = [
     "AreaReference",
     "ReferenceFileError",
     "find",
+    "opened_reference",
     "quiet_crds",
     "read_apcorr",
     "read_area",
     "read_gain",
+    "reference_handle",
 ]
 
 #: What CRDS raises where it cannot work at all (it exits where it finds neither server nor cache).
@@ -134,11 +136,11 @@ def read_area(reference: Any, *, detector: str) -> AreaReference:
     ReferenceFileError
         The file is no area reference or belongs to another detector.
     """
-    with _opened(reference, rdm.PixelareaRefModel, "area") as model:
+    with opened_reference(reference, rdm.PixelareaRefModel, "area") as model:
         theirs = model.meta.instrument.get("detector", detector)
         if theirs != detector:
             raise ReferenceFileError(
-                f"area reference {_handle(reference)} is of detector {theirs}: expected "
+                f"area reference {reference_handle(reference)} is of detector {theirs}: expected "
                 f"{detector}, the image's; give the right one with --override_area=FILE or set "
                 "--pixel_area=wcs"
             )
@@ -171,7 +173,7 @@ def read_apcorr(reference: Any, *, band: str) -> dict[str, Any]:
     ReferenceFileError
         The file is no aperture-correction reference.
     """
-    with _opened(reference, rdm.ApcorrRefModel, "apcorr") as model:
+    with opened_reference(reference, rdm.ApcorrRefModel, "apcorr") as model:
         entry = model.data.get(band) or {}
         return {
             key: np.array(value) if np.ndim(value) else value for key, value in dict(entry).items()
@@ -198,11 +200,11 @@ def read_gain(reference: Any, *, detector: str) -> np.ndarray:
     ReferenceFileError
         The file is no gain reference or belongs to another detector.
     """
-    with _opened(reference, rdm.GainRefModel, "gain") as model:
+    with opened_reference(reference, rdm.GainRefModel, "gain") as model:
         theirs = model.meta.instrument.get("detector", detector)
         if theirs != detector:
             raise ReferenceFileError(
-                f"gain reference {_handle(reference)} is of detector {theirs}: expected "
+                f"gain reference {reference_handle(reference)} is of detector {theirs}: expected "
                 f"{detector}, the image's; give the right one with --override_gain=FILE or set "
                 "--gain_correction=False"
             )
@@ -210,7 +212,7 @@ def read_gain(reference: Any, *, detector: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(reference: Any, expected: type, reference_type: str) -> Iterator[Any]:
+def opened_reference(reference: Any, expected: type, reference_type: str) -> Iterator[Any]:
     """The reference as a model of the expected type; closed again if it was a path."""
     if isinstance(reference, rdm.DataModel):
         model, closing = reference, contextlib.nullcontext()
@@ -226,13 +228,13 @@ def _opened(reference: Any, expected: type, reference_type: str) -> Iterator[Any
     with closing:
         if not isinstance(model, expected):
             raise ReferenceFileError(
-                f"{reference_type} reference {_handle(reference)} is a {type(model).__name__}: "
-                f"expected a {expected.__name__}; name another with "
+                f"{reference_type} reference {reference_handle(reference)} is a "
+                f"{type(model).__name__}: expected a {expected.__name__}; name another with "
                 f"--override_{reference_type}=FILE"
             )
         yield model
 
 
-def _handle(reference: Any) -> str:
+def reference_handle(reference: Any) -> str:
     """How a message names a reference."""
     return repr(getattr(reference, "override_handle", reference))

@@ -56,18 +56,21 @@ class ForcedPhotometryStep(RomanStep):
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
-        aperture_correction = option('apcorr', 'none', default='apcorr') # To total flux
+        aperture_correction = option('apcorr', 'epsf', 'none', default='apcorr') # To total flux
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
         apcorr_psf = option('optical', 'pixel', default='optical') # Does the curve's PSF include the pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Judge, scale errors by empty sky
+        spectral_type = string(default='') # Of the sources, one of the epsf reference's; G2V if empty
+        spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
+        defocus = integer(default=0) # Waves of defocus of the epsf reference
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
-    reference_file_types: ClassVar = ["area", "apcorr", "gain"]
+    reference_file_types: ClassVar = ["area", "apcorr", "epsf", "gain"]
     # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
     prefetch_references = False
 
@@ -126,7 +129,9 @@ class ForcedPhotometryStep(RomanStep):
         exposure, gain_facts = ingredients.gain_corrected(self, model, exposure)
         sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
         area, area_facts = ingredients.area_map(self, model, exposure)
-        correction, correction_facts = ingredients.aperture_correction(self, model, exposure)
+        correction, correction_facts = ingredients.aperture_correction(
+            self, model, exposure, sources
+        )
         table = measure(
             exposure,
             sources,
@@ -183,6 +188,7 @@ class ForcedPhotometryStep(RomanStep):
             **{name: getattr(self, name) for name in names},
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
+            spectral_type_column=self.spectral_type_column,
         )
         log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
         return sources

@@ -17,7 +17,7 @@ from .files import read_table
 from .kept import kept_columns
 from .motion import USUAL_MOTION, Motion, read_motion
 from .selection import Selection
-from .values import coordinates_to_degrees, to_degrees, to_labels, to_pixels
+from .values import coordinates_to_degrees, to_degrees, to_labels, to_names, to_pixels
 
 __all__ = ["Sources", "read_sources"]
 
@@ -63,6 +63,8 @@ class Sources:
         How the sources move, where the catalog tells; see `romancal_forcedphot.motion`.
     n_read : int or None
         Rows of the catalog before the selection.
+    spectral_type : ndarray of str, shape (n,), or None
+        Names of spectral types, '' where there is none. None if not asked for.
     """
 
     label: np.ndarray
@@ -75,6 +77,7 @@ class Sources:
     columns: Table | None = None
     motion: Motion | None = None
     n_read: int | None = None
+    spectral_type: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -82,6 +85,7 @@ class Sources:
     def take(self, rows: np.ndarray | slice) -> Sources:
         """Return the sources of some rows, given by index, mask or slice."""
         fields = ("label", "ra", "dec", "x", "y", "source_name", "columns", "motion")
+        fields += ("spectral_type",)
         values = {field: getattr(self, field) for field in fields}
         return replace(self, **{k: v[rows] for k, v in values.items() if v is not None})
 
@@ -98,6 +102,7 @@ def read_sources(
     proper_motion: bool = False,
     ref_epoch_wanted: bool = True,
     select: str = "",
+    spectral_type_column: str = "",
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
@@ -124,6 +129,8 @@ def read_sources(
     select : str
         Condition on the columns that a row must meet, such as ``type == 'PSF' and F106 > 1e-9``;
         see `Selection`. Rows without an id keep the number they have in the whole catalog.
+    spectral_type_column : str
+        Column of spectral types, read as ``Sources.spectral_type``.
 
     Returns
     -------
@@ -137,7 +144,8 @@ def read_sources(
     """
     selection = Selection.parse(select) if select.strip() else None
     given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
-    named = [name for name in (*given.values(), label_column, *keep_columns) if name]
+    named = (*given.values(), label_column, spectral_type_column, *keep_columns)
+    named = [name for name in named if name]
     named += selection.columns if selection else ()
     columns = _open(catalog, {_folded(name) for name in named} | _USUAL | USUAL_MOTION)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
@@ -157,6 +165,7 @@ def read_sources(
         columns=kept_columns(columns.table, keep, columns.shown) if keep else None,
         n_read=len(columns.table),
         motion=read_motion(columns, with_epoch=ref_epoch_wanted) if moving else None,
+        spectral_type=columns.spectral_types(spectral_type_column),
         **positions,
     )
     return sources.take(columns.selected(selection)) if selection else sources
@@ -189,6 +198,13 @@ class _Columns:
     def get(self, name: str) -> tuple[object, str]:
         """Return a column and the words for it in an error."""
         return self.table[name], f"{self.shown}: column {name!r}"
+
+    def spectral_types(self, wanted: str) -> np.ndarray | None:
+        """Return the names in a column of spectral types, None for no column."""
+        if not wanted:
+            return None
+        column = self.get(self.find(wanted, "spectral_type_column"))
+        return to_names(*column, "name another with --spectral_type_column")
 
     def selected(self, selection: Selection) -> np.ndarray:
         """Return which rows meet a condition, and log how many."""

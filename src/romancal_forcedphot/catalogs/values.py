@@ -20,6 +20,7 @@ __all__ = [
     "texts",
     "to_degrees",
     "to_labels",
+    "to_names",
     "to_numbers",
     "to_pixels",
 ]
@@ -117,6 +118,19 @@ def to_labels(column: object, what: str) -> tuple[np.ndarray, np.ndarray | None]
         mask = mask | np.array([value is None for value in values], dtype=bool)
     names = np.strings.rstrip(np.where(mask, "", texts(values)))
     return counted, names if np.any(names != "") else None
+
+
+def to_names(column: object, what: str, remedy: str) -> np.ndarray:
+    """Return a column of names as text without blanks around, '' where there is none."""
+    values, mask = plain_values(column)
+    if values.ndim != 1 or values.dtype.kind not in "USO":
+        raise CatalogError(
+            f"{what} is of type {values.dtype} and shape {values.shape}: expected one name in a "
+            f"row; {remedy}"
+        )
+    if values.dtype.kind == "O":
+        mask = mask | np.array([value is None for value in values], dtype=bool)
+    return np.strings.strip(np.where(mask, "", texts(values)))
 
 
 def _are_integers(values: np.ndarray) -> bool:

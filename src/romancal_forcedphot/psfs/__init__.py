@@ -14,8 +14,21 @@ from numpy.typing import ArrayLike, NDArray
 from .apcorr import CorrectionUnavailable
 from .curve import CurveOfGrowth
 from .epsf import GriddedEPSF
+from .scale import continued, extended_epsf, per_pixel
+from .spectra import BySpectralType, default_type, nearest_types
 
-__all__ = ["Correction", "CorrectionUnavailable", "CurveOfGrowth", "GriddedEPSF"]
+__all__ = [
+    "BySpectralType",
+    "Correction",
+    "CorrectionUnavailable",
+    "CurveOfGrowth",
+    "GriddedEPSF",
+    "continued",
+    "default_type",
+    "extended_epsf",
+    "nearest_types",
+    "per_pixel",
+]
 
 
 class Correction(Protocol):

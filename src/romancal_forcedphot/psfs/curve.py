@@ -28,13 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .apcorr import half_light_radius, read_entry, settle_unit
-from .pixels import (
-    fall_of_weight,
-    kept_share,
-    longest_move,
-    move_within,
-    stamp_distances,
-)
+from .pixels import fall_of_weight, kept_share, longest_move, move_within, stamp_distances
 
 __all__ = ["CurveOfGrowth"]
 
@@ -233,6 +227,11 @@ class CurveOfGrowth:
             lambda scale: self._within(r_out, scale, n_blurs) - self._within(r_in, scale, n_blurs),
         )
 
+    def reach(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Return the radius in pixels at which the curve ends, the least of some positions."""
+        scales = self._scales(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        return float(self.radii[-1] / np.max(scales, initial=0.0, where=scales > 0))
+
     def enclosed(self, radius: ArrayLike) -> NDArray:
         """Return the curve itself at radii in its own unit, constant beyond its end."""
         return self._interpolant(np.clip(radius, 0.0, self.radii[-1]))
@@ -255,6 +254,8 @@ class CurveOfGrowth:
 
     def _within(self, radius: float, scale: float, n_blurs: int) -> float:
         """Return the light within a circle that is blurred by a pixel `n_blurs` times."""
+        if radius == 0:
+            return 0.0
         if n_blurs == 0:
             return float(self.enclosed(radius * scale))
         distance, fall = fall_of_weight(float(radius), n_blurs)

@@ -99,11 +99,6 @@ class GriddedEPSF:
     @property
     def description(self) -> dict[str, Any]:
         """What the correction was made from and what it assumes."""
-        beyond = (
-            "as much light as the stamps lack, falling with r**-3"
-            if self.continuation is None
-            else self.continuation.description["method"]
-        )
         return {
             "method": "ePSF on a grid of positions",
             "n_positions": int(self.x.size),
@@ -112,7 +107,7 @@ class GriddedEPSF:
             "light_in_stamp": float(np.median(self.light_in_stamps)),
             "between_positions": "bilinear, outside the grid as at its edge",
             "between_samples": "cubic spline",
-            "beyond_stamp": beyond,
+            "beyond_stamp": "the light that the stamps lack, falling with r**-3",
             "masked_pixels": "left out of the sum of the ePSF",
             **self.facts,
         }
@@ -126,6 +121,11 @@ class GriddedEPSF:
     def light_in_stamps(self) -> NDArray:
         """Fraction of a star's light on each stamp (k,)."""
         return self.stamps.sum(axis=(1, 2)) / self.oversample**2
+
+    def reach(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Return the radius in pixels to which the stamps know the light at some positions."""
+        del x, y
+        return self.stamp_radius
 
     def for_rows(self, rows: ArrayLike) -> GriddedEPSF:
         """Return the correction of some rows of the catalog: this one."""

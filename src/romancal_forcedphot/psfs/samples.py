@@ -77,7 +77,8 @@ def light_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:
     """Integrate ePSF stamps over a circle around the star.
 
     A pixel belongs to an annulus if its centre does. Averaged over the sub-pixel phase, the light
-    of the pixels with their centres in a circle is the integral of the ePSF over it.
+    of the pixels with their centres in a circle is the integral of the ePSF over it. Each sample
+    stands for the square around it, which is good for radii of some pixels.
 
     Parameters
     ----------
@@ -92,6 +93,8 @@ def light_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:
     -------
     (k,) ndarray of float64
     """
+    if radius == 0:
+        return np.zeros(len(stamps))
     _, ny, nx = stamps.shape
     reach = stamp_reach(radius * oversample)
     half_y, half_x = (ny % 2 - 1) / 2, (nx % 2 - 1) / 2  # even stamps: between two samples

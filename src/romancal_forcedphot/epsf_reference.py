@@ -1,0 +1,161 @@
+"""The CRDS ``epsf`` reference: its content, with the image's jitter instead of its own.
+
+The reference holds stamps for some values of defocus, some spectral types and a grid of detector
+positions; one of the first, some of the second and all of the third are read.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from roman_datamodels import datamodels as rdm
+
+from .references import ReferenceFileError, opened_reference, reference_handle
+
+__all__ = ["EPSFReference", "read_epsf"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+_REMEDY = "give the right one with --override_epsf=FILE, or set --aperture_correction=apcorr"
+_JITTER = ("jitter_major", "jitter_minor", "jitter_position_angle")
+
+
+@dataclass(frozen=True)
+class EPSFReference:
+    """Content of an ePSF reference file, at one value of defocus.
+
+    Attributes
+    ----------
+    stamps : ndarray
+        (t, k, ny, nx) float64, the ePSF of the t chosen spectral types at k positions.
+    spectral_types : tuple of str
+        Names of the t spectral types, as the file has them; ``''`` if it names none.
+    x, y : ndarray
+        (k,) 0-indexed pixel positions.
+    oversample : int
+        Samples per pixel.
+    extended : ndarray or None
+        (ny, nx) extended PSF.
+    facts : dict
+        Defocus and jitter, for the product's metadata.
+    """
+
+    stamps: np.ndarray
+    spectral_types: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    oversample: int
+    extended: np.ndarray | None
+    facts: dict[str, Any]
+
+
+def read_epsf(
+    reference: Any,
+    image: Any,
+    *,
+    defocus: int = 0,
+    choose: Callable[[tuple[str, ...]], Sequence[int]] = lambda names: range(len(names)),
+) -> EPSFReference:
+    """Read the ePSFs for an image.
+
+    Parameters
+    ----------
+    reference : str or EpsfRefModel
+        Path or model.
+    image : roman_datamodels.datamodels.ImageModel
+        The image: its detector and filter, which the file's must match, and its jitter.
+    defocus : int
+        Waves of defocus, one of the file's.
+    choose : callable
+        Is given the names of the file's spectral types and returns the indices of those to read.
+
+    Returns
+    -------
+    EPSFReference
+
+    Raises
+    ------
+    ReferenceFileError
+        The file is no ePSF reference, belongs to another detector or filter, or lacks what was
+        asked for.
+    """
+    with opened_reference(reference, rdm.EpsfRefModel, "epsf") as model:
+        _check_instrument(reference, model, image)
+        meta = model.meta
+        oversample = meta.get("oversample")
+        if not oversample:
+            raise ReferenceFileError(
+                f"epsf reference {reference_handle(reference)} does not tell its oversampling "
+                f"(meta.oversample is {oversample}): expected samples per pixel; {_REMEDY}"
+            )
+        n_defocus, n_types, *_ = model.psf.shape
+        focus = _defocus_index(reference, meta.get("defocus"), n_defocus, defocus)
+        names = tuple(str(name) for name in meta.get("spectral_type") or ())
+        names = names if len(names) == n_types else ("",) * n_types
+        chosen = list(choose(names))
+        stamps = np.array([model.psf[focus, index] for index in chosen], dtype=np.float64)
+        stamps, jitter = _with_jitter_of(image, model, stamps)
+        extended = model.get("extended_psf")
+        return EPSFReference(
+            stamps=stamps,
+            spectral_types=tuple(names[index] for index in chosen),
+            x=np.array(list(meta.pixel_x), dtype=np.float64),
+            y=np.array(list(meta.pixel_y), dtype=np.float64),
+            oversample=int(oversample),
+            extended=None if extended is None else np.array(extended, dtype=np.float64),
+            facts={"defocus": defocus, "jitter": jitter},
+        )
+
+
+def _check_instrument(reference: Any, model: Any, image: Any) -> None:
+    for name in ("detector", "optical_element"):
+        ours = image.meta.instrument.get(name)
+        theirs = model.meta.instrument.get(name, ours)
+        if theirs != ours:
+            raise ReferenceFileError(
+                f"epsf reference {reference_handle(reference)} is of {name} {theirs}: expected "
+                f"{ours}, the image's; {_REMEDY}"
+            )
+
+
+def _defocus_index(reference: Any, waves: Sequence[int] | None, n_defocus: int, wanted: int) -> int:
+    """Where a value of defocus stands; a file that names none has its values in order from 0."""
+    available = [int(value) for value in waves or range(n_defocus)]
+    if wanted not in available:
+        raise ReferenceFileError(
+            f"defocus is {wanted}: expected one of {', '.join(map(str, available))}, the waves of "
+            f"defocus in epsf reference {reference_handle(reference)}; change --defocus"
+        )
+    return available.index(wanted)
+
+
+def _with_jitter_of(image: Any, model: Any, stamps: np.ndarray) -> tuple[np.ndarray, str]:
+    """Exchange the reference's jitter for the image's, and say what was done."""
+    theirs = _jitter(model.meta)
+    ours = _jitter(image.meta.get("guide_star") or {})
+    if ours is None:
+        return stamps, "the reference's (the image tells none)"
+    if theirs is None or ours == theirs:
+        return stamps, "the reference's, which is the image's"
+    # Imported here because it takes seconds.
+    from romancal.source_catalog.psf import add_jitter
+
+    both = SimpleNamespace(meta=model.meta, psf=stamps)
+    shown = "{:g} x {:g} mas at {:g} deg"
+    return add_jitter(both, image), f"{shown.format(*ours)}, instead of {shown.format(*theirs)}"
+
+
+def _jitter(meta: Any) -> tuple[float, ...] | None:
+    """Major and minor axis (mas) and position angle (degrees); None unless all are told."""
+    values = [meta.get(name) for name in _JITTER]
+    if any(value is None for value in values):
+        return None
+    major, minor, angle = map(float, values)
+    usable = math.isfinite(major + minor + angle) and min(major, minor) >= 0
+    return (major, minor, angle) if usable else None
