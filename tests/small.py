@@ -12,6 +12,9 @@ from roman_datamodels import datamodels as rdm
 
 SCALE_DEG = 0.11 / 3600
 CENTER = (270.0, 66.0)
+STEPS = ("assign_wcs", "dark", "dark_decay", "dq_init", "flat_field", "flux", "linearity")
+STEPS += ("outlier_detection", "photom", "ramp_fit", "refpix", "saturation", "skymatch")
+STEPS += ("source_catalog", "tweakreg", "wfi18_transient")
 
 
 def tangent_wcs(shape):
@@ -40,5 +43,6 @@ def level2_image(shape=(180, 200), seed=0):
     image.meta.instrument.optical_element = "F106"
     image.meta.exposure.start_time = Time("2027-03-01T00:00:00")
     image.meta.exposure.end_time = Time("2027-03-01T00:02:00")
+    image.meta["cal_step"] = dict.fromkeys(STEPS, "INCOMPLETE")
     image.meta.filename = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
     return image

@@ -22,7 +22,10 @@ ARROWS = {
         *("empty", "ingredients", "inputs", "motion", "parameters", "references", "summary"),
         "units",
         "pictures",
+        *("batch", "hooks"),
     },
+    "batch": {"inputs"},
+    "hooks": set(),
     "ingredients": {"corrections", "gain", "geometry", "references"},
     "corrections": {"epsf_reference", "geometry", "psfs", "references"},
     "epsf_reference": {"references"},
@@ -64,9 +67,10 @@ KEPT_IN = {
     "romanisim": {"example"},
     "galsim": {"example"},
     "crds": {"references", "example"},
-    "stpipe": {"step"},
+    "stpipe": {"hooks", "step"},
     "romancal": {"step", "epsf_reference"},
     "roman_datamodels": {
+        "hooks",
         *("epsf_reference", "exposure", "example", "inputs", "model", "references", "validate"),
     },
     "asdf": {

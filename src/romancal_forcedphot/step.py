@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
+import yaml
 from romancal.stpipe import RomanStep
 
-from . import empty, ingredients, motion, pictures, references, summary, units
+from . import batch, empty, hooks, ingredients, motion, pictures, references, summary, units
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import Recipe, measure
-from .inputs import InputError, open_image
+from .inputs import InputError, find_input, open_image
 from .model import ForcedPhotometryModel
 from .parameters import CatalogParameter, Extension, InMemoryCatalog, NameList, NumberList
 from .storage import check_output_directory
@@ -74,6 +75,10 @@ class ForcedPhotometryStep(RomanStep):
     # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
     prefetch_references = False
 
+    # While many exposures are measured: what they share, and how long the log was before this one.
+    _gathered: tuple[Recipe, Sources] | None = None
+    _earlier_records: tuple[list[str] | None, int] = (None, 0)
+
     catalog = CatalogParameter()
     aperture_radii = NumberList()
     annulus_radii = NumberList()
@@ -93,11 +98,46 @@ class ForcedPhotometryStep(RomanStep):
             kwargs["catalog"] = InMemoryCatalog.wrap(kwargs["catalog"])
         return super().call(*args, **kwargs)
 
-    def run(self, *args):
-        """Run on an image, after a look at where the product will go. See `stpipe.Step.run`."""
+    def run(self, *datasets):
+        """Run on one exposure or more, or as the hook of another step. See `stpipe.Step.run`.
+
+        Parameters
+        ----------
+        *datasets : str, pathlib.Path, ImageModel, ModelLibrary or list
+            Images, associations, libraries, or lists of them.
+
+        Returns
+        -------
+        ForcedPhotometryModel or list of ForcedPhotometryModel or None
+            The product; a list of products, in order, where there may be several exposures; None
+            for a hook, whose host keeps its own result.
+        """
+        host = hooks.find_host(self)
+        if self.skip and (host or self.parent):
+            log.info("Step %s skipped.", self.name)
+            return None if host else datasets[0]
+        if host:
+            return hooks.run_beside(host, self, datasets, self._run_on)
+        return self._run_on(*datasets)
+
+    def _run_on(self, *datasets):
+        """Run on one exposure as stpipe does, or on each of many."""
         if self.output_dir:
             check_output_directory(self.output_dir)
-        return super().run(*args)
+        members = batch.find_members([find_input(each, self.input_dir) for each in datasets])
+        if members is None:
+            return super().run(*datasets)
+        self._gathered = self._gather()
+        try:
+            return batch.run_each(self, members, self._run_member)
+        finally:
+            self._gathered = None
+            self._earlier_records = (None, 0)
+
+    def _run_member(self, dataset):
+        """Run on one of many exposures, whose log starts here."""
+        self._earlier_records = (self.log_records, len(self.log_records))
+        return super().run(dataset)
 
     def process(self, dataset):
         """Measure the catalog's sources on a Level-2 image.
@@ -111,17 +151,22 @@ class ForcedPhotometryStep(RomanStep):
         -------
         ForcedPhotometryModel
         """
-        if self.save_plots:
-            pictures.require_matplotlib()
-        recipe = self._recipe()
-        dq_bits(self.dq_mask)
-        sources = self._read_catalog()
-        model = open_image(dataset)
+        recipe, sources = self._gathered or self._gather()
+        log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
+        model = open_image(find_input(dataset, self.input_dir))
         try:
             return self._measure(model, sources, recipe)
         finally:
             if model is not dataset:
                 model.close()
+
+    def _gather(self) -> tuple[Recipe, Sources]:
+        """What all exposures share: the parameters, checked, and the catalog."""
+        if self.save_plots:
+            pictures.require_matplotlib()
+        recipe = self._recipe()
+        dq_bits(self.dq_mask)
+        return recipe, self._read_catalog()
 
     def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
         """Measure on an open model."""
@@ -161,7 +206,7 @@ class ForcedPhotometryStep(RomanStep):
         }
         table = units.in_flux_unit(table, flux_unit)
         if self.save_plots:
-            path = self.make_output_path(ext="png")
+            path = self.make_output_path(basepath=self._basepath(model), ext="png")
             pictures.save_summary(path, exposure, table, recipe, area=area, correction=correction)
         return ForcedPhotometryModel.from_image(model, table, forced_phot)
 
@@ -183,15 +228,13 @@ class ForcedPhotometryStep(RomanStep):
         names = ("ra_column", "dec_column", "x_column", "y_column", "label_column")
         names += ("keep_columns", "select")
         catalog = getattr(self.catalog, "table", self.catalog)
-        sources = read_sources(
+        return read_sources(
             catalog,
             **{name: getattr(self, name) for name in names},
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
         )
-        log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
-        return sources
 
     def _parameters(self) -> dict[str, Any]:
         """Parameters of this step that shaped the numbers."""
@@ -217,7 +260,19 @@ class ForcedPhotometryStep(RomanStep):
         except references.CRDS_OUT_OF_REACH:
             log.warning("CRDS is out of reach: its context is not recorded in meta.ref_file")
         if isinstance(model, ForcedPhotometryModel):
-            model.meta.cal_logs = self.log_records
+            records, count = self._earlier_records
+            model.meta.cal_logs = self.log_records[count if self.log_records is records else 0 :]
+
+    def _basepath(self, model):
+        """Name a product is made from: an output_file, else its exposure's, not a pipeline's."""
+        given = self.output_file or (self.search_output_file and self.search_attr("output_file"))
+        return given or model.meta.filename
+
+    def save_model(self, model, *args, output_file=None, **kwargs):
+        """Save a product under the name of its exposure. See `stpipe.Step.save_model`."""
+        if self.save_results or kwargs.get("force"):
+            output_file = output_file or self._basepath(model)
+        return super().save_model(model, *args, output_file=output_file, **kwargs)
 
     def remove_suffix(self, name):
         """Remove a step's suffix, ours too, from a file name."""
@@ -228,18 +283,29 @@ class ForcedPhotometryStep(RomanStep):
 
     @classmethod
     def _get_crds_parameters(cls, dataset):
-        """CRDS parameters of an image; ValueError, which stpipe expects, for anything else."""
+        """CRDS parameters of the first image; ValueError, which stpipe expects, for the rest."""
         try:
+            dataset = batch.first(dataset)
             return super()._get_crds_parameters(dataset)
         except Exception as error:
             raise ValueError(f"{dataset!r} has no CRDS parameters: {error}") from error
 
     @classmethod
-    def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
+    def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
         """Parameters that CRDS keeps for this step: none, where CRDS is out of reach."""
         try:
             with references.quiet_crds():
-                return super().get_config_from_reference(dataset, disable, crds_observatory)
+                return super()._get_config_from_parameters(crds_parameters, crds_observatory)
         except references.CRDS_OUT_OF_REACH:
             log.debug("CRDS is out of reach: it was not asked for parameters")
             return cls._empty_config()
+
+
+def _represent_step(dumper: yaml.Dumper, step: ForcedPhotometryStep) -> yaml.Node:
+    """Write a step in YAML as its parameters."""
+    return dumper.represent_dict({"class": type(step).__name__, **step._parameters()})
+
+
+# stpipe logs a host's parameters in YAML, and with them its hooks: left alone, PyYAML writes out
+# the whole step with the catalog in it.
+yaml.add_multi_representer(ForcedPhotometryStep, _represent_step)

@@ -1,0 +1,280 @@
+"""Many exposures in one run, in one process: see e2e/test_readme.py for `strun`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from roman_datamodels import datamodels as rdm
+from romancal.datamodels.library import ModelLibrary
+from stpipe import Step
+
+from romancal_forcedphot import ForcedPhotometryModel, ForcedPhotometryStep, batch
+from romancal_forcedphot.batch import ExposuresFailed
+from romancal_forcedphot.inputs import InputError
+from small import CENTER, level2_image
+
+# stpipe 1.1 asks crds 14 by a function that crds deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
+
+PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
+NAMES = ["first", "second", "third"]
+
+
+def image(name, **options):
+    """An image that differs from others by its noise, on disk and in memory."""
+    model = level2_image(**{"seed": len(name)} | options)
+    model.meta.filename = f"{name}_cal.asdf"
+    model.save(model.meta.filename)
+    return model
+
+
+def products():
+    """Names of the products in the working directory."""
+    return sorted(path.name for path in Path().glob("*_forcedphot.asdf"))
+
+
+def write_association(names, path="visit_asn.json", **more):
+    members = [{"expname": f"{name}_cal.asdf", "exptype": "science"} for name in names]
+    Path(path).write_text(json.dumps({"products": [{"name": "visit", "members": members}], **more}))
+    return path
+
+
+def fluxes(product):
+    return np.array(product.source_catalog["aper3pix_flux"])
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """A catalog in the working directory, and no CRDS."""
+    for name in list(os.environ):
+        if name.startswith("CRDS"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    ra, dec = CENTER
+    Table({"ra": [ra, ra], "dec": [dec, dec + 1e-3]}).write("catalog.ecsv")
+
+
+@pytest.fixture
+def images(_here):
+    return [image(name) for name in NAMES]
+
+
+@pytest.fixture
+def expected(images):
+    """Fluxes of each exposure by itself."""
+    return [
+        fluxes(ForcedPhotometryStep.call(each, catalog="catalog.ecsv", **PLAIN)) for each in images
+    ]
+
+
+def paths(images):
+    return [each.meta.filename for each in images]
+
+
+def association(images):
+    return write_association(NAMES)
+
+
+def library(images):
+    return ModelLibrary(association(images))
+
+
+def library_on_disk(images):
+    return ModelLibrary(association(images), on_disk=True)
+
+
+@pytest.mark.parametrize(
+    "make", [list, paths, association, library, library_on_disk], ids=lambda make: make.__name__
+)
+def test_each_exposure_has_its_own_product(images, expected, make):
+    measured = ForcedPhotometryStep.call(
+        make(images), catalog="catalog.ecsv", save_results=True, **PLAIN
+    )
+    assert products() == [f"{name}_forcedphot.asdf" for name in NAMES]
+    for name, product, flux in zip(NAMES, measured, expected, strict=True):
+        assert isinstance(product, ForcedPhotometryModel)
+        np.testing.assert_array_equal(fluxes(product), flux)
+        with rdm.open(f"{name}_forcedphot.asdf") as saved:
+            np.testing.assert_array_equal(fluxes(saved), flux)
+            assert saved.meta.image.filename == f"{name}_cal.asdf"
+            log = "\n".join(saved.meta.cal_logs)
+            assert f"running with args ('{name}_cal.asdf'" in log or make is not paths
+            assert log.count("Measured 2 of 2 sources") == 1
+
+
+def test_several_files_on_the_command_line(images, expected):
+    Step.from_cmdline(
+        ["forced_phot", "first_cal.asdf", "third_cal.asdf", "--catalog=catalog.ecsv"]
+        + [f"--{name}={value}" for name, value in PLAIN.items()]
+    )
+    assert products() == ["first_forcedphot.asdf", "third_forcedphot.asdf"]
+    with rdm.open("third_forcedphot.asdf") as saved:
+        np.testing.assert_array_equal(fluxes(saved), expected[2])
+
+
+def test_files_of_several_directories_are_found(images):
+    Path("night").mkdir()
+    Path("first_cal.asdf").rename("night/first_cal.asdf")
+    Path("third_cal.asdf").rename("night/third_cal.asdf")
+    association = write_association(["first", "third"], "night/asn.json")
+    ForcedPhotometryStep.call(
+        [association, "second_cal.asdf"], catalog="catalog.ecsv", save_results=True, **PLAIN
+    )
+    assert products() == [f"{name}_forcedphot.asdf" for name in NAMES]
+
+
+def test_the_input_directory_is_looked_into(images):
+    Path("night").mkdir()
+    Path("third_cal.asdf").rename("night/third_cal.asdf")
+    step = ForcedPhotometryStep(catalog="catalog.ecsv", input_dir="night", **PLAIN)
+    assert len(step.run("third_cal.asdf", "second_cal.asdf")) == 2
+
+
+@pytest.mark.parametrize("make", [list, library])
+def test_models_stay_as_they_are(images, make):
+    dataset = make(images)
+    before = [each.to_flat_dict() for each in images]
+    ForcedPhotometryStep.call(dataset, catalog="catalog.ecsv", **PLAIN)
+    assert [each.to_flat_dict() for each in images] == before
+    assert all(each.data.sum() > 0 for each in images)
+
+
+def test_a_library_lends_its_models_unmodified(images):
+    """A member shelved as modified would be written to a temporary file."""
+    dataset = library_on_disk(images)
+    ForcedPhotometryStep.call(dataset, catalog="catalog.ecsv", **PLAIN)
+    assert dataset._temp_filenames == {}
+    with dataset:
+        model = dataset.borrow(1)
+        assert model.meta.filename == "second_cal.asdf"
+        dataset.shelve(model, 1, modify=False)
+    model.close()
+
+
+def test_the_catalog_is_read_once(images, caplog):
+    with caplog.at_level("INFO"):
+        ForcedPhotometryStep.call(images, catalog="catalog.ecsv", **PLAIN)
+    assert caplog.text.count("Positions come from") == 1
+    assert caplog.text.count("Measured 2 of 2") == 3
+
+
+def test_a_failure_does_not_stop_the_others_and_is_told_at_the_end(images, expected, caplog):
+    images[1].meta.photometry.pixel_area = None
+    images[1].save("second_cal.asdf")
+    association = write_association([*NAMES, "lost"])
+    with pytest.raises(ExposuresFailed) as caught:
+        ForcedPhotometryStep.call(association, catalog="catalog.ecsv", save_results=True, **PLAIN)
+    assert products() == ["first_forcedphot.asdf", "third_forcedphot.asdf"]
+    with rdm.open("third_forcedphot.asdf") as saved:
+        np.testing.assert_array_equal(fluxes(saved), expected[2])
+    said = str(caught.value)
+    assert said.startswith("2 of 4 exposures failed")
+    assert "pixel_area=None" in said
+    assert "lost_cal.asdf' is not a file" in said
+    assert [name for name, _ in caught.value.reasons] == ["second_cal.asdf", "lost_cal.asdf"]
+    assert len(caught.value.products) == 2
+    assert "Exposure lost_cal.asdf failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"catalog": "lost.ecsv"}, "lost.ecsv"),
+        ({"catalog": "catalog.ecsv", "aperture_radii": -1}, "aperture_radii"),
+        ({"catalog": "catalog.ecsv", "dq_mask": "NONSENSE"}, "NONSENSE"),
+    ],
+)
+def test_what_is_wrong_for_all_is_told_before_any_is_opened(images, parameters, said, caplog):
+    with pytest.raises(ValueError, match=said) as caught:
+        ForcedPhotometryStep.call(images, save_results=True, **parameters, **PLAIN)
+    assert not isinstance(caught.value, ExposuresFailed)
+    assert "Exposure 1 of" not in caplog.text
+
+
+def test_products_do_not_replace_each_other(images):
+    Path("other").mkdir()
+    images[0].save("other/first_cal.asdf")
+    with pytest.raises(ExposuresFailed, match=r"would replace that of first_cal\.asdf") as caught:
+        ForcedPhotometryStep.call(
+            ["first_cal.asdf", "other/first_cal.asdf"],
+            catalog="catalog.ecsv",
+            save_results=True,
+            **PLAIN,
+        )
+    assert len(caught.value.products) == 1
+
+
+def test_each_exposure_has_its_own_picture(images):
+    step = ForcedPhotometryStep(catalog="catalog.ecsv", save_plots=True, **PLAIN)
+    step.run("first_cal.asdf", "second_cal.asdf")
+    found = sorted(path.name for path in Path().glob("*.png"))
+    assert found == ["first_forcedphot.png", "second_forcedphot.png"]
+
+
+def test_an_output_file_cannot_name_several_products(images, caplog):
+    step = ForcedPhotometryStep(catalog="catalog.ecsv", output_file="all.asdf", **PLAIN)
+    step.run(images[:2])
+    assert products() == ["first_forcedphot.asdf", "second_forcedphot.asdf"]
+    assert "all.asdf' names one product" in caplog.text
+    assert Path(step.output_file).name == "all.asdf"
+
+
+def test_what_is_no_set_of_exposures_is_refused():
+    Path("broken.json").write_text("{")
+    Path("other.json").write_text('{"products": 3}')
+    for name in ("lost.json", "broken.json", "other.json"):
+        with pytest.raises(InputError, match=f"association '{name}' cannot be read"):
+            ForcedPhotometryStep.call(name, catalog="catalog.ecsv", **PLAIN)
+    for nothing in ([], [[]]):
+        with pytest.raises(InputError, match="no exposure to measure"):
+            ForcedPhotometryStep(catalog="catalog.ecsv", **PLAIN).run(nothing)
+
+
+def test_members_of_an_association():
+    members = [
+        {"expname": "a.asdf", "exptype": "SCIENCE"},
+        {"expname": "b.asdf", "exptype": "background"},
+        {"expname": "c.asdf"},
+    ]
+    both = [{"members": members}, {"members": members[2:]}]
+    Path("asn.json").write_text(json.dumps({"products": both}))
+    found = batch.find_members([Path("asn.json")])
+    assert [member.name for member in found] == ["a.asdf", "c.asdf"]
+
+
+def test_a_single_image_is_no_set():
+    assert batch.find_members(["a.asdf"]) is None
+    assert batch.find_members([level2_image()]) is None
+
+
+def test_memory_does_not_grow_with_the_number_of_exposures():
+    """Peak of Python's own allocations, which NumPy's arrays are part of.
+
+    Each file that asdf opens leaves about 1 MB of schemas in asdf's caches, however small it is.
+    """
+    side = 1000
+    size = side**2 * 4
+    model = image("n0", shape=(side, side))
+    for name in ("n1", "n2"):
+        model.meta.filename = f"{name}_cal.asdf"
+        model.save(model.meta.filename)
+    del model
+
+    def peak(names):
+        association = write_association(names)
+        tracemalloc.start()
+        ForcedPhotometryStep.call(association, catalog="catalog.ecsv", save_results=True, **PLAIN)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(["n0"])  # what is loaded once
+    one = peak(["n0"])
+    assert one > 2 * size
+    assert peak(["n0", "n1", "n2"]) < one + size
