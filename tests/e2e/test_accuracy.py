@@ -11,7 +11,10 @@ import pytest
 import roman_datamodels as rdm
 from astropy.table import Table
 
+from romancal_forcedphot import Exposure, measure, read_sources
+from romancal_forcedphot.epsf_reference import read_epsf
 from romancal_forcedphot.example import summary
+from romancal_forcedphot.psfs import GriddedEPSF
 
 FLAG_NOT_PLACED = 2
 
@@ -129,3 +132,68 @@ def test_flux_step_changes_nothing(table, product_after_flux):
     # err is float16 in the image: FluxStep rounds it once more
     np.testing.assert_allclose(after["aper3pix_total_flux_err"], flux_err, rtol=1e-3)
     np.testing.assert_array_equal(after["warning_flags"], table["warning_flags"])
+
+
+# --- the correction by the ePSF ----------------------------------------------------------------
+
+RADII = (2, 3, 5)
+MASKED = 8
+
+
+@pytest.fixture(scope="module")
+def product_by_epsf(scene, crds_env, strun, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("epsf")
+    options = ("--aperture_correction=epsf", f"--aperture_radii={','.join(map(str, RADII))}")
+    answer = strun(scene.image, f"--catalog={scene.catalog}", *options, cwd=directory, env=crds_env)
+    assert answer.returncode == 0, answer.stderr
+    return directory / scene.image.name.replace("_cal", "_forcedphot")
+
+
+def against_truth(table, truth, radius, band="F106"):
+    """Offset in mag and pull of every row."""
+    flux, flux_err, magnitude = (
+        np.asarray(table[f"aper{radius}pix_{name}"], dtype=float)
+        for name in ("total_flux", "total_flux_err", "abmag")
+    )
+    true_flux = np.asarray(truth[band]) * 10 ** (0.4 * 31.4)
+    return magnitude + 2.5 * np.log10(truth[band]), (flux - true_flux) / flux_err
+
+
+@pytest.mark.parametrize("radius", RADII)
+def test_by_epsf_fluxes_and_errors_hold_at_every_radius(product_by_epsf, comparison, truth, radius):
+    offset, pull = against_truth(summary.read_source_catalog(product_by_epsf), truth, radius)
+    bright, faint = comparison.sample((18, 20)), comparison.sample((20, 24))
+    assert bright.sum() >= 250
+    assert faint.sum() >= 500
+    assert abs(np.median(offset[bright])) <= 0.001
+    # within two standard errors of 1 ± 0.05
+    assert abs(np.std(pull[faint]) - 1) <= 0.05 + 2 / np.sqrt(2 * faint.sum())
+    assert abs(np.mean(pull[faint])) <= 0.1
+
+
+def test_by_epsf_masked_cores_cost_precision_and_no_flux(scene, crds_cache, comparison, truth):
+    """One to three masked pixels within two pixels of every isolated star."""
+    references = crds_cache / "references" / "roman"
+    random = np.random.default_rng(3)
+    with rdm.open(scene.image) as model:
+        exposure = Exposure.from_model(model)
+        content = read_epsf(next(references.glob("*_epsf_01106.asdf")), model)
+        with rdm.open(next(references.glob("*_area_01.asdf"))) as area_model:
+            area = np.array(area_model.data)
+        epsf = GriddedEPSF(content.stamps[0], content.x, content.y, content.oversample)
+        sources = read_sources(scene.catalog)
+        whole = measure(exposure, sources, area=area, correction=epsf)
+        sample = comparison.sample((18, 20))
+        for x, y in zip(whole["x"][sample], whole["y"][sample], strict=True):
+            row, column = np.mgrid[-2:3, -2:3].reshape(2, -1) + np.rint([[y], [x]]).astype(int)
+            near = np.flatnonzero(np.hypot(column - x, row - y) <= 2)
+            chosen = random.choice(near, random.integers(1, 4), replace=False)
+            exposure.data[row[chosen], column[chosen]] = np.nan
+        masked = measure(exposure, sources, area=area, correction=epsf)
+    assert (masked["warning_flags"][sample] & MASKED).all()
+    offset, pull = against_truth(masked, truth, 3)
+    assert abs(np.median(offset[sample])) <= 0.002
+    assert abs(np.std(pull[sample]) - 1) <= 0.15
+    for name in ("total_flux_err", "ee_fraction"):
+        change = masked[f"aper3pix_{name}"][sample] / whole[f"aper3pix_{name}"][sample]
+        assert np.median(change) > 1 if name == "total_flux_err" else np.median(change) < 0.97
