@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 from roman_datamodels import datamodels as rdm
 from scipy.special import ndtr
 
@@ -169,6 +169,9 @@ def test_a_spectral_type_for_each_source():
     np.testing.assert_allclose(relative_flux(product), 1, atol=2e-4)
     counts = product.meta.forced_phot.aperture_correction["n_rows_by_spectral_type"]
     assert counts == {"A0V": 2, "G2V": 1, "M6V": 2}
+    on_image = vstack([Table({"x": [900.0], "y": [10.0], "SpT": ["M6V"]}), catalog])
+    selected = run(image, on_image, spectral_type_column="SpT", on_image_only=True)
+    np.testing.assert_array_equal(relative_flux(selected), relative_flux(product))
     of_one = run(image, catalog)
     assert np.abs(relative_flux(of_one) - 1)[[0, 1, 3, 4]].min() > 5e-4
 

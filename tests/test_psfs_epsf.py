@@ -312,6 +312,9 @@ def test_each_row_has_the_epsf_of_its_type(sources):
     np.testing.assert_array_equal(theirs.in_aperture(x[rows], y[rows], 2.0), expected)
     in_annulus = theirs.in_annulus(x[rows], y[rows], 2.0, 3.0)
     assert len(np.unique(in_annulus)) == 2
+    again = theirs.for_rows(np.arange(5, 9)).in_aperture(x[rows[5:9]], y[rows[5:9]], 2.0)
+    np.testing.assert_array_equal(again, expected[5:9])
+    np.testing.assert_array_equal(correction.in_aperture(x, y, 2.0), blue.in_aperture(x, y, 2.0))
     assert correction.description["n_rows_by_spectral_type"] == {
         "A0V": int((names == "A1").sum()),
         "M6V": int((names == "M5").sum()),

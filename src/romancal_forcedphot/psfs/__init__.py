@@ -43,6 +43,7 @@ class Correction(Protocol):
         """Return the correction of some rows of the catalog, given by index.
 
         It is asked about those sources alone, in that order; most corrections are one for all.
+        The correction itself is asked about any positions.
         """
         ...
 

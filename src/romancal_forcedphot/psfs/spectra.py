@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,18 +82,23 @@ def _step(name: str) -> float | None:
 class BySpectralType:
     """A correction that uses for each row of a catalog the ePSF of its spectral type.
 
+    Asked about positions rather than rows (see `for_rows`) it is the ePSF of the default type.
+
     Attributes
     ----------
     epsfs : tuple of GriddedEPSF
         One for each spectral type.
     kind : (n,) ndarray of intp
         Which one belongs to each row.
+    default : int
+        Which one belongs to sources of unknown type.
     facts : dict
         More for the description.
     """
 
     epsfs: tuple[GriddedEPSF, ...]
     kind: NDArray[np.intp]
+    default: int
     facts: dict[str, Any]
 
     @classmethod
@@ -132,15 +137,46 @@ class BySpectralType:
             "n_rows_without_spectral_type": n_default,
             "spectral_type_of_those_without": default,
         }
-        return cls(tuple(epsfs), kind, facts)
+        return cls(tuple(epsfs), kind, list(available).index(default), facts)
 
     @property
     def description(self) -> dict[str, Any]:
         """What the correction was made from and what it assumes."""
-        return {**self.epsfs[0].description, **self.facts}
+        return {**self.epsfs[self.default].description, **self.facts}
 
-    def for_rows(self, rows: ArrayLike) -> BySpectralType:
+    def for_rows(self, rows: ArrayLike) -> EachItsOwn:
         """Return the correction of some rows of the catalog, given by index."""
+        return EachItsOwn(self.epsfs, self.kind[rows], self.description)
+
+    def in_aperture(self, x: NDArray, y: NDArray, radius: float, **weights: Any) -> NDArray:
+        """Return what apertures catch of the default type; see `GriddedEPSF.in_aperture`."""
+        return self.epsfs[self.default].in_aperture(x, y, radius, **weights)
+
+    def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
+        """Return the light of the default type between two radii in pixels."""
+        return self.epsfs[self.default].in_annulus(x, y, r_in, r_out)
+
+
+@dataclass(frozen=True, eq=False)
+class EachItsOwn:
+    """The correction of n sources, each with its own ePSF; asked about these, in their order.
+
+    Attributes
+    ----------
+    epsfs : tuple of GriddedEPSF
+        The ePSFs.
+    kind : (n,) ndarray of intp
+        Which one belongs to each source.
+    description : dict
+        What the correction was made from and what it assumes.
+    """
+
+    epsfs: tuple[GriddedEPSF, ...]
+    kind: NDArray[np.intp]
+    description: dict[str, Any]
+
+    def for_rows(self, rows: ArrayLike) -> EachItsOwn:
+        """Return the correction of some of the sources."""
         return replace(self, kind=self.kind[rows])
 
     def in_aperture(
@@ -155,8 +191,7 @@ class BySpectralType:
         """Return the light that each aperture sum holds; see `GriddedEPSF.in_aperture`."""
         del full_weights
         fraction = np.empty(len(self.kind))
-        for kind in np.unique(self.kind):
-            chosen = self.kind == kind
+        for kind, chosen in self._groups():
             theirs = None if weights is None else weights[chosen]
             fraction[chosen] = self.epsfs[kind].in_aperture(
                 x[chosen], y[chosen], radius, weights=theirs
@@ -166,7 +201,10 @@ class BySpectralType:
     def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
         """Return the light between two radii in pixels; see `GriddedEPSF.in_annulus`."""
         fraction = np.empty(len(self.kind))
-        for kind in np.unique(self.kind):
-            chosen = self.kind == kind
+        for kind, chosen in self._groups():
             fraction[chosen] = self.epsfs[kind].in_annulus(x[chosen], y[chosen], r_in, r_out)
         return fraction
+
+    def _groups(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Each ePSF in use and the sources that use it."""
+        return ((kind, self.kind == kind) for kind in np.unique(self.kind))
