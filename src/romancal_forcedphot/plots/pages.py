@@ -136,6 +136,7 @@ def validation_page(
 def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
     """Return a figure of two columns and its Axes."""
     figure = Figure(figsize=(12, 0.6 + 4.6 * n_rows), dpi=DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # inches
     if title:
         figure.suptitle(title, fontsize="x-large")
     return figure, figure.subplots(n_rows, 2, squeeze=False)
