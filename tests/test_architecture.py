@@ -80,6 +80,7 @@ KEPT_IN = {
         "example",
         "inputs",
         "model",
+        "references",
         "resources",
         "storage",
     },

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import asdf
 import numpy as np
 from crds.core.exceptions import CrdsError, CrdsLookupError, CrdsUnknownReftypeError
 from roman_datamodels import datamodels as rdm
@@ -218,7 +219,9 @@ def opened_reference(reference: Any, expected: type, reference_type: str) -> Ite
         model, closing = reference, contextlib.nullcontext()
     else:
         try:
-            model = closing = rdm.open(reference)
+            with asdf.config_context() as config:
+                config.validate_on_read = False  # a float64 map is as good as RAD's float32
+                model = closing = rdm.open(reference)
         except Exception as error:
             raise ReferenceFileError(
                 f"{reference_type} reference {reference!r} cannot be opened ({error}): expected "

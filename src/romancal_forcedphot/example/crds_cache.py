@@ -115,6 +115,20 @@ def _fill_cache(
             make(*arguments).save(references / name)
             rules[kind][key] = name
     optics_of.cache_clear()
+    write_context(cache, rules)
+
+
+def write_context(cache: Path, rules: dict[str, dict[tuple[str, ...], str]]) -> None:
+    """Write the configuration and the mappings of a cache.
+
+    Parameters
+    ----------
+    cache : Path
+        The cache.
+    rules : dict
+        By reference type, the file name for each key of the type's rmap, such as
+        ``{"area": {("WFI01",): "roman_wfi_area_01.asdf"}}``; a type left out is unknown.
+    """
     _write_config(cache / "config" / "roman")
     _write_mappings(cache / "mappings" / "roman", rules)
 
