@@ -112,9 +112,9 @@ def _name(facts: dict[str, Any]) -> str:
 def _read(path: Path) -> OpticalGrid | None:
     """Return a grid that was kept, None where there is none or it is damaged."""
     try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
-            numbers = {name: file[name].item() for name in _NUMBERS}
+        with path.open("rb") as file, np.load(file) as content:
+            arrays = {name: content[name] for name in _ARRAYS}
+            numbers = {name: content[name].item() for name in _NUMBERS}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
