@@ -27,7 +27,8 @@ ARROWS = {
     "batch": {"inputs"},
     "hooks": set(),
     "ingredients": {"corrections", "gain", "geometry", "references"},
-    "corrections": {"epsf_reference", "geometry", "psfs", "references"},
+    "corrections": {"epsf_reference", "geometry", "psfs", "references", "stpsf_cache"},
+    "stpsf_cache": {"progress", "psfs", "storage"},
     "epsf_reference": {"references"},
     "summary": {"columns", "tables"},
     "inputs": {"storage"},
@@ -69,6 +70,8 @@ KEPT_IN = {
     "crds": {"references", "example"},
     "stpipe": {"hooks", "step"},
     "romancal": {"step", "epsf_reference"},
+    "stpsf": {"psfs"},
+    "synphot": {"psfs"},
     "roman_datamodels": {
         "hooks",
         *("epsf_reference", "exposure", "example", "inputs", "model", "references", "validate"),

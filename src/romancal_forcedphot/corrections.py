@@ -7,11 +7,12 @@ of each correction is in `romancal_forcedphot.psfs`.
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import epsf_reference, geometry, references
+from . import epsf_reference, geometry, references, stpsf_cache
 from .psfs import (
     BySpectralType,
     CorrectionUnavailable,
@@ -22,14 +23,17 @@ from .psfs import (
     extended_epsf,
     per_pixel,
 )
+from .psfs.stpsf import GridRequest, Jitter
 
 if TYPE_CHECKING:
     from .catalogs import Sources
     from .exposure import Exposure
 
-__all__ = ["curve_of_growth", "curve_of_growth_if_any", "gridded_epsf"]
+__all__ = ["curve_of_growth", "curve_of_growth_if_any", "gridded_epsf", "stpsf_epsf"]
 
 log = logging.getLogger(f"romancal.{__name__}")
+
+_STPSF_SIDE = 91  # pixels; as the stamps of the epsf references
 
 
 def curve_of_growth(step: Any, model: Any, exposure: Exposure) -> CurveOfGrowth:
@@ -145,3 +149,53 @@ def _continued_epsf(
     if content.extended is not None:
         return continued(epsf, extended_epsf(content.extended, epsf), "extended_psf")
     return continued(epsf, curve, "apcorr")
+
+
+def stpsf_epsf(step: Any, model: Any, exposure: Exposure) -> GriddedEPSF:
+    """Correction from ePSFs that STPSF computes, or has computed before.
+
+    Parameters
+    ----------
+    step : ForcedPhotometryStep
+        Whose parameters choose the places and the spectrum.
+    model : roman_datamodels.datamodels.ImageModel
+        The image, for its jitter, and for CRDS.
+    exposure : Exposure
+        The same image, to be measured.
+
+    Returns
+    -------
+    GriddedEPSF
+
+    Raises
+    ------
+    CorrectionUnavailable
+        STPSF lacks its data, or does not know the filter or the spectrum.
+    ValueError
+        A parameter is none that STPSF can work with.
+    """
+    widest = math.ceil(max(step.aperture_radii))
+    request = GridRequest(
+        exposure.detector,
+        exposure.band,
+        n_psfs=step.stpsf_n_psfs,
+        sed=step.stpsf_sed,
+        fov_pixels=max(_STPSF_SIDE, 2 * widest + 7),
+    )
+    grid, made_from = stpsf_cache.optical_grid(request)
+    jitter = Jitter.of_image(model.meta.get("guide_star"))
+    shown = jitter or Jitter(grid.jitter_mas, grid.jitter_mas)
+    diffusion = step.stpsf_charge_diffusion
+    facts = {
+        **{name: made_from[name] for name in ("sed", "stpsf_version", "stpsf_data_version")},
+        "jitter": f"{shown.major:g} x {shown.minor:g} mas at {shown.position_angle:g} deg, "
+        + ("of the image" if jitter else "of STPSF (the image tells none)"),
+        "charge_diffusion": f"{grid.charge_diffusion_mas:g} mas, of STPSF"
+        if diffusion is None
+        else f"{diffusion:g} mas",
+        "interpixel_capacitance": "none",
+        "pixel_scale": f"{grid.pixel_arcsec:g} arcsec, of STPSF",
+    }
+    stamps = grid.on_pixels(jitter=jitter, charge_diffusion_mas=diffusion)
+    epsf = GriddedEPSF(stamps, grid.x, grid.y, grid.oversample, facts=facts)
+    return continued(epsf, curve_of_growth_if_any(step, model, exposure), "apcorr")

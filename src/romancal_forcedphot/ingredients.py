@@ -154,12 +154,14 @@ def aperture_correction(
     Raises
     ------
     ReferenceFileError, CorrectionUnavailable
-        There is no reference, or none for the filter.
+        There is no reference, or none for the filter, or STPSF lacks its data.
     """
     if step.aperture_correction == "none":
         return None, {"source": "none"}
     if step.aperture_correction == "epsf":
         correction = corrections.gridded_epsf(step, model, exposure, sources)
+    elif step.aperture_correction == "stpsf":
+        correction = corrections.stpsf_epsf(step, model, exposure)
     else:
         correction = corrections.curve_of_growth(step, model, exposure)
     facts = {

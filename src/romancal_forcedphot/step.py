@@ -57,7 +57,7 @@ class ForcedPhotometryStep(RomanStep):
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
-        aperture_correction = option('apcorr', 'epsf', 'none', default='apcorr') # To total flux
+        aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # To total flux
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
         apcorr_psf = option('optical', 'pixel', default='optical') # Does the curve's PSF include the pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
@@ -65,6 +65,9 @@ class ForcedPhotometryStep(RomanStep):
         spectral_type = string(default='') # Of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
+        stpsf_n_psfs = integer(default=9) # Places on the detector where STPSF computes an ePSF, a square number
+        stpsf_charge_diffusion = float(min=0, default=None) # Of the detector, sigma in mas, for STPSF; STPSF's own if not given
+        stpsf_sed = string(default='5700K') # Spectrum for STPSF: 5700K, 1.06um, flat (per frequency) or G2V
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
