@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from stpsf_tree import make_tree
 
 from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
 
@@ -83,3 +84,18 @@ def strun():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stpsf_data(example_directory) -> Path:
+    """Data for STPSF, of WFI01 and F106, made from GalSim's."""
+    return make_tree(example_directory)
+
+
+@pytest.fixture
+def stpsf_cache(stpsf_data, tmp_path, monkeypatch) -> Path:
+    """Where STPSF's grids are kept: empty yet, with `stpsf_data` in place."""
+    monkeypatch.setenv("STPSF_PATH", str(stpsf_data))
+    (tmp_path / "cache").mkdir()  # else astropy complains
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "romancal_forcedphot" / "stpsf"

@@ -28,7 +28,7 @@ ARROWS = {
     "hooks": set(),
     "ingredients": {"corrections", "gain", "geometry", "references"},
     "corrections": {"epsf_reference", "geometry", "psfs", "references", "stpsf_cache"},
-    "stpsf_cache": {"progress", "psfs", "storage"},
+    "stpsf_cache": {"psfs", "storage"},
     "epsf_reference": {"references"},
     "summary": {"columns", "tables"},
     "inputs": {"storage"},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from photutils.aperture import CircularAperture
 from scipy.special import erf
-from stpsf_tree import DATA_VERSION, make_tree
+from stpsf_tree import DATA_VERSION
 
 from romancal_forcedphot.psfs import CorrectionUnavailable, GriddedEPSF
 from romancal_forcedphot.psfs.stpsf import GridRequest, Jitter, OpticalGrid, compute_grid
@@ -24,23 +25,10 @@ GALSIM_SIDE = 91
 
 
 @pytest.fixture(scope="session")
-def tree(example_directory):
-    return make_tree(example_directory)
-
-
-@pytest.fixture(scope="session")
-def corners(tree):
+def corners(stpsf_data):
     """The optics at one wavelength in the four corners of WFI01, F106."""
     request = GridRequest("WFI01", "F106", n_psfs=4, sed=f"{MICRONS}um")
-    return compute_grid(request, data_path=tree)
-
-
-@pytest.fixture
-def own_cache(tree, tmp_path, monkeypatch):
-    """A cache that is empty, beside STPSF's data."""
-    monkeypatch.setenv("STPSF_PATH", str(tree))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "romancal_forcedphot" / "stpsf"
+    return compute_grid(request, data_path=stpsf_data)
 
 
 def epsf_of(grid, **blurs):
@@ -99,13 +87,13 @@ def test_the_place_on_the_detector_is_galsims(corners):
     assert np.ptp(fractions) > 3 * np.ptp(ratios)
 
 
-def test_places_are_counted_from_the_first_light_sensitive_pixel(corners, tree):
+def test_places_are_counted_from_the_first_light_sensitive_pixel(corners, stpsf_data):
     """STPSF counts the four reference pixels, too."""
     from romancal_forcedphot.psfs.stpsf import _quiet_stpsf
 
     assert (corners.x[0], corners.y[0], corners.x[-1], corners.y[-1]) == (0, 0, 4087, 4087)
     for corner, place in ((0, (4, 4)), (3, (4091, 4091))):
-        with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(tree)):
+        with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(stpsf_data)):
             wfi = stpsf.WFI()
             wfi.options.update(jitter=None, output_mode="oversampled")
             wfi.filter, wfi.detector, wfi.detector_position = "F106", "WFI01", place
@@ -122,13 +110,13 @@ def test_stamps_hold_fractions_of_all_light(corners):
     assert (epsf.light_in_stamps < 1).all()
 
 
-def test_pixels_and_charge_diffusion_are_those_of_stpsf(tree):
+def test_pixels_and_charge_diffusion_are_those_of_stpsf(stpsf_data):
     """STPSF's own image of a star, with charge diffusion, binned to pixels."""
     from romancal_forcedphot.psfs.stpsf import _quiet_stpsf
 
     request = GridRequest("WFI01", "F106", n_psfs=1, sed="1.06um", fov_pixels=41)
-    grid = compute_grid(request, data_path=tree)
-    with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(tree)):
+    grid = compute_grid(request, data_path=stpsf_data)
+    with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(stpsf_data)):
         wfi = stpsf.WFI()
         wfi.filter, wfi.detector, wfi.detector_position = "F106", "WFI01", (2048, 2048)
         psf = wfi.calc_psf(monochromatic=1.06e-6, fov_pixels=41, oversample=8)
@@ -139,13 +127,13 @@ def test_pixels_and_charge_diffusion_are_those_of_stpsf(tree):
         assert ours == pytest.approx(light_in_circle(image, 20, 20, radius), rel=0.002)
 
 
-def test_psf_grid_has_the_same_optics_without_charge_diffusion(tree):
+def test_psf_grid_has_the_same_optics_without_charge_diffusion(stpsf_data):
     """STPSF's own grid, evaluated by photutils; its pixel is a little too wide (see the module)."""
     from romancal_forcedphot.psfs.stpsf import _quiet_stpsf
 
     request = GridRequest("WFI01", "F106", n_psfs=1, sed="1.06um", fov_pixels=41)
-    grid = compute_grid(request, data_path=tree)
-    with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(tree)):
+    grid = compute_grid(request, data_path=stpsf_data)
+    with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(stpsf_data)):
         wfi = stpsf.WFI()
         wfi.filter, wfi.detector = "F106", "WFI01"
         model = wfi.psf_grid(
@@ -222,20 +210,20 @@ def photons_of_black_body(microns, kelvin):
         ("30000K", lambda microns: photons_of_black_body(microns, 30000)),
     ],
 )
-def test_a_spectrum_is_the_mean_of_its_wavelengths(tree, sed, photons):
+def test_a_spectrum_is_the_mean_of_its_wavelengths(stpsf_data, sed, photons):
     """STPSF takes three bins of wavelength; each counts by the photons that the filter lets in."""
-    with fits.open(tree / "WFI" / "filters" / "WFI01" / "F106_throughput.fits") as file:
+    with fits.open(stpsf_data / "WFI" / "filters" / "WFI01" / "F106_throughput.fits") as file:
         wavelength, passed = file[1].data["WAVELENGTH"] / 1e4, file[1].data["THROUGHPUT"]
     used = wavelength[passed > 0.1 * passed.max()]
     edges = np.linspace(used.min(), used.max(), 4)
     mean, total = 0.0, 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         fine = np.linspace(low, high, 200)
         weight = np.mean(photons(fine) * np.interp(fine, wavelength, passed))
         one = replace(QUICK, sed=f"{(low + high) / 2:.12g}um")
-        mean = mean + weight * compute_grid(one, data_path=tree).samples
+        mean = mean + weight * compute_grid(one, data_path=stpsf_data).samples
         total += weight
-    whole = compute_grid(replace(QUICK, sed=sed), data_path=tree).samples
+    whole = compute_grid(replace(QUICK, sed=sed), data_path=stpsf_data).samples
     np.testing.assert_allclose(whole, mean / total, atol=0.002 * whole.max())
 
 
@@ -266,22 +254,22 @@ def test_a_number_of_places_that_is_no_square_is_refused(n_psfs):
         GridRequest("WFI01", "F106", n_psfs=n_psfs)
 
 
-def test_a_spectral_type_without_library_offers_a_temperature(tree, monkeypatch):
+def test_a_spectral_type_without_library_offers_a_temperature(stpsf_data, monkeypatch):
     monkeypatch.delenv("PYSYN_CDBS", raising=False)
     with pytest.raises(CorrectionUnavailable, match=r"'G2V'.*stpsf_sed=5700K"):
-        compute_grid(replace(QUICK, sed="G2V"), data_path=tree)
+        compute_grid(replace(QUICK, sed="G2V"), data_path=stpsf_data)
 
 
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def test_a_grid_is_found_again_without_optics(own_cache, tree, tmp_path, monkeypatch):
+def test_a_grid_is_found_again_without_optics(stpsf_cache, stpsf_data, tmp_path, monkeypatch):
     """Nothing of STPSF's data is needed for a grid that is kept, but their version."""
     made, facts = optical_grid(QUICK)
     assert facts["stpsf_data_version"] == DATA_VERSION
     bare = tmp_path / "bare"
     bare.mkdir()
-    shutil.copy(tree / "version.txt", bare)
+    shutil.copy(stpsf_data / "version.txt", bare)
     monkeypatch.setenv("STPSF_PATH", str(bare))
     found, facts_again = optical_grid(QUICK)
     assert facts_again == facts
@@ -290,7 +278,7 @@ def test_a_grid_is_found_again_without_optics(own_cache, tree, tmp_path, monkeyp
         assert getattr(found, name).dtype == getattr(made, name).dtype
     for name in ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas"):
         assert getattr(found, name) == getattr(made, name)
-    assert len(list(own_cache.iterdir())) == 1
+    assert len(list(stpsf_cache.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -298,27 +286,27 @@ def test_a_grid_is_found_again_without_optics(own_cache, tree, tmp_path, monkeyp
     [{"sed": "1.1um"}, {"n_psfs": 4}, {"fov_pixels": 17}, {"oversample": 3}],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_changes_a_grid_makes_another(own_cache, tree, change):
+def test_whatever_changes_a_grid_makes_another(stpsf_cache, stpsf_data, change):
     optical_grid(QUICK)
     other, _ = optical_grid(replace(QUICK, **change))
-    expected = compute_grid(replace(QUICK, **change), data_path=tree)
+    expected = compute_grid(replace(QUICK, **change), data_path=stpsf_data)
     np.testing.assert_array_equal(other.samples, expected.samples)
-    assert len(list(own_cache.iterdir())) == 2
+    assert len(list(stpsf_cache.iterdir())) == 2
 
 
-def test_other_data_make_another_grid(own_cache, tree, tmp_path, monkeypatch):
+def test_other_data_make_another_grid(stpsf_cache, stpsf_data, tmp_path, monkeypatch):
     optical_grid(QUICK)
-    newer = shutil.copytree(tree, tmp_path / "newer")
+    newer = shutil.copytree(stpsf_data, tmp_path / "newer")
     (newer / "version.txt").write_text("2.1.1\n")
     monkeypatch.setenv("STPSF_PATH", str(newer))
     _, facts = optical_grid(QUICK)
     assert facts["stpsf_data_version"] == "2.1.1"
-    assert len(list(own_cache.iterdir())) == 2
+    assert len(list(stpsf_cache.iterdir())) == 2
 
 
-def test_a_damaged_grid_is_made_again(own_cache, caplog):
+def test_a_damaged_grid_is_made_again(stpsf_cache, caplog):
     made, _ = optical_grid(QUICK)
-    (path,) = own_cache.iterdir()
+    (path,) = stpsf_cache.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     with caplog.at_level(logging.WARNING):
         again, _ = optical_grid(QUICK)
@@ -329,7 +317,7 @@ def test_a_damaged_grid_is_made_again(own_cache, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning(own_cache, tmp_path, monkeypatch, caplog):
+def test_a_cache_that_cannot_be_written_costs_a_warning(stpsf_cache, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     grid, _ = optical_grid(QUICK)
@@ -337,17 +325,17 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(own_cache, tmp_path, mon
     assert grid.samples.sum() == pytest.approx(0.95, abs=0.05)
 
 
-def test_the_cache_is_below_the_home_directory_by_default(own_cache, tmp_path, monkeypatch):
+def test_the_cache_is_below_the_home_directory_by_default(stpsf_cache, tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     optical_grid(QUICK)
     assert list((tmp_path / ".cache" / "romancal_forcedphot" / "stpsf").glob("WFI01_F106_1_*.npz"))
 
 
-def test_each_place_is_told(tree):
+def test_each_place_is_told(stpsf_data):
     told = []
     request = replace(QUICK, n_psfs=4)
-    compute_grid(request, data_path=tree, advance=lambda: told.append(1))
+    compute_grid(request, data_path=stpsf_data, advance=lambda: told.append(1))
     assert len(told) == 4
 
 
@@ -356,34 +344,34 @@ def test_each_place_is_told(tree):
 BOTH_WAYS = r"STPSF_PATH.*--aperture_correction=apcorr"
 
 
-def test_no_data_name_the_variable(own_cache, tmp_path, monkeypatch):
+def test_no_data_name_the_variable(stpsf_cache, tmp_path, monkeypatch):
     monkeypatch.delenv("STPSF_PATH")
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(CorrectionUnavailable, match=rf"STPSF_PATH is not set.*{BOTH_WAYS}"):
         optical_grid(QUICK)
-    assert not own_cache.exists()
+    assert not stpsf_cache.exists()
 
 
-def test_a_place_without_data_names_the_variable(own_cache, tmp_path, monkeypatch):
+def test_a_place_without_data_names_the_variable(stpsf_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("STPSF_PATH", str(tmp_path / "nowhere"))
     with pytest.raises(CorrectionUnavailable, match=rf"no STPSF data in .*nowhere.*{BOTH_WAYS}"):
         optical_grid(QUICK)
 
 
 @pytest.mark.parametrize("data_version", ["1.5.0", "2.1.0", "of Tuesday"])
-def test_old_or_incomplete_data_name_the_variable(own_cache, tmp_path, monkeypatch, data_version):
+def test_old_or_incomplete_data_name_the_variable(stpsf_cache, tmp_path, monkeypatch, data_version):
     (tmp_path / "version.txt").write_text(data_version)
     monkeypatch.setenv("STPSF_PATH", str(tmp_path))
     with pytest.raises(CorrectionUnavailable, match=rf"cannot work with the data.*{BOTH_WAYS}"):
         optical_grid(QUICK)
-    assert not own_cache.exists()
+    assert not stpsf_cache.exists()
 
 
-def test_data_without_the_filter_say_what_there_is(own_cache):
+def test_data_without_the_filter_say_what_there_is(stpsf_cache):
     with pytest.raises(CorrectionUnavailable, match="no filter GRISM: expected one of F106"):
         optical_grid(replace(QUICK, band="GRISM"))
 
 
-def test_data_without_the_pupil_of_the_detector_name_the_variable(own_cache):
+def test_data_without_the_pupil_of_the_detector_name_the_variable(stpsf_cache):
     with pytest.raises(CorrectionUnavailable, match=rf"cannot work with the data.*{BOTH_WAYS}"):
         optical_grid(replace(QUICK, detector="WFI02"))

@@ -85,7 +85,7 @@ class GridRequest:
 
     @property
     def positions(self) -> tuple[NDArray, NDArray]:
-        """x and y (n_psfs,) of the places, whole 0-indexed pixels of the L2 image."""
+        """Where the places are, x and y (n_psfs,): whole 0-indexed pixels of the L2 image."""
         n_along = math.isqrt(self.n_psfs)
         along = np.array([SIDE // 2]) if n_along == 1 else np.linspace(0, SIDE - 1, n_along)
         x, y = np.meshgrid(np.rint(along), np.rint(along))
