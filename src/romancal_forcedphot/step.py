@@ -66,8 +66,8 @@ class ForcedPhotometryStep(RomanStep):
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
         stpsf_n_psfs = integer(default=9) # Places on the detector where STPSF computes an ePSF, a square number
-        stpsf_charge_diffusion = float(min=0, default=None) # Of the detector, sigma in mas, for STPSF; STPSF's own if not given
-        stpsf_sed = string(default='5700K') # Spectrum for STPSF: 5700K, 1.06um, flat (per frequency) or G2V
+        stpsf_sed = string(default='5700K') # Spectrum for STPSF: a temperature, 1.06um, flat (per frequency) or a type, G2V
+        stpsf_charge_diffusion = float(min=0, default=None) # In the detector, sigma in mas, for STPSF; STPSF's own if not given
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
