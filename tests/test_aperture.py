@@ -167,6 +167,38 @@ def test_stamps_for_the_largest_radius_serve_all(scene, positions):
         sum_in_circle(stamps, 11.0)
 
 
+def test_each_source_may_have_its_own_radius(scene, positions):
+    """The weights are those of a circle of that radius; the sums are equal but for rounding."""
+    x, y = (p[-200:] for p in positions)
+    radii = np.random.default_rng(6).uniform(0.2, 4.0, x.size)
+    stamps = cut_stamps(*scene.values(), x, y, 4.2)
+    ours = sum_in_circle(stamps, radii)
+    for i, radius in enumerate(radii):
+        one = sum_in_circle(cut_stamps(*scene.values(), x[[i]], y[[i]], 4.2), radii[[i]])
+        alone = aperture_sums(*scene.values(), x[[i]], y[[i]], radius)
+        margin = stamps.reach - stamp_reach(radius)
+        inner = slice(margin, 11 - margin)
+        np.testing.assert_array_equal(ours.weights[i, inner, inner], alone.weights[0])
+        for name in ("flux", "variance", "area"):
+            assert getattr(ours, name)[i] == getattr(one, name)[0]
+            np.testing.assert_allclose(getattr(ours, name)[i], getattr(alone, name)[0], rtol=1e-13)
+        for name in ("masked", "saturated", "cut_by_edge", "off_image", "center_unusable"):
+            assert getattr(ours, name)[i] == getattr(alone, name)[0]
+    with pytest.raises(ValueError, match=r"radius 5\.5 pixels does not fit"):
+        sum_in_circle(stamps, np.full(x.size, 5.5))
+
+
+def test_each_source_may_have_its_own_annulus(scene, positions):
+    x, y = (p[np.abs(positions[0]) < 1e6][-300:] for p in positions)
+    rng = np.random.default_rng(7)
+    r_in, r_out = rng.uniform(4, 9, x.size), rng.uniform(10, 14, x.size)
+    ours = local_background(scene["data"], x, y, r_in, r_out, estimator="mean")
+    for i in range(x.size):
+        alone = local_background(scene["data"], x[[i]], y[[i]], r_in[i], r_out[i], estimator="mean")
+        for name in ("value", "err", "n_pixels"):
+            np.testing.assert_array_equal(getattr(ours, name)[i], getattr(alone, name)[0])
+
+
 def expected_survivors(data, x, y, r_in, r_out, sigma, maxiters):
     """What astropy's SigmaClip leaves, in float64, of the pixels that photutils chooses.
 

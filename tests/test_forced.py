@@ -15,7 +15,9 @@ from photutils.aperture import CircularAnnulus, CircularAperture
 from romancal_forcedphot.catalogs import Sources
 from romancal_forcedphot.columns import WarningFlag
 from romancal_forcedphot.exposure import Exposure
-from romancal_forcedphot.forced import Recipe, measure
+from romancal_forcedphot.forced import measure
+from romancal_forcedphot.geometry import solid_angle
+from romancal_forcedphot.recipe import Circles, Recipe
 from small import tangent_wcs
 
 SHAPE = (180, 200)
@@ -202,6 +204,101 @@ def test_numbers_do_not_depend_on_threads_or_company(exposure, area):
             np.testing.assert_array_equal(everyone[name][some], few[name])
 
 
+class ConeWCS:
+    """A WCS whose pixels grow along x, by a tenth over the image."""
+
+    def __init__(self):
+        self.plane = tangent_wcs(SHAPE)
+
+    def __call__(self, x, y, **options):
+        return self.plane(x + 2.5e-4 * x**2, y, **options)
+
+
+def test_apertures_in_arcsec_have_one_size_on_the_sky(exposure, area):
+    exposure = replace(exposure, wcs=ConeWCS())
+    rng = np.random.default_rng(4)
+    x, y = rng.uniform(35, 165, 30), rng.uniform(35, 145, 30)
+    x[:3] = np.nan, 5000.0, -1e9
+    recipe = Recipe(aperture_radii=(0.33, 0.4), annulus_radii=(2.4, 2.8), radius_unit="arcsec")
+    table = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area)
+    assert table.colnames[5:14:7] == ["aper0p33arcsec_flux", "aper04_flux"]
+    assert np.isnan(table["aper04_flux"][:3]).all()
+    scale = 3600 * np.degrees(np.sqrt(solid_angle(exposure.wcs, x[3:], y[3:])))
+    assert np.ptp(scale) > 0.02 * scale.mean()
+    brightness = (CONVERSION * u.MJy / u.sr).to_value(u.nJy / u.arcsec**2)
+    for row, xi, yi, si in zip(table[3:], x[3:], y[3:], scale, strict=True):
+        annulus = 2.4 / si, 2.8 / si
+        for name, radius in (("aper0p33arcsec", 0.33), ("aper04", 0.4)):
+            flux, err, background = by_hand(exposure, area, xi, yi, radius / si, annulus)
+            # the interpolated scale is good to about 1e-6
+            assert row[f"{name}_flux"] == pytest.approx(flux, rel=1e-4, abs=1e-3 * err)
+            assert row[f"{name}_flux_err"] == pytest.approx(err, rel=1e-4)
+            assert row["aper_bkg_flux"] == pytest.approx(background * brightness, rel=1e-5)
+
+
+def test_numbers_in_arcsec_do_not_depend_on_company(exposure, area):
+    exposure = replace(exposure, wcs=ConeWCS())
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(-5, 205, 1500), rng.uniform(-5, 185, 1500)
+    recipe = Recipe(radius_unit="arcsec", annulus_radii=(0.6, 0.9))
+    everyone = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area, n_threads=2)
+    some = slice(700, 760)
+    few = measure(exposure, pixel_sources(x[some], y[some]), recipe=recipe, area=area, n_threads=1)
+    for name in set(everyone.colnames) - {"label", "warning_flags"}:
+        np.testing.assert_array_equal(everyone[name][some], few[name])
+
+
+def test_a_neighbor_in_arcsec_is_one_within_the_source_s_own_radius(exposure):
+    exposure = replace(exposure, wcs=ConeWCS())
+    recipe = Recipe(radius_unit="arcsec", annulus_radii=(1.0, 1.5))
+    x = np.array([20.0, 180.0])
+    radius = Circles.on(exposure, recipe).at(x, np.full(2, 90.0)).apertures[0]
+    distance = radius.mean()  # too far for the source whose pixels are larger
+    x = np.tile(x, 2)
+    y = np.array([90.0, 90.0, 90.0 + distance, 90.0 + distance])
+    table = measure(exposure, pixel_sources(x, y), recipe=recipe)
+    crowded = (table["warning_flags"] & WarningFlag.NEIGHBOR) > 0
+    np.testing.assert_array_equal(crowded, [True, False, True, False])
+
+
+def test_pixels_near_any_source_are_no_background(exposure, area):
+    """By hand: the same as where the image has no such pixels; apertures are not concerned."""
+    rng = np.random.default_rng(14)
+    x, y = rng.uniform(-3, 203, 60), rng.uniform(-3, 183, 60)
+    x[0], y[1] = np.nan, np.inf
+    recipe = Recipe(annulus_radii=(8.0, 14.0), bkg_mask_radius=4.3)
+    masked = measure(exposure, pixel_sources(x, y), recipe=recipe, area=area)
+    plain = measure(exposure, pixel_sources(x, y), recipe=replace(recipe, bkg_mask_radius=0))
+    yy, xx = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    data = exposure.data.copy()
+    for xi, yi in zip(x[2:], y[2:], strict=True):
+        data[np.hypot(xx - xi, yy - yi) < 4.3] = np.nan
+    by_mask = measure(
+        replace(exposure, data=data), pixel_sources(x, y), recipe=replace(recipe, bkg_mask_radius=0)
+    )
+    for name in ("aper_bkg_flux", "aper_bkg_flux_err"):
+        np.testing.assert_array_equal(masked[name], by_mask[name])
+        assert (masked[name] != plain[name]).sum() > 30
+    seen = np.isfinite(masked["aper3pix_flux"]) & np.isfinite(plain["aper3pix_flux"])
+    few = WarningFlag.FEW_BKG_PIXELS
+    np.testing.assert_array_equal(masked["warning_flags"] & ~few, plain["warning_flags"] & ~few)
+    assert seen.sum() > 40
+    # as for empty sky: the mask is of other sources than those that are measured
+    elsewhere = measure(exposure, pixel_sources(x, y), recipe=recipe, bkg_masked=(x[:0], y[:0]))
+    np.testing.assert_array_equal(elsewhere["aper_bkg_flux"], plain["aper_bkg_flux"])
+
+
+def test_a_mask_that_reaches_an_annulus_in_arcsec_is_refused(exposure):
+    recipe = Recipe(radius_unit="arcsec", annulus_radii=(1.1, 2.0), bkg_mask_radius=11)
+    with pytest.raises(ValueError, match=r"bkg_mask_radius 11 is larger than .* 9\.9\d* pixels"):
+        measure(exposure, pixel_sources([50.0], [50.0]), recipe=recipe)
+
+
+def test_a_number_of_threads_below_zero_is_refused(exposure):
+    with pytest.raises(ValueError, match="n_threads is -1: expected"):
+        measure(exposure, pixel_sources([50.0], [50.0]), n_threads=-1)
+
+
 def test_without_background_nothing_is_subtracted(exposure):
     exposure.data[:] = 1.0
     recipe = Recipe(bkg_estimator="none")
@@ -236,11 +333,23 @@ def test_the_exposure_is_left_as_it_was(exposure):
         ({"aperture_radii": (21.0,)}, "aperture radius 21 is larger than .* 20"),
         ({"bkg_estimator": "mode"}, "bkg_estimator 'mode'"),
         ({"bkg_sigma": 0.0}, "bkg_sigma is 0"),
+        ({"bkg_mask_radius": -1.0}, "bkg_mask_radius is -1"),
+        ({"bkg_mask_radius": 20.5}, "bkg_mask_radius 20.5 is larger than .* 20 pixels"),
+        ({"radius_unit": "deg"}, "radius_unit 'deg'"),
+        ({"radius_unit": "arcsec", "aperture_radii": (3.0,)}, r"radius 3 .* 2.4 \(arcsec\)"),
+        ({"radius_unit": "arcsec", "aperture_radii": ()}, "such as 0.33 arcsec"),
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
         Recipe(**options)
+
+
+def test_default_radii_depend_on_their_unit():
+    recipe = Recipe(radius_unit="arcsec")
+    assert recipe.aperture_radii == (0.33,)
+    assert recipe.annulus_radii == (2.4, 2.8)
+    assert Recipe().annulus_radii == (20.0, 25.0)
 
 
 def test_a_large_aperture_needs_no_annulus_without_background():

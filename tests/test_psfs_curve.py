@@ -160,6 +160,31 @@ def test_each_source_has_the_scale_of_its_place(entry):
     assert np.ptp(found) > 0.003
 
 
+def test_each_source_has_its_own_radius(entry):
+    """Apertures of one size on the sky, and of any; the same alone, and among others."""
+
+    def scale(x, y):
+        return SCALE * (1 + 1e-5 * x)
+
+    curve = CurveOfGrowth.from_reference(entry, pixel_scale=scale)
+    x = np.linspace(0.0, 4000.0, 23)
+    radii = np.where(np.arange(23) % 3 == 0, 1.7, 0.33 / scale(x, 0.0))
+    in_aperture = curve.in_aperture(x, 0 * x, radii)
+    in_annulus = curve.in_annulus(x, 0 * x, 5 * radii, 7 * radii)
+    for i, radius in enumerate(radii):
+        one = x[[i]], 0 * x[[i]]
+        assert in_aperture[i] == pytest.approx(curve.in_aperture(*one, radius)[0], rel=3e-6)
+        alone = curve.in_annulus(*one, 5 * radius, 7 * radius)[0]
+        assert in_annulus[i] == pytest.approx(alone, abs=1e-6)
+        assert in_aperture[i] == curve.in_aperture(*one, radii[[i]])[0]
+
+
+def test_an_own_radius_beyond_the_curve_is_refused(entry):
+    curve = CurveOfGrowth.from_reference(entry, pixel_scale=SCALE)
+    with pytest.raises(ValueError, match="beyond the curve"):
+        curve.in_aperture([0.0, 1.0], [0.0, 1.0], np.array([3.0, 1.01 * RADII[-1] / SCALE]))
+
+
 def test_a_source_does_not_depend_on_its_company(entry):
     rng = np.random.default_rng(5)
     x, y = rng.uniform(0, 4088, (2, 40))

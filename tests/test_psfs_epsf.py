@@ -142,6 +142,28 @@ def test_each_source_is_independent_of_the_others(stamps, sources):
     assert np.ptp(annulus) > 0
 
 
+def test_each_source_has_its_own_radius(stamps, sources):
+    """The same alone; in annuli as with one radius for all, on a fine ladder of radii."""
+    x, y = sources
+    epsf = GriddedEPSF(stamps, GRID_X, GRID_Y, 4)
+    names = np.where(np.arange(x.size) % 2 == 0, "M5", "A1")
+    by_type = BySpectralType.of_sources((epsf, epsf), ("A0V", "M6V"), names, default="A0V")
+    radii = np.random.default_rng(9).uniform(1.5, 3.0, x.size)
+    for correction in (epsf, by_type):
+        caught = correction.in_aperture(x, y, radii)
+        annulus = correction.in_annulus(x, y, 2 * radii, 4 * radii)
+        for i in range(0, x.size, 4):
+            one = x[[i]], y[[i]]
+            theirs = correction.for_rows([i])
+            assert theirs.in_aperture(*one, radii[[i]], weights=None)[0] == pytest.approx(
+                caught[i], rel=1e-12
+            )
+            assert theirs.in_annulus(*one, 2 * radii[[i]], 4 * radii[[i]])[0] == annulus[i]
+            alone = theirs.in_annulus(*one, 2 * radii[i], 4 * radii[i])[0]
+            assert annulus[i] == pytest.approx(alone, abs=3e-5)
+            assert caught[i] == pytest.approx(theirs.in_aperture(*one, radii[i])[0], rel=1e-12)
+
+
 def test_light_in_annuli_is_the_integral_over_circles():
     """Of a Gaussian within r: 1 - exp(-r²/2σ²), with the pixel's 1/12 added to σ²."""
     epsf = gaussian_epsf()

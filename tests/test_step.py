@@ -123,6 +123,35 @@ def test_radii_on_the_command_line(text, radii):
         assert radii_of(product) == radii
 
 
+def test_apertures_in_arcsec():
+    product = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, radius_unit="arcsec", **PLAIN)
+    assert radii_of(product) == {"aper0p33arcsec"}
+    meta = product.meta.forced_phot
+    assert (meta.aperture_radius_unit, meta.aperture_radii) == ("arcsec", [0.33])
+    assert meta.annulus_radii == [2.4, 2.8]
+    in_pixels = ForcedPhotometryStep.call(
+        IMAGE, catalog=CATALOG, annulus_radii=[2.4 / 0.11, 2.8 / 0.11], **PLAIN
+    )
+    np.testing.assert_allclose(
+        product.source_catalog["aper0p33arcsec_flux"],
+        in_pixels.source_catalog["aper3pix_flux"],
+        rtol=1e-4,
+    )
+
+
+def test_sources_near_another_are_no_background():
+    """Each of the three has another 18 pixels away, in its annulus of 15 to 22 pixels."""
+    options = {"catalog": CATALOG, "annulus_radii": [15, 22], **PLAIN}
+    image = level2_image()
+    image.data[:] = 2.0 + np.arange(180)[:, None] * 1e-3  # so that each pixel counts
+    plain = ForcedPhotometryStep.call(image, **options).source_catalog
+    product = ForcedPhotometryStep.call(image, bkg_mask_radius=4, n_threads=1, **options)
+    masked = product.source_catalog
+    assert product.meta.forced_phot.parameters["bkg_mask_radius"] == 4
+    changed = masked["aper_bkg_flux"] != plain["aper_bkg_flux"]
+    assert list(changed) == [True, False, True]  # by symmetry for the one in the middle
+
+
 def test_saved_parameters_give_the_same_run():
     """`--save-parameters`, and its file in place of the step's name and as `config_file`."""
     options = [*PLAIN_OPTIONS, "--aperture_radii=3,5", "--annulus_radii=15,20.5"]
@@ -149,8 +178,8 @@ def test_help_shows_the_defaults(capsys):
     assert stop.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     for part in (
-        "--aperture_radii One or more aperture radii in pixels [default='3.0']",
-        "--annulus_radii Radii of the background annulus in pixels [default='20.0, 25.0']",
+        "--aperture_radii One or more aperture radii; if empty 3 pixels, or 0.33 arcsec",
+        "--annulus_radii Radii of the background annulus; if empty 20, 25 pixels, or",
         "[default='DO_NOT_USE']",
         "--catalog",
         "--override_area",

@@ -154,12 +154,17 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
     )
 
 
-def sum_in_circle(stamps: Stamps, radius: float) -> ApertureSums:
-    """Sum stamps over circles of a radius up to the one that they were cut for."""
-    reach = stamp_reach(radius)
-    if reach > stamps.reach:
+def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
+    """Sum stamps over circles of radii up to the one that they were cut for.
+
+    With a radius for each source (n,) the sums are taken over the whole stamps, so that rounding,
+    too, does not depend on the other sources' radii.
+    """
+    largest = np.max(radius, initial=0.0)
+    reach = stamps.reach if np.ndim(radius) else stamp_reach(radius)
+    if stamp_reach(largest) > stamps.reach:
         raise ValueError(
-            f"radius {radius} pixels does not fit stamps of reach {stamps.reach}: "
+            f"radius {largest} pixels does not fit stamps of reach {stamps.reach}: "
             "cut the stamps for the largest radius"
         )
     full_weights = circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach)

@@ -20,6 +20,7 @@ to the last bit, whatever block it sits in.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count, product
 
 import numpy as np
@@ -65,8 +66,9 @@ def local_background(
     x, y : float64 array (n,)
         Finite 0-indexed positions, on the image or not. For the sake of speed, neighbours in
         the image should be neighbours in the list, and the list several hundred long.
-    r_in, r_out : float
-        Radii in pixels: pixel centres at r_in <= distance < r_out count.
+    r_in, r_out : float or float64 array (n,)
+        Radii in pixels, for all sources or for each: pixel centres at r_in <= distance < r_out
+        count.
     estimator : {'median', 'mean'}
         What is taken of the pixels that survive the clipping (around the median in both cases).
     sigma : float
@@ -83,14 +85,15 @@ def local_background(
     if estimator not in ("median", "mean"):
         raise ValueError(f"background estimator {estimator!r}: expected 'median' or 'mean'")
     data = np.ascontiguousarray(data, dtype=np.float32)
-    annulus = _Annulus.between(r_in, r_out)
-    y_pixel, y_fraction = split_position(y, data.shape[0], annulus.reach)
-    x_pixel, x_fraction = split_position(x, data.shape[1], annulus.reach)
+    radii = [np.broadcast_to(radius, np.shape(x)) for radius in (r_in, r_out)]
+    reach = _Annulus.reach_of(np.max(r_out, initial=0.0))
+    y_pixel, y_fraction = split_position(y, data.shape[0], reach)
+    x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     result = np.empty((4, y_pixel.size))
     for start in range(0, y_pixel.size, BLOCK_SIZE):
         block = slice(start, start + BLOCK_SIZE)
         places = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
-        pixels = _sorted_pixels(data, *places, annulus)
+        pixels = _sorted_pixels(data, *places, *(radius[block] for radius in radii))
         result[:, block] = _clipped_moments(pixels, sigma, maxiters)
     return _estimate(*result, estimator)
 
@@ -112,41 +115,46 @@ class _Annulus:
     """Offsets of the pixels that can lie in the annulus of a source in the central pixel.
 
     They are for sources in one quarter of that pixel, 0 <= fraction <= 0.5 in y and in x. The
-    first `n_certain` offsets lie in the annulus wherever in the quarter the source is; for the
-    others `holds` tells. The last offset never does: it makes sure that each row of pixels has
-    an end.
+    first `n_certain` offsets lie in the annulus wherever in the quarter the source is and whatever
+    radii of a range it has; for the others `holds` tells. The last offset never does: it makes
+    sure that each row of pixels has an end.
     """
 
-    r_in: float
-    r_out: float
-    reach: int
     dy: np.ndarray
     dx: np.ndarray
     n_certain: int
 
+    @staticmethod
+    def reach_of(r_out):
+        """Pixels from the central one to the farthest that can lie in the annulus."""
+        return int(np.ceil(r_out + 0.5))
+
     @classmethod
-    def between(cls, r_in, r_out):
-        reach = int(np.ceil(r_out + 0.5))
+    @lru_cache(maxsize=64)
+    def between(cls, least_in, most_in, least_out, most_out):
+        """Offsets for inner radii and outer radii in two ranges."""
+        reach = cls.reach_of(most_out)
         offset = np.arange(-reach, reach + 1)
         nearest = np.maximum(np.maximum(-offset, offset - 0.5), 0.0) ** 2
         farthest = np.maximum(np.abs(offset), np.abs(offset - 0.5)) ** 2
         nearest, farthest = np.add.outer(nearest, nearest), np.add.outer(farthest, farthest)
-        certain = (nearest >= r_in**2) & (farthest < r_out**2)
-        uncertain = (farthest >= r_in**2) & (nearest < r_out**2) & ~certain
+        certain = (nearest >= most_in**2) & (farthest < least_out**2)
+        uncertain = (farthest >= least_in**2) & (nearest < most_out**2) & ~certain
         offsets = [np.argwhere(certain), np.argwhere(uncertain), [[2 * reach, 2 * reach]]]
         dy, dx = np.concatenate(offsets).T - reach
-        return cls(r_in, r_out, reach, dy, dx, np.count_nonzero(certain))
+        return cls(dy, dx, np.count_nonzero(certain))
 
-    def holds(self, y_fraction, x_fraction):
+    def holds(self, y_fraction, x_fraction, r_in, r_out):
         """Which of the uncertain offsets lie in the annulus of each source: bool (n, k)."""
         dy, dx = self.dy[self.n_certain :], self.dx[self.n_certain :]
         distance2 = np.square(dy - y_fraction[:, None])
         distance2 += np.square(dx - x_fraction[:, None])
-        return (distance2 >= self.r_in**2) & (distance2 < self.r_out**2)
+        return (distance2 >= np.square(r_in)[:, None]) & (distance2 < np.square(r_out)[:, None])
 
 
-def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, annulus):
+def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, r_in, r_out):
     """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k)."""
+    annulus = _Annulus.between(r_in.min(), r_in.max(), r_out.min(), r_out.max())
     pixels = np.empty((len(y_pixel), annulus.dy.size), dtype=np.float32)
     for low_y, low_x in product((False, True), repeat=2):
         quarter = np.flatnonzero(((y_fraction < 0) == low_y) & ((x_fraction < 0) == low_x))
@@ -154,7 +162,7 @@ def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, annulus):
         pixels[quarter] = neighbor_values(
             data, y_pixel[quarter], x_pixel[quarter], dy, dx, fill=np.inf
         )
-    inside = annulus.holds(np.abs(y_fraction), np.abs(x_fraction))
+    inside = annulus.holds(np.abs(y_fraction), np.abs(x_fraction), r_in, r_out)
     uncertain = pixels[:, annulus.n_certain :]
     uncertain[...] = np.where(inside, uncertain, np.float32(np.inf))
     pixels.sort(axis=1)

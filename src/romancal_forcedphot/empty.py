@@ -19,7 +19,8 @@ from scipy.spatial import cKDTree
 
 from .calibration import surface_brightness_scale
 from .catalogs import Sources
-from .forced import Recipe, measure
+from .forced import measure
+from .recipe import Circles, Recipe
 
 if TYPE_CHECKING:
     from .exposure import Exposure
@@ -72,7 +73,13 @@ class EmptySky:
 
 
 def calibrate_errors(
-    table: Table, exposure: Exposure, *, mode: str, recipe: Recipe, area: np.ndarray | None = None
+    table: Table,
+    exposure: Exposure,
+    *,
+    mode: str,
+    recipe: Recipe,
+    area: np.ndarray | None = None,
+    n_threads: int = 0,
 ) -> dict[str, Any]:
     """Compare the errors of a table with the sky, and scale them if asked to.
 
@@ -81,7 +88,7 @@ def calibrate_errors(
     table : astropy.table.Table
         What `forced.measure` returned for this exposure, recipe and area; changed in place if
         scaled.
-    exposure, recipe, area
+    exposure, recipe, area, n_threads
         As for `forced.measure`.
     mode : {'none', 'empty', 'empty_scale'}
         Do nothing, compare, or compare and multiply the errors of all fluxes and magnitudes by
@@ -96,7 +103,7 @@ def calibrate_errors(
     if mode == "none":
         return facts
     x, y = (np.asarray(table[axis], dtype=float) for axis in "xy")
-    sky = measure_empty_sky(exposure, x, y, recipe=recipe, area=area)
+    sky = measure_empty_sky(exposure, x, y, recipe=recipe, area=area, n_threads=n_threads)
     if mode == "empty_scale" and sky.is_known:
         scale_errors(table, sky)
         log.info("The errors of the sources are multiplied by these ratios")
@@ -113,6 +120,7 @@ def measure_empty_sky(
     area: np.ndarray | None = None,
     n_apertures: int = 4000,
     seed: int = _SEED,
+    n_threads: int = 0,
 ) -> EmptySky:
     """Compare the scatter of apertures on empty sky with their errors, and log the result.
 
@@ -130,19 +138,23 @@ def measure_empty_sky(
         Number of positions wanted; the standard error of a ratio is about 1/√n.
     seed : int
         Of the positions: the same seed gives the same positions.
+    n_threads : int
+        As for `forced.measure`.
 
     Returns
     -------
     EmptySky
     """
-    reach = max(recipe.aperture_radii)
+    reach = Circles.on(exposure, recipe).largest_aperture
     places, distance = empty_positions(
         exposure.data, x, y, reach=reach, n_positions=n_apertures, seed=seed
     )
     sources = Sources(
         label=np.arange(len(places)), x=places[:, 0], y=places[:, 1], name="empty sky"
     )
-    table = measure(exposure, sources, recipe=recipe, area=area)
+    table = measure(
+        exposure, sources, recipe=recipe, area=area, bkg_masked=(x, y), n_threads=n_threads
+    )
     keep = np.asarray(table["warning_flags"]) == 0
     keep &= _is_dark(exposure, table, reach)
     table, distance = table[keep], distance[keep]

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from . import calibration, geometry
 from .aperture import ApertureSums, Background, cut_stamps, local_background, sum_in_circle
 from .columns import WarningFlag, aperture_name, check_more_names, output_columns
+from .neighbors import has_neighbor, without_sources
+from .recipe import Circles, Recipe
 from .tables import make_table, on_image
 
 if TYPE_CHECKING:
@@ -29,83 +29,9 @@ if TYPE_CHECKING:
     from .exposure import Exposure
     from .psfs import Correction
 
-__all__ = ["Recipe", "measure"]
+__all__ = ["Recipe", "available_cores", "measure"]
 
 _BATCH = 512
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to measure; every length in pixels.
-
-    Attributes
-    ----------
-    aperture_radii : tuple of float
-        Radii of the circular apertures.
-    annulus_radii : tuple of float
-        Inner and outer radius of the background annulus.
-    bkg_estimator : {'median', 'mean', 'none'}
-        What is taken of the annulus after sigma clipping.
-    bkg_sigma : float
-        Clipping limit in standard deviations.
-    bkg_maxiters : int
-        Greatest number of clipping rounds.
-    """
-
-    aperture_radii: tuple[float, ...] = (3.0,)
-    annulus_radii: tuple[float, float] = (20.0, 25.0)
-    bkg_estimator: str = "median"
-    bkg_sigma: float = 3.0
-    bkg_maxiters: int = 5
-
-    def __post_init__(self):
-        for name in ("aperture_radii", "annulus_radii"):
-            object.__setattr__(self, name, tuple(float(r) for r in getattr(self, name)))
-        self._check_apertures()
-        if self.bkg_estimator not in ("median", "mean", "none"):
-            raise ValueError(
-                f"bkg_estimator {self.bkg_estimator!r} is unknown: use median, mean or none"
-            )
-        if self.subtracts_background:
-            self._check_background()
-
-    @property
-    def subtracts_background(self) -> bool:
-        """Whether a background is measured at all."""
-        return self.bkg_estimator != "none"
-
-    def _check_apertures(self):
-        if not self.aperture_radii:
-            raise ValueError("aperture_radii is empty: give at least one radius, such as 3.0")
-        for radius in self.aperture_radii:
-            if not (np.isfinite(radius) and radius > 0):
-                raise ValueError(
-                    f"aperture_radii has {radius:g}: expected radii above 0; mend the list"
-                )
-
-    def _check_background(self):
-        if len(self.annulus_radii) != 2:
-            raise ValueError(
-                f"annulus_radii has {len(self.annulus_radii)} numbers: expected two, the inner "
-                "and the outer radius, such as 20,25"
-            )
-        r_in, r_out = self.annulus_radii
-        if not (np.isfinite([r_in, r_out]).all() and 0 < r_in < r_out):
-            raise ValueError(
-                f"annulus_radii is {r_in:g}, {r_out:g}: expected 0 < inner < outer; swap or "
-                "change them"
-            )
-        if max(self.aperture_radii) > r_in:
-            raise ValueError(
-                f"aperture radius {max(self.aperture_radii):g} is larger than the annulus' inner "
-                f"radius {r_in:g}, so the source would be its own background: shrink the aperture, "
-                "widen annulus_radii, or set bkg_estimator=none"
-            )
-        if not self.bkg_sigma > 0 or self.bkg_maxiters < 0:
-            raise ValueError(
-                f"bkg_sigma is {self.bkg_sigma:g} and bkg_maxiters {self.bkg_maxiters}: expected "
-                "a number above 0 and one not below 0"
-            )
 
 
 def measure(
@@ -116,7 +42,8 @@ def measure(
     area: np.ndarray | None = None,
     correction: Correction | None = None,
     on_image_only: bool = False,
-    n_threads: int | None = None,
+    bkg_masked: tuple[np.ndarray, np.ndarray] | None = None,
+    n_threads: int = 0,
 ) -> Table:
     """Measure every source of a catalog on one exposure.
 
@@ -134,8 +61,12 @@ def measure(
         What an aperture catches of a point source. Without one the total flux is the aperture's.
     on_image_only : bool
         Whether to leave out the rows of sources without a pixel of the aperture on the image.
-    n_threads : int, optional
-        Threads over batches of sources; by default the cores that this process may use.
+    bkg_masked : tuple of ndarray, optional
+        Pixel positions x and y of the sources that the recipe's ``bkg_mask_radius`` leaves out of
+        all annuli; those of ``sources`` if not given.
+    n_threads : int
+        Threads over batches of sources; 0 for the cores that this process may use. The numbers are
+        the same for any.
 
     Returns
     -------
@@ -149,13 +80,20 @@ def measure(
     Raises
     ------
     ValueError
-        A column of ``sources.columns`` has a name of the table's own.
+        A column of ``sources.columns`` has a name of the table's own, or the recipe does not fit
+        the image.
     """
     recipe = recipe or Recipe()
-    columns = output_columns(recipe.aperture_radii, source_names=sources.source_name is not None)
+    columns = output_columns(
+        recipe.aperture_radii, recipe.radius_unit, source_names=sources.source_name is not None
+    )
     check_more_names(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
-    reach = max(recipe.aperture_radii)
+    circles = Circles.on(exposure, recipe)
+    reach = circles.largest_aperture
+    sky = exposure.data
+    if recipe.subtracts_background and recipe.bkg_mask_radius:
+        sky = without_sources(sky, *(bkg_masked or (x, y)), recipe.bkg_mask_radius)
     if on_image_only:  # before the table is made: a large catalog may have few rows here
         rows = _near(x, y, exposure.data.shape, 2 * reach)  # with neighbours from outside
         sources = sources.take(rows)
@@ -173,16 +111,26 @@ def measure(
 
     def measure_rows(rows):
         theirs = None if correction is None else correction.for_rows(rows)
-        return rows, _measure_batch(exposure, x[rows], y[rows], recipe, area, theirs)
+        return rows, _measure_batch(exposure, sky, x[rows], y[rows], circles, area, theirs)
 
     batches = _batches(x, y, exposure.data.shape, reach)
-    with ThreadPoolExecutor(n_threads or available_cores()) as pool:
+    with ThreadPoolExecutor(_n_threads(n_threads)) as pool:
         for rows, measured in pool.map(measure_rows, batches):
             for name, column in measured.items():
                 values[name][rows] = column
-    values["warning_flags"][_has_neighbor(x, y, reach)] |= WarningFlag.NEIGHBOR
+    widest = circles.at(x, y).apertures[int(np.argmax(recipe.aperture_radii))]
+    values["warning_flags"][has_neighbor(x, y, widest)] |= WarningFlag.NEIGHBOR
     table = make_table(columns, values, sources.columns)
     return table[on_image(table)] if on_image_only else table
+
+
+def _n_threads(asked: int) -> int:
+    if asked < 0:
+        raise ValueError(
+            f"n_threads is {asked}: expected a number of threads, or 0 for all cores that the "
+            "process may use"
+        )
+    return asked or available_cores()
 
 
 def available_cores() -> int:
@@ -219,36 +167,27 @@ def _batches(
         yield near[first : first + _BATCH]
 
 
-def _has_neighbor(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """Which sources have another one within a radius in pixels."""
-    crowded = np.zeros(len(x), dtype=bool)
-    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    if len(rows) > 1:
-        places = np.column_stack([x[rows], y[rows]])
-        distance, _ = cKDTree(places).query(places, k=[2], distance_upper_bound=radius)
-        crowded[rows] = distance[:, 0] < radius
-    return crowded
-
-
 def _measure_batch(
     exposure: Exposure,
+    sky: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    recipe: Recipe,
+    circles: Circles,
     area: np.ndarray | None,
     correction: Correction | None,
 ) -> dict[str, np.ndarray]:
-    """Columns of a batch of sources near or on the image."""
+    """Columns of a batch of sources near or on the image; ``sky`` is what annuli see of it."""
     columns: dict[str, np.ndarray] = {}
     flags = np.zeros(len(x), dtype=np.int32)
     background = None
     in_annulus = np.zeros(len(x))
+    recipe, radii = circles.recipe, circles.at(x, y)
     if recipe.subtracts_background:
         background = local_background(
-            exposure.data,
+            sky,
             x,
             y,
-            *recipe.annulus_radii,
+            *radii.annulus,
             estimator=recipe.bkg_estimator,
             sigma=recipe.bkg_sigma,
             maxiters=recipe.bkg_maxiters,
@@ -258,20 +197,25 @@ def _measure_batch(
         columns["aper_bkg_flux_err"] = background.err * scale
         flags[~np.isfinite(background.value)] |= WarningFlag.FEW_BKG_PIXELS
         if correction is not None:
-            in_annulus = _annulus_density(correction, x, y, *recipe.annulus_radii)
+            in_annulus = _annulus_density(correction, x, y, *radii.annulus)
     planes = (exposure.data, exposure.err, exposure.saturated, area)
-    stamps = cut_stamps(*planes, x, y, max(recipe.aperture_radii))
-    for radius in recipe.aperture_radii:
+    stamps = cut_stamps(*planes, x, y, circles.largest_aperture)
+    for nominal, radius in zip(recipe.aperture_radii, radii.apertures, strict=True):
         sums = sum_in_circle(stamps, radius)
         caught = _caught(sums, x, y, radius, correction, in_annulus)
-        columns |= _photometry(exposure, sums, background, caught, aperture_name(radius))
+        name = aperture_name(nominal, recipe.radius_unit)
+        columns |= _photometry(exposure, sums, background, caught, name)
         flags |= _flags(sums, caught)
     columns["warning_flags"] = flags
     return columns
 
 
 def _annulus_density(
-    correction: Correction, x: np.ndarray, y: np.ndarray, r_in: float, r_out: float
+    correction: Correction,
+    x: np.ndarray,
+    y: np.ndarray,
+    r_in: float | np.ndarray,
+    r_out: float | np.ndarray,
 ) -> np.ndarray:
     """Fraction of a star's light that an annulus pixel holds, on average."""
     return correction.in_annulus(x, y, r_in, r_out) / (np.pi * (r_out**2 - r_in**2))
@@ -281,7 +225,7 @@ def _caught(
     sums: ApertureSums,
     x: np.ndarray,
     y: np.ndarray,
-    radius: float,
+    radius: float | np.ndarray,
     correction: Correction | None,
     in_annulus: np.ndarray,
 ) -> np.ndarray:

@@ -22,7 +22,7 @@ def stamp_reach(radius: float) -> int:
     return int(np.ceil(radius))
 
 
-def circle_overlap(x_fraction, y_fraction, radius: float, reach: int | None = None) -> np.ndarray:
+def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> np.ndarray:
     """Fraction of each pixel of a square stamp that lies inside a circle.
 
     Parameters
@@ -30,10 +30,10 @@ def circle_overlap(x_fraction, y_fraction, radius: float, reach: int | None = No
     x_fraction, y_fraction : float64 array (n,)
         Centre of each circle relative to the centre of the stamp's central pixel, in pixels,
         from -0.5 to 0.5.
-    radius : float
-        Radius of the circles in pixels.
+    radius : float or float64 array (n,)
+        Radius of the circles in pixels, one for all or one for each.
     reach : int, optional
-        The stamps are 2 * reach + 1 pixels wide; as wide as the circle needs by default.
+        The stamps are 2 * reach + 1 pixels wide; as wide as the largest circle needs by default.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def circle_overlap(x_fraction, y_fraction, radius: float, reach: int | None = No
         Exactly 0 for a pixel outside the circle and exactly 1 for one inside it; on the rim good
         to about 1e-15 * radius**2.
     """
-    reach = stamp_reach(radius) if reach is None else reach
+    reach = stamp_reach(np.max(radius, initial=0.0)) if reach is None else reach
     edges = (np.arange(2 * reach + 2) - (reach + 0.5))[:, None]
     u, v = edges - np.asarray(x_fraction), edges - np.asarray(y_fraction)
 

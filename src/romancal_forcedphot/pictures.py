@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.table import Table
 
+from .recipe import Circles, Recipe
 from .storage import write_atomically
 
 if TYPE_CHECKING:
     from .exposure import Exposure
-    from .forced import Recipe
     from .psfs import Correction
 
 __all__ = ["require_matplotlib", "save_summary"]
@@ -67,18 +67,24 @@ def save_summary(
     """
     from . import plots
 
+    ny, nx = exposure.data.shape
+    middle = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])
+    radii = Circles.on(exposure, recipe).at(*middle)
+    apertures, annulus = ([float(np.squeeze(r)) for r in group] for group in radii)
     end = "_total_flux"
     figure = plots.summary_page(
         table,
         exposure.data,
-        aperture_radii=recipe.aperture_radii,
-        annulus_radii=recipe.annulus_radii if recipe.subtracts_background else None,
+        aperture_radii=apertures,
+        annulus_radii=annulus if recipe.subtracts_background else None,
         names=[name.removesuffix(end) for name in table.colnames if name.endswith(end)],
         band=exposure.band,
         detector=exposure.detector,
         unit="MJy/sr" if exposure.conversion == 1 else "DN/s",
         area=area,
-        curve=None if correction is None else _curve(correction, exposure, recipe),
+        curve=None
+        if correction is None
+        else _curve(correction, *middle, CURVE_REACH * max(apertures)),
         title=Path(path).stem,
     )
     with write_atomically(path) as temporary:
@@ -87,12 +93,10 @@ def save_summary(
 
 
 def _curve(
-    correction: Correction, exposure: Exposure, recipe: Recipe
+    correction: Correction, x: np.ndarray, y: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return radii in pixels and what apertures of these catch in the middle of the detector."""
-    ny, nx = exposure.data.shape
-    x, y = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])
-    radii = np.linspace(0, CURVE_REACH * max(recipe.aperture_radii), N_CURVE + 1)[1:]
+    """Return radii in pixels up to a reach and what apertures of these catch at a place (1,)."""
+    radii = np.linspace(0, reach, N_CURVE + 1)[1:]
     caught = []
     for radius in radii:
         try:

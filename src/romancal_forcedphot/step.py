@@ -15,10 +15,11 @@ from romancal.stpipe import RomanStep
 from . import batch, empty, hooks, ingredients, motion, pictures, references, summary, units
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
-from .forced import Recipe, measure
+from .forced import measure
 from .inputs import InputError, find_input, open_image
 from .model import ForcedPhotometryModel
 from .parameters import CatalogParameter, Extension, InMemoryCatalog, NameList, NumberList
+from .recipe import Recipe
 from .storage import check_output_directory
 
 __all__ = ["ForcedPhotometryStep"]
@@ -51,11 +52,13 @@ class ForcedPhotometryStep(RomanStep):
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
         keep_columns = force_list(default='') # Columns of the catalog to put beside the photometry
         on_image_only = boolean(default=False) # Leave out the rows of sources that are not on the image
-        aperture_radii = force_list(default='3.0') # One or more aperture radii in pixels
-        annulus_radii = force_list(default='20.0, 25.0') # Radii of the background annulus in pixels
+        radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
+        aperture_radii = force_list(default='') # One or more aperture radii; if empty 3 pixels, or 0.33 arcsec
+        annulus_radii = force_list(default='') # Radii of the background annulus; if empty 20, 25 pixels, or 2.4, 2.8 arcsec
         bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
+        bkg_mask_radius = float(default=0.0) # Pixels this close to another source are no background; 0 leaves out none
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
         aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # To total flux
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
@@ -71,6 +74,7 @@ class ForcedPhotometryStep(RomanStep):
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
+        n_threads = integer(default=0) # Threads that measure; 0 for the cores that the process may use
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
@@ -187,9 +191,15 @@ class ForcedPhotometryStep(RomanStep):
             area=area,
             correction=correction,
             on_image_only=self.on_image_only,
+            n_threads=self.n_threads,
         )
         error_facts = empty.calibrate_errors(
-            table, exposure, mode=self.error_calibration, recipe=recipe, area=area
+            table,
+            exposure,
+            mode=self.error_calibration,
+            recipe=recipe,
+            area=area,
+            n_threads=self.n_threads,
         )
         counts = summary.count_rows(table, sources.n_read, len(sources))
         summary.report(counts, sources.name)
@@ -197,9 +207,12 @@ class ForcedPhotometryStep(RomanStep):
         forced_phot = {
             "parameters": self._parameters(),
             "aperture_radii": recipe.aperture_radii,
-            "aperture_radius_unit": "pixel",
+            "aperture_radius_unit": recipe.radius_unit,
+            "annulus_radii": recipe.annulus_radii if recipe.subtracts_background else [],
             "flux_unit": flux_unit,
-            "ee_fractions": summary.typical_fractions(table, recipe.aperture_radii),
+            "ee_fractions": summary.typical_fractions(
+                table, recipe.aperture_radii, recipe.radius_unit
+            ),
             "catalog": {"name": sources.name, **counts},
             "proper_motion": motion_facts,
             "pixel_area": area_facts,
@@ -215,11 +228,13 @@ class ForcedPhotometryStep(RomanStep):
 
     def _recipe(self) -> Recipe:
         return Recipe(
-            aperture_radii=self.aperture_radii,
-            annulus_radii=self.annulus_radii,
+            aperture_radii=self.aperture_radii or None,
+            annulus_radii=self.annulus_radii or None,
+            radius_unit=self.radius_unit,
             bkg_estimator=self.bkg_estimator,
             bkg_sigma=self.bkg_sigma,
             bkg_maxiters=self.bkg_maxiters,
+            bkg_mask_radius=self.bkg_mask_radius,
         )
 
     def _read_catalog(self) -> Sources:

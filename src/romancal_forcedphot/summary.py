@@ -43,11 +43,12 @@ def count_rows(
     }
 
 
-def typical_fractions(table: Table, aperture_radii: Sequence[float]) -> list[float | None]:
+def typical_fractions(
+    table: Table, aperture_radii: Sequence[float], radius_unit: str = "pixel"
+) -> list[float | None]:
     """Return the median over the sources of E at each radius, None where there is none."""
-    fractions = [
-        np.asarray(table[f"{aperture_name(radius)}_ee_fraction"]) for radius in aperture_radii
-    ]
+    names = [aperture_name(radius, radius_unit) for radius in aperture_radii]
+    fractions = [np.asarray(table[f"{name}_ee_fraction"]) for name in names]
     known = [values[np.isfinite(values)] for values in fractions]
     return [float(np.median(values)) if len(values) else None for values in known]
 

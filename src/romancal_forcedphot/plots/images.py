@@ -120,9 +120,9 @@ def cutout(
     ax.set_aspect("equal")
     ax.set_xlabel("x (pixel)")
     ax.set_ylabel("y (pixel)")
-    radii = f"apertures of {', '.join(f'{radius:g}' for radius in aperture_radii)} pixels"
+    radii = f"apertures of {', '.join(f'{radius:.4g}' for radius in aperture_radii)} pixels"
     if annulus_radii is not None and len(annulus_radii):
-        radii += f", annulus {annulus_radii[0]:g} to {annulus_radii[1]:g}"
+        radii += f", annulus {annulus_radii[0]:.4g} to {annulus_radii[1]:.4g}"
     ax.set_title(radii, fontsize="medium")
     bar = ax.figure.colorbar(picture, ax=ax, label=f"Surface brightness ({unit})", shrink=0.9)
     bar.set_ticks(ticks := _ticks(picture.norm), labels=[f"{tick:g}" for tick in ticks])

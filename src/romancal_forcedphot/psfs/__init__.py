@@ -51,7 +51,7 @@ class Correction(Protocol):
         self,
         x: NDArray,
         y: NDArray,
-        radius: float,
+        radius: float | NDArray,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -62,8 +62,8 @@ class Correction(Protocol):
         ----------
         x, y : (n,) ndarray of float64
             Pixel positions of the sources.
-        radius : float
-            Aperture radius in pixels.
+        radius : float or (n,) ndarray
+            Aperture radius in pixels, of all sources or of each.
         weights, full_weights : (n, s, s) ndarray or None
             Weight of each pixel in the sum on a stamp of odd side s centred on pixel
             (rint(y), rint(x)): with masked and missing pixels at zero, and as the bare overlap
@@ -76,6 +76,11 @@ class Correction(Protocol):
         """
         ...
 
-    def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
-        """Return the fraction of each source's light between two radii in pixels."""
+    def in_annulus(
+        self, x: NDArray, y: NDArray, r_in: float | NDArray, r_out: float | NDArray
+    ) -> NDArray:
+        """Return the fraction of each source's light between two radii in pixels.
+
+        The radii are those of all sources, or (n,) those of each.
+        """
         ...

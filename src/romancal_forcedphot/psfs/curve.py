@@ -12,7 +12,7 @@ so the measurement catches E(r) = integral of dEE(r') f(r, r'), which is 1.2 % l
 one blur is left.
 
 The curve is in arcsec (the files of today) or pixels; the scale at each source turns one into the
-other, with E on a fixed ladder of scales so that a source's value never depends on its company.
+other, with E on a fixed ladder of scales (and of radii, where each source has its own).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .apcorr import half_light_radius, read_entry, settle_unit
+from .ladder import nearest_step, on_ladder, on_radius_ladder, value_of
 from .pixels import fall_of_weight, kept_share, longest_move, move_within, stamp_distances
 
 __all__ = ["CurveOfGrowth"]
@@ -37,7 +38,6 @@ log = logging.getLogger(f"romancal.{__name__}")
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
 PSF_KINDS = {"optical": 2, "pixel": 1}  # blurs by a pixel that are still to be applied
 
-SCALE_STEP = 0.004  # of ln(scale): linear interpolation on this ladder is good to 1e-6 in E
 N_MOVES = 64
 N_ANGLES = 32
 PROFILE_STEP_PIX = 0.05
@@ -159,7 +159,7 @@ class CurveOfGrowth:
         self,
         x: ArrayLike,
         y: ArrayLike,
-        radius: float,
+        radius: ArrayLike,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -170,8 +170,8 @@ class CurveOfGrowth:
         ----------
         x, y : (n,) array_like
             Pixel positions.
-        radius : float
-            Aperture radius in pixels.
+        radius : float or (n,) array_like
+            Aperture radius in pixels, of all sources or of each.
         weights, full_weights : (n, s, s) ndarray or None
             Pixel weights with and without the mask, on a stamp centred on the nearest pixel.
             The curve's radial profile tells what share of the light the masked pixels held.
@@ -189,12 +189,12 @@ class CurveOfGrowth:
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         scales = self._scales(x, y)
         self._check_reach(radius, scales)
-        fraction = _on_ladder(scales, lambda scale: self.caught(radius, scale))
+        fraction = self._within_at(radius, scales, PSF_KINDS[self.psf])
         if weights is None or full_weights is None:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
         share = np.empty(incomplete.size)
-        steps = _nearest_step(scales[incomplete])
+        steps = nearest_step(scales[incomplete])
         for step in np.unique(steps):
             chosen = steps == step
             rows = incomplete[chosen]
@@ -204,7 +204,7 @@ class CurveOfGrowth:
         fraction[incomplete] *= np.where(share > 0, share, np.nan)
         return fraction
 
-    def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: float, r_out: float) -> NDArray:
+    def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the fraction of each source's light in the pixels between two radii.
 
         Pixels belong to the annulus whole, by their centres.
@@ -213,8 +213,9 @@ class CurveOfGrowth:
         ----------
         x, y : (n,) array_like
             Pixel positions.
-        r_in, r_out : float
-            Radii in pixels.  Beyond the end of the curve no more light is assumed.
+        r_in, r_out : float or (n,) array_like
+            Radii in pixels, of all sources or of each.  Beyond the end of the curve no more
+            light is assumed.
 
         Returns
         -------
@@ -222,10 +223,9 @@ class CurveOfGrowth:
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         n_blurs = PSF_KINDS[self.psf] - 1  # the circles choose whole pixels by their centres
-        return _on_ladder(
-            self._scales(x, y),
-            lambda scale: self._within(r_out, scale, n_blurs) - self._within(r_in, scale, n_blurs),
-        )
+        scales = self._scales(x, y)
+        inner, outer = (self._within_at(radius, scales, n_blurs) for radius in (r_in, r_out))
+        return outer - inner
 
     def reach(self, x: ArrayLike, y: ArrayLike) -> float:
         """Return the radius in pixels at which the curve ends, the least of some positions."""
@@ -251,6 +251,15 @@ class CurveOfGrowth:
         fraction : float
         """
         return self._within(radius, scale, PSF_KINDS[self.psf])
+
+    def _within_at(self, radius: ArrayLike, scales: NDArray, n_blurs: int) -> NDArray:
+        """Return `_within` for a radius of all sources or of each, at the scales there."""
+        return on_radius_ladder(
+            radius,
+            lambda at_radius, rows: on_ladder(
+                scales[rows], lambda scale: self._within(at_radius, scale, n_blurs)
+            ),
+        )
 
     def _within(self, radius: float, scale: float, n_blurs: int) -> float:
         """Return the light within a circle that is blurred by a pixel `n_blurs` times."""
@@ -280,7 +289,7 @@ class CurveOfGrowth:
         """Return the light per pixel against distance in pixels, out to a stamp's corner."""
         if (step, side) not in self._profiles:
             distance = np.arange(0.0, side / np.sqrt(2) + 1.5, PROFILE_STEP_PIX)
-            light = self._light_per_pixel(distance, _scale_of(step))
+            light = self._light_per_pixel(distance, value_of(step))
             self._profiles[step, side] = CubicSpline(distance, light)
         return self._profiles[step, side]
 
@@ -308,12 +317,12 @@ class CurveOfGrowth:
             return np.ones(x.shape)
         return np.broadcast_to(np.asarray(self.pixel_scale(x, y), dtype=float), x.shape)
 
-    def _check_reach(self, radius: float, scales: NDArray) -> None:
-        longest = radius * np.max(scales, initial=0.0, where=scales > 0)
+    def _check_reach(self, radius: ArrayLike, scales: NDArray) -> None:
+        longest = np.max(radius * scales, initial=0.0, where=scales > 0)
         if longest > self.radii[-1]:
             raise ValueError(
-                f"aperture radius of {radius:g} pixels ({longest:.4g} {self.radius_unit}) reaches "
-                f"beyond the curve of growth, which ends at {self.radii[-1]:g} "
+                f"aperture radius of {np.max(radius):.4g} pixels ({longest:.4g} "
+                f"{self.radius_unit}) reaches beyond the curve of growth, which ends at {self.radii[-1]:g} "
                 f"{self.radius_unit}; choose a smaller radius, or --aperture_correction=none"
             )
 
@@ -325,27 +334,3 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def _constant(scale: float | None) -> Callable[[NDArray, NDArray], NDArray]:
     return lambda x, y: np.full(np.shape(x), 1.0 if scale is None else scale)
-
-
-# --- the ladder of scales ----------------------------------------------------------------------
-
-
-def _on_ladder(scales: NDArray, function: Callable[[float], float]) -> NDArray:
-    """Return function(scale) for many scales, interpolated between fixed steps of ln(scale)."""
-    values = np.full(scales.shape, np.nan)
-    known = scales > 0
-    place = np.log(scales[known]) / SCALE_STEP
-    lower = np.floor(place).astype(int)
-    steps, index = np.unique(np.concatenate([lower, lower + 1]), return_inverse=True)
-    at_steps = np.array([function(_scale_of(step)) for step in steps])[index]
-    at_lower, at_upper = np.split(at_steps, 2)
-    values[known] = at_lower + (place - lower) * (at_upper - at_lower)
-    return values
-
-
-def _nearest_step(scales: NDArray) -> NDArray[np.intp]:
-    return np.rint(np.log(scales) / SCALE_STEP).astype(int)
-
-
-def _scale_of(step: int) -> float:
-    return float(np.exp(step * SCALE_STEP))

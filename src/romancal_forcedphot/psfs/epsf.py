@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import spline_filter
 
 from ..overlap import circle_overlap
+from .ladder import on_radius_ladder
 from .samples import between, light_in_circle, spline_taps
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class GriddedEPSF:
         self,
         x: ArrayLike,
         y: ArrayLike,
-        radius: float,
+        radius: ArrayLike,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -147,8 +148,8 @@ class GriddedEPSF:
         ----------
         x, y : (n,) array_like
             Pixel positions.
-        radius : float
-            Aperture radius in pixels.
+        radius : float or (n,) array_like
+            Aperture radius in pixels, of all sources or of each.
         weights : (n, s, s) ndarray or None
             Weight of each pixel in the sum on a stamp of odd side s centred on pixel (rint(y),
             rint(x)), 0 where a pixel was not used. None stands for whole apertures.
@@ -176,7 +177,7 @@ class GriddedEPSF:
             fraction[rows] = light.reshape(len(light), -1).sum(axis=1)
         return fraction
 
-    def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: float, r_out: float) -> NDArray:
+    def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the fraction of each source's light in the pixels between two radii.
 
         Pixels belong to the annulus whole, by their centres; the mean over the sub-pixel phase.
@@ -185,8 +186,8 @@ class GriddedEPSF:
         ----------
         x, y : (n,) array_like
             Pixel positions.
-        r_in, r_out : float
-            Radii in pixels.
+        r_in, r_out : float or (n,) array_like
+            Radii in pixels, of all sources or of each.
 
         Returns
         -------
@@ -194,9 +195,9 @@ class GriddedEPSF:
         """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         light = self._within(x, y, r_out) - self._within(x, y, r_in)
-        if self.continuation is not None and r_out > self.stamp_radius:
-            start = max(r_in, self.stamp_radius)
-            light = light + self.continuation.in_annulus(x, y, start, r_out)
+        if self.continuation is not None and np.any(np.asarray(r_out) > self.stamp_radius):
+            beyond = (np.maximum(radius, self.stamp_radius) for radius in (r_in, r_out))
+            light = light + self.continuation.in_annulus(x, y, *beyond)
         return light
 
     def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
@@ -286,8 +287,14 @@ class GriddedEPSF:
     def _circles(self) -> dict[float, NDArray]:
         return {}
 
-    def _within(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
-        """Return the light of the stamps, and of what follows from them, within a radius."""
+    def _within(self, x: NDArray, y: NDArray, radius: ArrayLike) -> NDArray:
+        """Return the light of the stamps, and of what follows from them, within radii."""
+        return on_radius_ladder(
+            radius, lambda at_radius, rows: self._within_one(x[rows], y[rows], at_radius)
+        )
+
+    def _within_one(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
+        """Return `_within` for a radius of all sources."""
         inside = min(radius, self.stamp_radius)
         if inside not in self._circles:
             self._circles[inside] = light_in_circle(self.stamps, inside, self.oversample)

@@ -183,7 +183,7 @@ class EachItsOwn:
         self,
         x: NDArray,
         y: NDArray,
-        radius: float,
+        radius: float | NDArray,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -194,17 +194,25 @@ class EachItsOwn:
         for kind, chosen in self._groups():
             theirs = None if weights is None else weights[chosen]
             fraction[chosen] = self.epsfs[kind].in_aperture(
-                x[chosen], y[chosen], radius, weights=theirs
+                x[chosen], y[chosen], _of(radius, chosen), weights=theirs
             )
         return fraction
 
-    def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
+    def in_annulus(
+        self, x: NDArray, y: NDArray, r_in: float | NDArray, r_out: float | NDArray
+    ) -> NDArray:
         """Return the light between two radii in pixels; see `GriddedEPSF.in_annulus`."""
         fraction = np.empty(len(self.kind))
         for kind, chosen in self._groups():
-            fraction[chosen] = self.epsfs[kind].in_annulus(x[chosen], y[chosen], r_in, r_out)
+            radii = _of(r_in, chosen), _of(r_out, chosen)
+            fraction[chosen] = self.epsfs[kind].in_annulus(x[chosen], y[chosen], *radii)
         return fraction
 
     def _groups(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Each ePSF in use and the sources that use it."""
         return ((kind, self.kind == kind) for kind in np.unique(self.kind))
+
+
+def _of(radius: float | NDArray, chosen: NDArray[np.bool_]) -> float | NDArray:
+    """Radius of the chosen sources, where each has its own."""
+    return radius[chosen] if np.ndim(radius) else radius
