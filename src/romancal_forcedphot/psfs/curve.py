@@ -322,8 +322,9 @@ class CurveOfGrowth:
         if longest > self.radii[-1]:
             raise ValueError(
                 f"aperture radius of {np.max(radius):.4g} pixels ({longest:.4g} "
-                f"{self.radius_unit}) reaches beyond the curve of growth, which ends at {self.radii[-1]:g} "
-                f"{self.radius_unit}; choose a smaller radius, or --aperture_correction=none"
+                f"{self.radius_unit}) reaches beyond the curve of growth, which ends at "
+                f"{self.radii[-1]:g} {self.radius_unit}; choose a smaller radius, or "
+                "--aperture_correction=none"
             )
 
 
