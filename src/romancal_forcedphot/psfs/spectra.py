@@ -148,11 +148,11 @@ class BySpectralType:
         """Return the correction of some rows of the catalog, given by index."""
         return EachItsOwn(self.epsfs, self.kind[rows], self.description)
 
-    def in_aperture(self, x: NDArray, y: NDArray, radius: float, **weights: Any) -> NDArray:
+    def in_aperture(self, x: NDArray, y: NDArray, radius: ArrayLike, **weights: Any) -> NDArray:
         """Return what apertures catch of the default type; see `GriddedEPSF.in_aperture`."""
         return self.epsfs[self.default].in_aperture(x, y, radius, **weights)
 
-    def in_annulus(self, x: NDArray, y: NDArray, r_in: float, r_out: float) -> NDArray:
+    def in_annulus(self, x: NDArray, y: NDArray, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the light of the default type between two radii in pixels."""
         return self.epsfs[self.default].in_annulus(x, y, r_in, r_out)
 
