@@ -91,7 +91,7 @@ def pictures(page: str) -> list[str]:
 def copy_small(source: Path, destination: Path) -> None:
     """Copy a picture with 256 colours, a third of its size."""
     with Image.open(source) as picture:
-        picture.convert("RGB").quantize(256).save(destination, optimize=True)
+        picture.convert("RGB").quantize(256, kmeans=2).save(destination, optimize=True)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,14 @@ def test_the_page_lies_beside_the_product(tmp_path):
     assert np.ptp(picture[..., :3]) > 0.9  # black on white
 
 
+def test_each_of_many_exposures_has_a_page(tmp_path):
+    images = [level2_image(seed=seed) for seed in (1, 2)]
+    images[1].meta.filename = images[1].meta.filename.replace("0001_wfi01", "0002_wfi01")
+    ForcedPhotometryStep.call(images, catalog=sources(), save_plots=True, **PLAIN)
+    pages = {path.name for path in tmp_path.glob("*.png")}
+    assert pages == {PAGE, PAGE.replace("0001_wfi01", "0002_wfi01")}
+
+
 def test_no_page_unless_asked(tmp_path):
     ForcedPhotometryStep.call(level2_image(), catalog=sources(), save_results=True, **PLAIN)
     assert not list(tmp_path.glob("*.png"))

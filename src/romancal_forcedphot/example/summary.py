@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from .. import validate
 from ..statistics import pull_width, spread
 from .scene import Scene
 
-AB_ZERO_NJY = 3631e9
 ISOLATION_ARCSEC = 3.3  # 30 pixels
 ISOLATION_MAGNITUDES = 3.5
 BRIGHT = (17.0, 20.0)
@@ -100,25 +100,25 @@ def compare(product: str | Path, scene: Scene) -> Comparison:
     ValueError
         If the product does not have a row for each row of the catalog.
     """
-    truth = Table.read(scene.catalog)
-    measured = read_source_catalog(product)
-    if len(measured) != len(truth):
-        raise ValueError(
-            f"{product} has {len(measured)} rows and its catalog {scene.catalog} has {len(truth)}: "
-            "expected a row for each source; was it made from this catalog?"
-        )
-    maggies = np.asarray(truth[scene.recipe.band])
-    magnitude = -2.5 * np.log10(maggies)
-    flux, flux_err, abmag = (
-        np.asarray(measured[f"aper3pix_{name}"], dtype=float)
-        for name in ("total_flux", "total_flux_err", "abmag")
+    found = validate.compare(
+        product,
+        scene.catalog,
+        aperture="aper3pix",
+        reference_column=scene.recipe.band,
+        reference_unit="maggy",
     )
+    truth = found.reference.table
+    if not np.array_equal(found.row, np.arange(len(truth))):
+        raise ValueError(
+            f"{product} has {found.n_rows} rows and its catalog {scene.catalog} has {len(truth)}: "
+            "expected a row for each source, in order; was it made from this catalog?"
+        )
     return Comparison(
-        magnitude=magnitude,
-        offset=abmag - magnitude,
-        pull=(flux - maggies * AB_ZERO_NJY) / flux_err,
-        flags=np.asarray(measured["warning_flags"]),
-        isolated=isolated_stars(truth, magnitude),
+        magnitude=found.magnitude,
+        offset=np.where(np.isfinite(found.offset), found.offset, np.nan),
+        pull=found.pull,
+        flags=found.flags,
+        isolated=isolated_stars(truth, found.magnitude),
     )
 
 
