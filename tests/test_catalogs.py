@@ -712,3 +712,21 @@ def test_sources_are_frozen():
     sources = Sources(label=np.arange(2), ra=np.zeros(2), dec=np.zeros(2))
     with pytest.raises(AttributeError):
         sources.ra = None
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["G2V ", "", "M6V"],
+        np.array([b"G2V", b"", b"M6V "]),
+        np.array(["G2V", None, "M6V"], dtype=object),
+        np.ma.array(["G2V", "A0V", "M6V"], mask=[False, True, False]),
+    ],
+    ids=["text", "bytes", "objects", "masked"],
+)
+def test_spectral_types_are_names_or_nothing(column):
+    catalog = Table({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 3.0], "SpType": column})
+    sources = read_sources(catalog, spectral_type_column="sptype")
+    assert sources.spectral_type.tolist() == ["G2V", "", "M6V"]
+    assert sources.take(np.array([2, 0])).spectral_type.tolist() == ["M6V", "G2V"]
+    assert read_sources(catalog).spectral_type is None

@@ -263,9 +263,7 @@ class CurveOfGrowth:
 
     def _within(self, radius: float, scale: float, n_blurs: int) -> float:
         """Return the light within a circle that is blurred by a pixel `n_blurs` times."""
-        if radius == 0:
-            return 0.0
-        if n_blurs == 0:
+        if radius == 0 or n_blurs == 0:
             return float(self.enclosed(radius * scale))
         distance, fall = fall_of_weight(float(radius), n_blurs)
         return float(fall @ self.enclosed(distance * scale))

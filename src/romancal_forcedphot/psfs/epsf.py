@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GriddedEPSF"]
 
-_SOURCES_AT_ONCE = 64  # keeps the windows of coefficients in the cache
+_SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
