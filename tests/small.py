@@ -10,6 +10,8 @@ from astropy.time import Time
 from gwcs import coordinate_frames, wcs
 from roman_datamodels import datamodels as rdm
 
+from romancal_forcedphot.example.crds_cache import crds_environment, write_context
+
 SCALE_DEG = 0.11 / 3600
 CENTER = (270.0, 66.0)
 STEPS = ("assign_wcs", "dark", "dark_decay", "dq_init", "flat_field", "flux", "linearity")
@@ -46,3 +48,25 @@ def level2_image(shape=(180, 200), seed=0):
     image.meta["cal_step"] = dict.fromkeys(STEPS, "INCOMPLETE")
     image.meta.filename = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
     return image
+
+
+def small_crds_cache(directory, detector="WFI01", shape=(180, 200)):
+    """A CRDS cache with a flat area map and a Gaussian star; return the environment to use it."""
+    references = directory / "references" / "roman"
+    references.mkdir(parents=True)
+    area = rdm.PixelareaRefModel.create_fake_data(shape=shape)
+    area.data = np.ones(shape, dtype=np.float32)
+    area.meta.photometry = {"pixelarea_steradians": None, "pixelarea_arcsecsq": None}
+    radii = np.arange(1, 201) * 0.025
+    curve = 1 - np.exp(-((radii / 0.12) ** 2))
+    entry = {"ee_radii": radii, "ee_fractions": curve, "ap_corrections": 1 / curve}
+    apcorr = rdm.ApcorrRefModel.create_fake_data()
+    apcorr.data = {"F106": entry | dict.fromkeys(["sky_background_rin", "sky_background_rout"])}
+    rules = {}
+    for kind, model in (("area", area), ("apcorr", apcorr)):
+        model.meta.instrument.detector = detector
+        name = f"roman_wfi_{kind}_{detector[3:]}.asdf"
+        model.save(references / name)
+        rules[kind] = {(detector,): name}
+    write_context(directory, rules)
+    return crds_environment(directory)

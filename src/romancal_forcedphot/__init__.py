@@ -17,6 +17,7 @@ _HOMES = {
     "ForcedPhotometryStep": "step",
     "Sources": "catalogs",
     "WarningFlag": "columns",
+    "convert_flux": "units",
     "measure": "forced",
     "read_sources": "catalogs",
 }

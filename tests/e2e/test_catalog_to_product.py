@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from astropy.units import Unit
 from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
-from small import CENTER, level2_image
+from small import CENTER, level2_image, small_crds_cache
 
 # stpipe 1.1 asks crds 14 by a function that crds deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
@@ -205,3 +206,27 @@ def test_what_cannot_be_had_is_said_before_anything_is_written(parameters, said)
     with pytest.raises(ValueError, match=said):
         run_step(**parameters, save_results=True)
     assert {path.name for path in Path().iterdir()} == {IMAGE, "catalog.ecsv"}
+
+
+def test_examples_of_the_readme(tmp_path):
+    """The section's commands and Python, as they stand there, in this order."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Catalogs, selection and output formats")[1].split("\n## ")[0]
+    prose, python = re.split(r"```python\n|```\n", section)[:2]
+    commands = re.findall(r"^    (strun .*)", prose, re.MULTILINE)
+    assert len(commands) == 2
+    level2_image().save("IMAGE_cal.asdf")
+    path = os.pathsep.join([os.fspath(STRUN.parent), os.environ["PATH"]])
+    environment = os.environ | small_crds_cache(tmp_path / "crds") | {"PATH": path}
+    Path("example.py").write_text(python)
+    script = "\n".join([*commands, "python example.py"])
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with rdm.open("IMAGE_forcedphot.asdf") as product:
+        assert set(product.source_catalog["type"]) == {"PSF"}
+        assert product.source_catalog["F106"].min() > 1e-9
+    table = pq.read_table("IMAGE_forcedphot.parquet", use_threads=False)
+    assert 0 < len(table) < N_ROWS
+    assert table.schema.field("aper3pix_flux").metadata[b"unit"] == b"mgy"
