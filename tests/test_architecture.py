@@ -26,7 +26,9 @@ ARROWS = {
     "batch": {"inputs"},
     "hooks": set(),
     "ingredients": {"corrections", "gain", "geometry", "references"},
-    "corrections": {"epsf_reference", "geometry", "psfs", "references", "stpsf_cache"},
+    "corrections": {
+        *("epsf_reference", "geometry", "psfs", "recipe", "references", "stpsf_cache"),
+    },
     "stpsf_cache": {"psfs", "storage"},
     "epsf_reference": {"references"},
     "summary": {"columns", "tables"},

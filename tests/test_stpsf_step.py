@@ -129,6 +129,17 @@ def test_wide_apertures_get_wider_stamps(stpsf_cache, measure_stars):
     assert narrow[0] < wide[0] < 1
 
 
+def test_radii_may_be_on_the_sky(stpsf_cache, measure_stars):
+    """The small image has 0.11 arcsec per pixel."""
+    product = measure_stars(radius_unit="arcsec", aperture_radii="0.33,5.5", bkg_estimator="none")
+    in_pixels = measure_stars(aperture_radii="3,50", bkg_estimator="none")
+    np.testing.assert_allclose(
+        product.source_catalog["aper0p33arcsec_ee_fraction"],
+        in_pixels.source_catalog["aper3pix_ee_fraction"],
+        rtol=1e-4,
+    )
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [

@@ -24,6 +24,7 @@ from .psfs import (
     per_pixel,
 )
 from .psfs.stpsf import GridRequest, Jitter
+from .recipe import Circles, Recipe
 
 if TYPE_CHECKING:
     from .catalogs import Sources
@@ -151,7 +152,7 @@ def _continued_epsf(
     return continued(epsf, curve, "apcorr")
 
 
-def stpsf_epsf(step: Any, model: Any, exposure: Exposure) -> GriddedEPSF:
+def stpsf_epsf(step: Any, model: Any, exposure: Exposure, recipe: Recipe) -> GriddedEPSF:
     """Correction from ePSFs that STPSF computes, or has computed before.
 
     Parameters
@@ -162,6 +163,8 @@ def stpsf_epsf(step: Any, model: Any, exposure: Exposure) -> GriddedEPSF:
         The image, for its jitter, and for CRDS.
     exposure : Exposure
         The same image, to be measured.
+    recipe : Recipe
+        With the apertures that the stamps must hold.
 
     Returns
     -------
@@ -174,7 +177,7 @@ def stpsf_epsf(step: Any, model: Any, exposure: Exposure) -> GriddedEPSF:
     ValueError
         A parameter is none that STPSF can work with.
     """
-    widest = math.ceil(max(step.aperture_radii))
+    widest = math.ceil(Circles.on(exposure, recipe).largest_aperture)
     request = GridRequest(
         exposure.detector,
         exposure.band,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .catalogs import Sources
     from .exposure import Exposure
     from .psfs import Correction
+    from .recipe import Recipe
 
 __all__ = ["aperture_correction", "area_map", "gain_corrected"]
 
@@ -130,7 +131,7 @@ def _warn_of_difference(what: str, first: Any, second: Any) -> None:
 
 
 def aperture_correction(
-    step: Any, model: Any, exposure: Exposure, sources: Sources
+    step: Any, model: Any, exposure: Exposure, sources: Sources, recipe: Recipe
 ) -> tuple[Correction | None, dict[str, Any]]:
     """Make what tells the light that an aperture catches of a point source.
 
@@ -144,6 +145,8 @@ def aperture_correction(
         The same image, to be measured.
     sources : Sources
         What will be measured, with the column of spectral types if there is one.
+    recipe : Recipe
+        How it will be measured.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def aperture_correction(
     if step.aperture_correction == "epsf":
         correction = corrections.gridded_epsf(step, model, exposure, sources)
     elif step.aperture_correction == "stpsf":
-        correction = corrections.stpsf_epsf(step, model, exposure)
+        correction = corrections.stpsf_epsf(step, model, exposure, recipe)
     else:
         correction = corrections.curve_of_growth(step, model, exposure)
     facts = {

@@ -182,7 +182,7 @@ class ForcedPhotometryStep(RomanStep):
         sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
         area, area_facts = ingredients.area_map(self, model, exposure)
         correction, correction_facts = ingredients.aperture_correction(
-            self, model, exposure, sources
+            self, model, exposure, sources, recipe
         )
         table = measure(
             exposure,
