@@ -193,6 +193,33 @@ def test_positions_just_off_the_image_are_placed_and_others_not(wfi18):
     assert np.isnan(found).all(axis=0).tolist() == [False] * 4 + [True] * 3
 
 
+class _Counted:
+    """A WCS that counts the positions it is asked for."""
+
+    def __init__(self, wcs):
+        self.wcs, self.n_positions = wcs, 0
+
+    def __call__(self, x, y, **options):
+        self.n_positions += np.size(x)
+        return self.wcs(x, y, **options)
+
+
+def test_a_large_catalog_is_cut_to_the_footprint_before_the_wcs_is_asked(wfi18):
+    """A million positions all over the sky ask no more of the WCS than those on the image."""
+    rng = np.random.default_rng(40)
+    _, wcs = wfi18
+    ra, dec = geometry.pixel_to_sky(wcs, *random_pixels(50))
+    counted = _Counted(wcs)
+    alone = geometry.sky_to_pixel(counted, ra, dec, SHAPE)
+    n_alone, counted.n_positions = counted.n_positions, 0
+    n_far = 1_000_000
+    ra = np.concatenate([rng.uniform(0, 360, n_far), ra])
+    dec = np.concatenate([np.degrees(np.arcsin(rng.uniform(-1, 1, n_far))), dec])
+    placed = geometry.sky_to_pixel(counted, ra, dec, SHAPE)
+    np.testing.assert_array_equal([axis[n_far:] for axis in placed], alone)
+    assert counted.n_positions < n_alone + 100
+
+
 def test_rows_without_a_position_stay_nan_and_leave_the_others_alone(wfi18):
     aperture, wcs = wfi18
     ra, dec = siaf_sky(aperture, POINTINGS["plain"], *random_pixels(7))

@@ -173,6 +173,16 @@ def test_fluxes_in_other_units_are_the_same_fluxes(name):
     np.testing.assert_allclose(magnitudes.value, table["aper3pix_abmag"][positive], atol=2e-5)
 
 
+def test_parameters_survive_a_parameter_file():
+    chosen = {"select": "type == 'PSF' and n > 3", "keep_columns": ["type", "colour é"]}
+    chosen |= {"on_image_only": True, "output_units": "maggy", "output_ext": ".parquet"}
+    step = ForcedPhotometryStep(catalog="catalog.ecsv", **PLAIN, **chosen)
+    step.export_config("pars.asdf", include_metadata=True)
+    again = ForcedPhotometryStep.from_config_file("pars.asdf")
+    assert {name: getattr(again, name) for name in chosen} == chosen
+    assert again.get_pars() == step.get_pars()
+
+
 def test_only_rows_on_the_image():
     everything = run_step().source_catalog
     on_image = (everything["warning_flags"] & WarningFlag.NOT_PLACED) == 0
