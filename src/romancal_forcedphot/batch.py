@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ class Member:
     borrow: Callable[[], contextlib.AbstractContextManager[Any]]
 
 
-def find_members(datasets: Sequence[Any]) -> list[Member] | None:
+def find_members(
+    datasets: Sequence[Any], storage_options: Mapping[str, Any] | None = None
+) -> list[Member] | None:
     """Find the exposures in what a step is run on.
 
     Parameters
@@ -66,6 +68,8 @@ def find_members(datasets: Sequence[Any]) -> list[Member] | None:
     datasets : sequence
         Paths of images and associations (``.json``), image models, libraries of them, lists of
         any of these.
+    storage_options : mapping, optional
+        How to reach an association that is not local. See `storage.open_remote`.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def find_members(datasets: Sequence[Any]) -> list[Member] | None:
     """
     if len(datasets) == 1 and not _is_collection(datasets[0]):
         return None
-    members = [member for dataset in datasets for member in _expand(dataset)]
+    members = [member for dataset in datasets for member in _expand(dataset, storage_options)]
     if not members:
         raise InputError(
             "there is no exposure to measure: expected Level-2 images in a list, a library or the "
@@ -88,12 +92,12 @@ def find_members(datasets: Sequence[Any]) -> list[Member] | None:
     return members
 
 
-def first(dataset: Any) -> Any:
+def first(dataset: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
     """Return the first exposure of a list or an association; anything else as it is."""
     if isinstance(dataset, list | tuple) and dataset:
-        return first(dataset[0])
+        return first(dataset[0], storage_options)
     if _is_association(dataset):
-        return first(read_association(dataset))
+        return first(read_association(dataset, storage_options=storage_options))
     return dataset
 
 
@@ -110,13 +114,13 @@ def _is_library(dataset: Any) -> bool:
     return hasattr(dataset, "borrow") and hasattr(dataset, "shelve")
 
 
-def _expand(dataset: Any) -> Iterator[Member]:
+def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator[Member]:
     """Members of a dataset of any kind."""
     if isinstance(dataset, list | tuple):
         for item in dataset:
-            yield from _expand(item)
+            yield from _expand(item, storage_options)
     elif _is_association(dataset):
-        yield from map(_member, read_association(dataset))
+        yield from map(_member, read_association(dataset, storage_options=storage_options))
     elif _is_library(dataset):
         yield from _members_of_library(dataset)
     else:

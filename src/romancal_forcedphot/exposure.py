@@ -208,6 +208,8 @@ def _plane(model: Any, name: str) -> np.ndarray:
     """One of the model's arrays, read from its file where that has not happened yet."""
     try:
         return np.asarray(model[name])
+    except ConnectionError:  # the file is remote, and the error says what happened
+        raise
     except Exception as error:
         raise ExposureError(
             f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "

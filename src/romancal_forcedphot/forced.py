@@ -9,7 +9,7 @@ its sources alone, so the numbers are the same for any number of threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ def measure(
     on_image_only: bool = False,
     bkg_masked: tuple[np.ndarray, np.ndarray] | None = None,
     n_threads: int = 0,
+    progress: Callable[[int], object] = lambda n_rows: None,
 ) -> Table:
     """Measure every source of a catalog on one exposure.
 
@@ -67,6 +68,8 @@ def measure(
     n_threads : int
         Threads over batches of sources; 0 for the cores that this process may use. The numbers are
         the same for any.
+    progress : callable, optional
+        Is told, in this thread, of every number of rows that is done: n rows in all.
 
     Returns
     -------
@@ -113,11 +116,13 @@ def measure(
         theirs = None if correction is None else correction.for_rows(rows)
         return rows, _measure_batch(exposure, sky, x[rows], y[rows], circles, area, theirs)
 
-    batches = _batches(x, y, exposure.data.shape, reach)
+    batches = list(_batches(x, y, exposure.data.shape, reach))
+    progress(len(sources) - sum(map(len, batches)))
     with ThreadPoolExecutor(_n_threads(n_threads)) as pool:
         for rows, measured in pool.map(measure_rows, batches):
             for name, column in measured.items():
                 values[name][rows] = column
+            progress(len(rows))
     widest = circles.at(x, y).apertures[int(np.argmax(recipe.aperture_radii))]
     values["warning_flags"][has_neighbor(x, y, widest)] |= WarningFlag.NEIGHBOR
     table = make_table(columns, values, sources.columns)

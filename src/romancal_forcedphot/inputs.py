@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asdf.generic_io import get_file
 from roman_datamodels import datamodels as rdm
 
-__all__ = ["InputError", "find_input", "open_image", "read_association"]
+from .storage import StorageError, is_uri, open_for_reading, open_remote
+
+__all__ = ["InputError", "find_input", "open_image", "opened_if_remote", "read_association"]
 
 
 _MOSAIC = "; mosaics cannot be measured yet, measure the exposures they were made from"
 _OTHER = "; give the image that romancal's exposure pipeline writes"
+_PLANES = ("data", "err", "dq")
 
 
 class InputError(ValueError):
     """The input is not a Roman Level-2 image that can be read."""
 
 
-def open_image(dataset: Any) -> rdm.ImageModel:
+def open_image(dataset: Any, *, storage_options: Mapping[str, Any] | None = None) -> rdm.ImageModel:
     """Open a Level-2 image.
 
     Parameters
     ----------
     dataset : str, pathlib.Path or ImageModel
-        Path of a ``*_cal.asdf`` file, or a model, which is returned as it is.
+        Path or ``s3://`` URI of a ``*_cal.asdf`` file, or a model, which is returned as it is.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
 
     Returns
     -------
     roman_datamodels.datamodels.ImageModel
-        The image, its arrays not read yet.
+        The image, its arrays not read yet: of a remote file, only those that are used travel, when
+        they are used. Close it.
 
     Raises
     ------
     InputError
         There is no such file, it is not readable, or it holds something else.
     """
-    model = _open(Path(dataset)) if isinstance(dataset, str | Path) else dataset
+    is_location = isinstance(dataset, str | Path)
+    if is_location:
+        remote = is_uri(dataset)
+        model = _open_remote(str(dataset), storage_options) if remote else _open(Path(dataset))
+    else:
+        model = dataset
     if isinstance(model, rdm.ImageModel):
         return model
     kind = type(model).__name__
-    name = dataset if isinstance(dataset, str | Path) else kind
-    if isinstance(dataset, str | Path):
+    name = dataset if is_location else kind
+    if is_location:
         model.close()
     raise InputError(
         f"input {str(name)!r} is a {kind}: expected a Level-2 image (ImageModel, *_cal.asdf)"
@@ -58,7 +72,7 @@ def find_input(dataset: Any, input_dir: str) -> Any:
     dataset : object
         A path, or anything else, which is returned as it is.
     input_dir : str
-        The directory; may be empty.
+        The directory or ``s3://`` prefix; may be empty.
 
     Returns
     -------
@@ -67,17 +81,23 @@ def find_input(dataset: Any, input_dir: str) -> Any:
     if not input_dir or not isinstance(dataset, str | Path):
         return dataset
     path = Path(dataset)
-    return Path(input_dir) / path if path.name == str(path) and not path.exists() else dataset
+    if path.name != str(path) or path.exists():
+        return dataset
+    return f"{input_dir.rstrip('/')}/{path}" if is_uri(input_dir) else Path(input_dir) / path
 
 
-def read_association(path: str | Path) -> list[str]:
+def read_association(
+    path: str | Path, *, storage_options: Mapping[str, Any] | None = None
+) -> list[str]:
     """Read the paths of an association's exposures.
 
     Parameters
     ----------
     path : str or pathlib.Path
         Association in JSON: members with an ``expname`` and, optionally, an ``exptype``, in one
-        or more products.
+        or more products. May be an ``s3://`` URI.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
 
     Returns
     -------
@@ -91,7 +111,8 @@ def read_association(path: str | Path) -> list[str]:
         The file is missing or is no association.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        with open_for_reading(path, storage_options) as file:
+            content = json.load(file)
         members = [member for product in content["products"] for member in product["members"]]
         names = [
             str(member["expname"])
@@ -104,28 +125,79 @@ def read_association(path: str | Path) -> list[str]:
             "JSON with products, members and expnames as asn_from_list writes it; mend it or name "
             "the images themselves"
         ) from error
-    directory = Path(path).parent
-    return [name if "://" in name else str(directory / name) for name in dict.fromkeys(names)]
+    parent = str(path).rpartition("/")[0] if is_uri(path) else ""
+    return [
+        name if is_uri(name) else f"{parent}/{name}" if parent else str(Path(path).parent / name)
+        for name in dict.fromkeys(names)
+    ]
+
+
+@contextlib.contextmanager
+def opened_if_remote(
+    dataset: Any, storage_options: Mapping[str, Any] | None = None
+) -> Iterator[Any]:
+    """Open a URI for the time of the context, for its metadata; yield anything else as it is.
+
+    roman_datamodels and stpipe, which takes a URI for a path and a slash away from it, cannot.
+    """
+    if not (isinstance(dataset, str) and is_uri(dataset)):
+        yield dataset
+        return
+    with open_image(dataset, storage_options=storage_options) as model:
+        yield model
 
 
 def _open(path: Path) -> Any:
-    """Open a file as a Roman model."""
+    """Open a local file as a Roman model."""
     if not path.is_file():
         raise InputError(
             f"input {str(path)!r} is not a file: expected the path of a Level-2 image "
             "(*_cal.asdf); check the name and the directory"
         )
     with path.open("rb") as file:
-        if file.read(5) != b"#ASDF":
-            raise InputError(
-                f"input {str(path)!r} is not an ASDF file: expected a Level-2 image "
-                "(*_cal.asdf) as romancal writes it"
-            )
+        _check_magic(file, path)
     try:
         return rdm.open(path)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        raise _not_a_model(path, error) from error
+
+
+def _open_remote(uri: str, storage_options: Mapping[str, Any] | None) -> Any:
+    """Open a remote file as a Roman model, which closes the file when it is closed."""
+    try:
+        file = open_remote(uri, storage_options)
+    except StorageError as error:
+        raise InputError(f"input {error}") from error
+    try:
+        _check_magic(file, uri)
+        file.seek(0)
+        model = rdm.open(get_file(file, mode="r", close=True))
+    except InputError:
+        file.close()
+        raise
+    except StorageError as error:
+        file.close()
+        raise InputError(f"input {error}") from error
+    except Exception as error:
+        file.close()
+        raise _not_a_model(uri, error) from error
+    # An array that asdf reads from a block knows the block's number.
+    blocks = {getattr(model.get(name), "_source", None) for name in _PLANES}
+    file.expect(sum(file.block_bytes(block) for block in blocks if isinstance(block, int)))
+    return model
+
+
+def _check_magic(file: Any, location: str | Path) -> None:
+    if file.read(5) != b"#ASDF":
         raise InputError(
-            f"input {str(path)!r} cannot be opened as a Roman model ({reason}): expected a "
-            "Level-2 image (*_cal.asdf); it may be truncated or of another mission, fetch it again"
-        ) from error
+            f"input {str(location)!r} is not an ASDF file: expected a Level-2 image "
+            "(*_cal.asdf) as romancal writes it"
+        )
+
+
+def _not_a_model(location: str | Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        f"input {str(location)!r} cannot be opened as a Roman model ({reason}): expected a "
+        "Level-2 image (*_cal.asdf); it may be truncated or of another mission, fetch it again"
+    )

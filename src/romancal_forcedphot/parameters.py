@@ -8,14 +8,23 @@ value is refused before any work is done and the log shows plain values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-__all__ = ["CatalogParameter", "Extension", "InMemoryCatalog", "NameList", "NumberList"]
+__all__ = [
+    "CatalogParameter",
+    "Extension",
+    "InMemoryCatalog",
+    "NameList",
+    "NumberList",
+    "StorageOptions",
+    "StorageOptionsParameter",
+    "wrap_objects",
+]
 
 
 class _Parameter:
@@ -122,6 +131,54 @@ class CatalogParameter(_Parameter):
         """Parse to a path or an in-memory catalog."""
         value = InMemoryCatalog.wrap(value)
         return value if isinstance(value, InMemoryCatalog) else str(value or "")
+
+
+class StorageOptions(str):
+    """Options for files that are not local, as an empty text.
+
+    They may hold a secret key: the configuration carries them, but no log, product or file of
+    parameters ever shows them.
+    """
+
+    __slots__ = ("options",)
+
+    def __new__(cls, options: Mapping[str, Any] | None = None):
+        """Wrap options."""
+        wrapped = super().__new__(cls)
+        wrapped.options = dict(options or {})
+        return wrapped
+
+    @classmethod
+    def wrap(cls, value: Any) -> Any:
+        """Wrap a mapping or None; return anything else as it is."""
+        return cls(value) if value is None or isinstance(value, Mapping) else value
+
+
+class StorageOptionsParameter(_Parameter):
+    """Options of `s3fs.S3FileSystem` for an image or catalog on S3, a mapping in Python."""
+
+    def parse(self, value: Any) -> StorageOptions:
+        """Parse to options; text other than '' is refused and not repeated."""
+        value = StorageOptions.wrap(value)
+        if isinstance(value, StorageOptions):
+            return value
+        if value == "":
+            return StorageOptions()
+        raise ValueError(
+            f"{self.name} is a {type(value).__name__}: expected a dict, which only Python can "
+            "give; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ..."
+        )
+
+
+_WRAPPERS = {"catalog": InMemoryCatalog.wrap, "storage_options": StorageOptions.wrap}
+
+
+def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them."""
+    return {
+        name: _WRAPPERS[name](value) if name in _WRAPPERS else value
+        for name, value in parameters.items()
+    }
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -16,9 +16,17 @@ from . import batch, empty, hooks, ingredients, motion, pictures, references, su
 from .catalogs import Sources, read_sources
 from .exposure import Exposure, dq_bits
 from .forced import measure
-from .inputs import InputError, find_input, open_image
+from .inputs import InputError, find_input, open_image, opened_if_remote
 from .model import ForcedPhotometryModel
-from .parameters import CatalogParameter, Extension, InMemoryCatalog, NameList, NumberList
+from .parameters import (
+    CatalogParameter,
+    Extension,
+    NameList,
+    NumberList,
+    StorageOptionsParameter,
+    wrap_objects,
+)
+from .progress import Progress
 from .recipe import Recipe
 from .storage import check_output_directory
 
@@ -47,6 +55,7 @@ class ForcedPhotometryStep(RomanStep):
         x_column = string(default='') # Column of 0-indexed x, used without sky positions
         y_column = string(default='') # Column of 0-indexed y, used without sky positions
         label_column = string(default='') # Column of ids; label, id or source_id if empty
+        storage_options = string(default='') # Python only: dict of s3fs options for s3:// locations
         proper_motion = boolean(default=True) # Move sources with pmra and pmdec to the exposure's time
         ref_epoch = float(default=None) # Julian year of the catalog's positions; its ref_epoch if not given
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
@@ -87,6 +96,7 @@ class ForcedPhotometryStep(RomanStep):
     _earlier_records: tuple[list[str] | None, int] = (None, 0)
 
     catalog = CatalogParameter()
+    storage_options = StorageOptionsParameter()
     aperture_radii = NumberList()
     annulus_radii = NumberList()
     dq_mask = NameList()
@@ -94,16 +104,20 @@ class ForcedPhotometryStep(RomanStep):
     output_ext = Extension()
 
     def __init__(self, *args, **kwargs):
-        if "catalog" in kwargs:
-            kwargs["catalog"] = InMemoryCatalog.wrap(kwargs["catalog"])
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **wrap_objects(kwargs))
 
     @classmethod
     def call(cls, *args, **kwargs):
         """Run on an image; the catalog may also be an astropy Table. See `stpipe.Step.call`."""
-        if "catalog" in kwargs:
-            kwargs["catalog"] = InMemoryCatalog.wrap(kwargs["catalog"])
-        return super().call(*args, **kwargs)
+        return super().call(*args, **wrap_objects(kwargs))
+
+    @classmethod
+    def build_config(cls, input, **kwargs):
+        """Build the configuration of `call`; an image on S3 is opened for its metadata."""
+        wrapped = wrap_objects(kwargs).get("storage_options")
+        options = getattr(wrapped, "options", None)
+        with opened_if_remote(batch.first(input, options), options) as opened:
+            return super().build_config(opened, **kwargs)
 
     def run(self, *datasets):
         """Run on one exposure or more, or as the hook of another step. See `stpipe.Step.run`.
@@ -131,7 +145,9 @@ class ForcedPhotometryStep(RomanStep):
         """Run on one exposure as stpipe does, or on each of many."""
         if self.output_dir:
             check_output_directory(self.output_dir)
-        members = batch.find_members([find_input(each, self.input_dir) for each in datasets])
+        members = batch.find_members(
+            [find_input(each, self.input_dir) for each in datasets], self.storage_options.options
+        )
         if members is None:
             return super().run(*datasets)
         self._gathered = self._gather()
@@ -152,7 +168,7 @@ class ForcedPhotometryStep(RomanStep):
         Parameters
         ----------
         dataset : str, pathlib.Path or ImageModel
-            The image. A model is left as it is.
+            The image, local or at an ``s3://`` URI. A model is left as it is.
 
         Returns
         -------
@@ -160,7 +176,9 @@ class ForcedPhotometryStep(RomanStep):
         """
         recipe, sources = self._gathered or self._gather()
         log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
-        model = open_image(find_input(dataset, self.input_dir))
+        model = open_image(
+            find_input(dataset, self.input_dir), storage_options=self.storage_options.options
+        )
         try:
             return self._measure(model, sources, recipe)
         finally:
@@ -184,15 +202,17 @@ class ForcedPhotometryStep(RomanStep):
         correction, correction_facts = ingredients.aperture_correction(
             self, model, exposure, sources, recipe
         )
-        table = measure(
-            exposure,
-            sources,
-            recipe=recipe,
-            area=area,
-            correction=correction,
-            on_image_only=self.on_image_only,
-            n_threads=self.n_threads,
-        )
+        with Progress("Measuring", len(sources), unit="sources") as progress:
+            table = measure(
+                exposure,
+                sources,
+                recipe=recipe,
+                area=area,
+                correction=correction,
+                on_image_only=self.on_image_only,
+                n_threads=self.n_threads,
+                progress=progress.advance,
+            )
         error_facts = empty.calibrate_errors(
             table,
             exposure,
@@ -252,6 +272,7 @@ class ForcedPhotometryStep(RomanStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
+            storage_options=self.storage_options.options,
         )
 
     def _parameters(self) -> dict[str, Any]:
@@ -260,15 +281,13 @@ class ForcedPhotometryStep(RomanStep):
         return {
             name: value
             for name, value in self.get_pars().items()
-            if name not in inherited and not name.startswith("override_")
+            if name not in inherited | {"storage_options"} and not name.startswith("override_")
         }
 
     def get_pars(self, full_spec=True):
-        """Return the parameters as stpipe does, a catalog in memory by its name alone."""
+        """Return the parameters as stpipe does, objects in memory by their text alone."""
         pars = super().get_pars(full_spec)
-        if "catalog" in pars:
-            pars["catalog"] = str(pars["catalog"])
-        return pars
+        return pars | {name: str(pars[name]) for name in {"catalog", "storage_options"} & set(pars)}
 
     def finalize_result(self, model, reference_files_used):
         """Record software, reference files and the log in the product's metadata."""
@@ -303,8 +322,8 @@ class ForcedPhotometryStep(RomanStep):
     def _get_crds_parameters(cls, dataset):
         """CRDS parameters of the first image; ValueError, which stpipe expects, for the rest."""
         try:
-            dataset = batch.first(dataset)
-            return super()._get_crds_parameters(dataset)
+            with opened_if_remote(batch.first(dataset)) as opened:
+                return super()._get_crds_parameters(opened)
         except Exception as error:
             raise ValueError(f"{dataset!r} has no CRDS parameters: {error}") from error
 

@@ -13,7 +13,7 @@ import logging
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from astropy.table import Table
 from astropy.units import UnitsWarning
@@ -26,7 +26,7 @@ from .trees import read_asdf
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["read_table"]
 
@@ -40,7 +40,9 @@ _HEAD_BYTES = 65536
 
 
 def read_table(
-    location: str | os.PathLike, is_wanted: Callable[[str], bool]
+    location: str | os.PathLike,
+    is_wanted: Callable[[str], bool],
+    storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Table, list[str]]:
     """Read a catalog file.
 
@@ -52,6 +54,8 @@ def read_table(
     is_wanted : callable
         Tells by a column's name whether it is needed. Only Parquet can leave the others out
         cheaply, so the table may hold more.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def read_table(
             if not is_uri(location) and Path(location).expanduser().is_dir():
                 table, names = read_directory(location, is_wanted)
             else:
-                with open_for_reading(location) as file:
+                with open_for_reading(location, storage_options) as file:
                     head, file = _head(file)
                     form = _recognise(head, location)
                     table, names = _read(file, form, head, is_wanted)
@@ -148,6 +152,8 @@ def _read(
 def _read_ecsv(file: BinaryIO) -> Table:
     try:
         return Table.read(file, format="ecsv", engine="pyarrow")
+    except StorageError:
+        raise
     except Exception:  # whatever the fast parser dislikes, the reference parser decides
         file.seek(0)
         return Table.read(file, format="ascii.ecsv")  # "ecsv" would fill up rows that are cut short
@@ -163,6 +169,8 @@ def _read_csv(file: BinaryIO, head: bytes) -> Table:
             comment="#" if head.lstrip().startswith(b"#") else None,
             null_values=_NULL_VALUES,
         )
+    except StorageError:
+        raise
     except Exception:  # for instance a text id after a megabyte of numbers
         file.seek(0)
         return Table.read(

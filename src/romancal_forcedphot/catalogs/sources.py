@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -91,6 +92,7 @@ def read_sources(
     ref_epoch_wanted: bool = True,
     select: str = "",
     spectral_type_column: str = "",
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
@@ -101,9 +103,9 @@ def read_sources(
     Parameters
     ----------
     catalog : str, path-like, astropy.table.Table, astropy.coordinates.SkyCoord or model
-        An ECSV, FITS, CSV, Parquet, VOTable or ASDF file, or the directory of a HATS catalog; or
-        the table itself, alone or as ``source_catalog`` of a data model, which is left as it is
-        (and not copied where its numbers can be used as they are).
+        An ECSV, FITS, CSV, Parquet, VOTable or ASDF file, local or at an ``s3://`` URI, or the
+        directory of a HATS catalog; or the table itself, alone or as ``source_catalog`` of a data
+        model, which is left as it is (and not copied where its numbers can be used as they are).
     ra_column, dec_column, x_column, y_column, label_column : str
         Names of columns in any case; '' looks for the usual ones (``ra``/``dec``, ``x``/``y``,
         ``label``, ``id`` or ``source_id``, and those of romancal's, photutils', SExtractor's and
@@ -119,6 +121,8 @@ def read_sources(
         see `Selection`. Rows without an id keep the number they have in the whole catalog.
     spectral_type_column : str
         Column of spectral types, read as ``Sources.spectral_type``.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
 
     Returns
     -------
@@ -135,7 +139,8 @@ def read_sources(
     named = (*given.values(), label_column, spectral_type_column, *keep_columns)
     named = [name for name in named if name]
     named += selection.columns if selection else ()
-    columns = _open(catalog, {_folded(name) for name in named} | _USUAL | USUAL_MOTION)
+    wanted = {_folded(name) for name in named} | _USUAL | USUAL_MOTION
+    columns = _open(catalog, wanted, storage_options)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
     label = columns.find(label_column, "label_column") if label_column else columns.first(_LABELS)
@@ -219,7 +224,7 @@ def _folded(name: str) -> str:
     return name.strip().casefold()
 
 
-def _open(catalog: object, wanted: set[str]) -> _Columns:
+def _open(catalog: object, wanted: set[str], storage_options: Mapping[str, Any] | None) -> _Columns:
     if isinstance(catalog, SkyCoord):
         table = QTable([catalog.ravel()], names=["skycoord"])
         return _Columns(table, table.colnames, "SkyCoord", "the catalog (a SkyCoord)")
@@ -230,7 +235,7 @@ def _open(catalog: object, wanted: set[str]) -> _Columns:
         return _of_model(catalog)
     if not os.fspath(catalog).strip():
         raise CatalogError("catalog is empty: expected a path; give it with --catalog=FILE")
-    table, names = read_table(catalog, lambda name: _folded(name) in wanted)
+    table, names = read_table(catalog, lambda name: _folded(name) in wanted, storage_options)
     return _Columns(table, names, file_name(catalog), f"catalog '{catalog}'")
 
 

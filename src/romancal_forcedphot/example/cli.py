@@ -11,41 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+from ..progress import Progress
 from .crds_cache import crds_environment, make_crds_cache
 from .scene import STAGES, Report, Scene, make_scene
 from .summary import compare, summarize
-
-
-class Progress:
-    """Say what is being made: a bar on a terminal, a line per stage elsewhere."""
-
-    def __init__(self, n_stages: int) -> None:
-        self.n_stages = n_stages
-        self.start = time.monotonic()
-        self.bar = None
-
-    def __call__(self, stage: str) -> None:
-        """Say that a stage begins."""
-        if not sys.stderr.isatty():
-            print(
-                f"{time.monotonic() - self.start:6.1f} s  making: {stage}",
-                file=sys.stderr,
-                flush=True,
-            )
-            return
-        if self.bar is None:
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=self.n_stages, bar_format="{l_bar}{bar}| {n}/{total} {elapsed}")
-        else:
-            self.bar.update()
-        self.bar.set_description(f"making: {stage}")
-
-    def close(self) -> None:
-        """End the bar, if there is one."""
-        if self.bar is not None:
-            self.bar.update()
-            self.bar.close()
 
 
 def make_example(
@@ -101,9 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("directory", metavar="DIR", help="where the files go (0.2 GB)")
     directory = parser.parse_args(arguments).directory
-    progress = Progress(len(STAGES) + 1)
-    scene, cache = make_example(directory, report=progress)
-    progress.close()
+    start = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - start:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    with Progress("making", len(STAGES) + 1, say=say) as progress:
+        scene, cache = make_example(directory, report=progress.stage)
     status = run_strun(scene, cache)
     if status != 0:
         print(f"strun failed with exit status {status}", file=sys.stderr)

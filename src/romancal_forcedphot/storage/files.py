@@ -1,36 +1,27 @@
-"""Where files are: the one door between this package and the disk.
+"""Local files: opened with clear errors, written whole or not at all.
 
-Callers ask for a *location* (a path today, an ``s3://`` URI as soon as that is served here) and
-get a seekable binary file, so that nobody above this module has to know what a location is.
-Products go the other way through `write_atomically`: they are written under their own name in a
-temporary directory beside their destination and moved when whole, so that a failure leaves nothing
-half-written and no reader ever sees half a product.
+Products are written under their own name in a temporary directory beside their destination and
+moved when whole, so that a failure leaves nothing half-written and no reader ever sees half a
+product.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from .errors import StorageError
+from .locations import is_uri
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "StorageError",
-    "check_output_directory",
-    "file_name",
-    "is_uri",
-    "open_for_reading",
-    "write_atomically",
-]
-
-_URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+__all__ = ["check_output_directory", "open_local", "write_atomically"]
 
 _REASONS = {
     errno.ENOENT: "does not exist",
@@ -43,49 +34,15 @@ _REASONS = {
 }
 
 
-class StorageError(OSError):
-    """A location cannot be read or written; the message says which, why, and what to do."""
-
-
-def is_uri(location: str | os.PathLike) -> bool:
-    """Whether a location is a URI such as ``s3://bucket/key`` and not a local path."""
-    return bool(_URI.match(os.fspath(location)))
-
-
-def file_name(location: str | os.PathLike) -> str:
-    """Return the last part of a location: the name to use in logs and metadata."""
-    return os.fspath(location).rstrip("/").rsplit("/", 1)[-1]
-
-
-@contextmanager
-def open_for_reading(location: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a location as a seekable binary file, closed when the context ends.
-
-    Parameters
-    ----------
-    location : str or path-like
-        A local path; a leading ``~`` is the home directory (a shell leaves it alone in
-        ``--catalog=~/x.ecsv``).
-
-    Yields
-    ------
-    file object
-        Binary, readable and seekable, as `asdf.open` and ``Table.read`` accept it.
-
-    Raises
-    ------
-    StorageError
-        If the location does not exist, is a directory, or cannot be opened.
-    """
+def open_local(location: str | os.PathLike) -> BinaryIO:
+    """Open a local file for reading, or raise a StorageError that says why not."""
     path = _local_path(location)
     try:
-        file = path.open("rb")
+        return path.open("rb")
     except OSError as error:
         raise StorageError(
             f"'{location}' {_reason(error)}; give the path of a file that can be read"
         ) from error
-    with file:
-        yield file
 
 
 @contextmanager

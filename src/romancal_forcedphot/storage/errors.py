@@ -1,0 +1,17 @@
+"""The errors of this room."""
+
+from __future__ import annotations
+
+__all__ = ["RemoteError", "StorageError"]
+
+
+class StorageError(OSError):
+    """A location cannot be read or written; the message says which, why, and what to do."""
+
+
+class RemoteError(StorageError, ConnectionError):
+    """A remote location cannot be read.
+
+    It is a ConnectionError too: whoever reads an array can tell it from a damaged file without
+    knowing this room.
+    """

@@ -1,0 +1,172 @@
+"""A seekable file over a server that hands out ranges of bytes.
+
+Reading on, or backwards, fetches ever more at once; reading somewhere else starts small again. An
+ASDF file tells at its end where its blocks begin: reading ahead never passes into the next block,
+so that arrays nobody asks for stay where they are.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+import itertools
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+from ..progress import Progress
+
+__all__ = ["FIRST_BYTES", "RangeFile"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+#: How much is fetched at the beginning, at the end of an ASDF file, and at a new place.
+FIRST_BYTES = 65536
+_GROWTH = 4
+_MAX_WINDOW = 16 * 2**20
+#: A window is fetched in pieces of this size, all at the same time.
+_PIECE = 4 * 2**20
+#: Length of the mark that a block begins with; asdf reads what follows it.
+_MAGIC_BYTES = 4
+
+_BLOCK_INDEX = re.compile(rb"#ASDF BLOCK INDEX\s+%YAML.*?---\s(?P<list>.*?)\.\.\.", re.DOTALL)
+
+Fetch = Callable[[Sequence[tuple[int, int]]], list[bytes]]
+
+
+class RangeFile(io.RawIOBase):
+    """A remote file, read by ranges.
+
+    Parameters
+    ----------
+    name : str
+        Its location, for the log.
+    head : bytes
+        Its first bytes, fetched already.
+    size : int
+        Its size in bytes.
+    fetch : callable
+        Takes ranges (first byte, byte behind the last) and returns their bytes.
+    """
+
+    def __init__(self, name: str, head: bytes, size: int, fetch: Fetch) -> None:
+        self.name = name
+        self.size = size
+        self.bytes_fetched = len(head)
+        self.n_requests = 1
+        self._fetch = fetch
+        self._position = 0
+        self._ahead = FIRST_BYTES
+        self._fixed = [(0, head)]
+        self._window = (0, head)
+        self._blocks: list[int] = []
+        self._progress = Progress(f"Reading {PurePosixPath(name).name}", size, unit="B")
+        self._progress.advance(len(head))
+        if head.startswith(b"#ASDF"):
+            self._find_blocks()
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        self._checkClosed()
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position; nothing is fetched."""
+        self._checkClosed()
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"cannot seek to {base + offset}: expected a position from 0 on")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        """Fill a buffer, wholly unless the file ends."""
+        self._checkClosed()
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self.size - self._position))
+        done = 0
+        while done < wanted:
+            start, content = self._window_at(self._position, wanted - done)
+            skip = self._position - start
+            n = min(len(content) - skip, wanted - done)
+            view[done : done + n] = memoryview(content)[skip : skip + n]
+            self._position += n
+            done += n
+        return done
+
+    def close(self) -> None:
+        """Let go of what was fetched, and log how much that was."""
+        if not self.closed:
+            self._progress.close()
+            self._window, self._fixed = (0, b""), []
+            log.info(
+                "Read %.1f of %.1f MB of %s in %d requests",
+                self.bytes_fetched / 1e6,
+                self.size / 1e6,
+                self.name,
+                self.n_requests,
+            )
+        super().close()
+
+    def block_bytes(self, block: int) -> int:
+        """Return the size of an ASDF block with its header; 0 if the file does not tell."""
+        inside = 0 <= block < len(self._blocks) - 1
+        return self._blocks[block + 1] - self._blocks[block] if inside else 0
+
+    def expect(self, n_bytes: int) -> None:
+        """Say how many bytes will be read in all, for the progress bar."""
+        self._progress.total = n_bytes + self.bytes_fetched
+
+    def _find_blocks(self) -> None:
+        """Fetch the end of an ASDF file and read there where its blocks begin."""
+        start = max(len(self._window[1]), self.size - FIRST_BYTES)
+        tail = self._fetch_window(start, self.size) if start < self.size else self._window[1]
+        self._fixed.append((start, tail))
+        found = _BLOCK_INDEX.search(tail)
+        if found:
+            first = self.size - len(tail) + found.start()
+            self._blocks = [*map(int, re.findall(rb"\d+", found["list"])), first]
+
+    def _window_at(self, position: int, wanted: int) -> tuple[int, bytes]:
+        """Return bytes around a position, and where they start."""
+        for start, content in (self._window, *self._fixed):
+            if start <= position < start + len(content):
+                return start, content
+        start, content = self._window
+        if position - _MAGIC_BYTES in self._blocks:  # asdf comes here for a whole block only
+            self._ahead = _MAX_WINDOW
+        elif position == start + len(content):
+            self._ahead = min(_GROWTH * self._ahead, _MAX_WINDOW)
+        elif start - self._ahead <= position < start and not self._blocks:
+            # asdf looks for a lost index, from the end backwards
+            self._ahead = min(_GROWTH * self._ahead, _MAX_WINDOW)
+            first = max(0, position + 1 - self._ahead)
+            self._window = (first, self._fetch_window(first, start))
+            return self._window
+        else:
+            self._ahead = FIRST_BYTES
+        stop = position + min(max(self._ahead, wanted), _MAX_WINDOW)
+        self._window = (position, self._fetch_window(position, min(stop, self._end(position))))
+        return self._window
+
+    def _end(self, position: int) -> int:
+        """Where the block ends that a position lies in."""
+        following = bisect.bisect_right(self._blocks, position)
+        return self._blocks[following] if following < len(self._blocks) else self.size
+
+    def _fetch_window(self, start: int, stop: int) -> bytes:
+        edges = [*range(start, stop, _PIECE), stop]
+        pieces = self._fetch(list(itertools.pairwise(edges)))
+        self.n_requests += len(pieces)
+        self.bytes_fetched += stop - start
+        self._progress.advance(stop - start)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
