@@ -196,8 +196,8 @@ def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
     clashes = [name for name in names if name in taken or _OF_APERTURES.fullmatch(name)]
     if clashes:
         raise ValueError(
-            f"keep_columns names {', '.join(map(repr, clashes))}, which the product's own columns "
-            "are called: expected other names; rename them in the catalog or leave them out"
+            f"keep_columns names {', '.join(map(repr, clashes))}, as the product's own columns are "
+            "or may be called: expected other names; rename them in the catalog or leave them out"
         )
 
 

@@ -44,6 +44,22 @@ CASES = {
         [IMAGE, f"--catalog={CATALOG}", "--ra_column=alpha"],
         "alpha.*(ra|dec)",
     ),
+    "select an absent column": (
+        [IMAGE, f"--catalog={CATALOG}", "--select=mag < 20"],
+        "no column 'mag', named by select.*ra, dec",
+    ),
+    "select by Python": (
+        [IMAGE, f"--catalog={CATALOG}", "--select=__import__('os').getpid() > 0"],
+        "no meaning here: expected comparisons",
+    ),
+    "keep a column of ours": (
+        [IMAGE, f"--catalog={CATALOG}", "--keep_columns=ra"],
+        "keep_columns names 'ra'.*rename",
+    ),
+    "unknown extension": (
+        [IMAGE, f"--catalog={CATALOG}", "--output_ext=.fits"],
+        "output_ext is '.fits': expected .asdf or .parquet",
+    ),
     "missing image": (["lost_cal.asdf", f"--catalog={CATALOG}"], "lost_cal.asdf.*not a file"),
     "reference file": (
         ["area.asdf", f"--catalog={CATALOG}"],

@@ -208,7 +208,7 @@ def test_nothing_selected_gives_a_valid_empty_product():
     [
         ({"select": "flux > 3"}, "no column 'flux', named by select: expected one of.* F106"),
         ({"keep_columns": "type,flux"}, "no column 'flux', named by keep_columns"),
-        ({"keep_columns": "type,ra"}, "keep_columns names 'ra', which the product's own"),
+        ({"keep_columns": "type,ra"}, "keep_columns names 'ra', as the product's own"),
         ({"output_ext": ".fits"}, r"output_ext is '.fits': expected .asdf or .parquet"),
     ],
 )

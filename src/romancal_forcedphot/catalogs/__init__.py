@@ -1,7 +1,9 @@
 """A catalog in any supported form becomes `Sources`. Knows no image.
 
-`files` turns a file into an astropy Table, `values` turns a column into plain numbers, `sources`
-decides which columns are meant, and `motion` which of them tell of proper motion.
+`files` turns a file into an astropy Table (with `parquet`, `trees` for ASDF, and `hats` for
+directories), `values` turns a column into plain numbers, `sources` decides which columns are meant
+(with `positions` for where, and `motion` for how sources move), `selection` which rows, and `kept`
+holds the columns that the user wants to keep.
 """
 
 from __future__ import annotations
