@@ -226,7 +226,8 @@ def compute_grid(
         try:
             wfi = _wfi(stpsf, request)
             jitter_arcsec = float(wfi.options["jitter_sigma"] or 0.0)
-            wfi.options.update(jitter=None, charge_diffusion_sigma=0, output_mode="oversampled")
+            wfi.options.update(jitter=None, charge_diffusion_sigma=0, add_ipc=False)
+            wfi.options["output_mode"] = "oversampled"
             stamps = []
             x, y = request.positions
             for place in zip(x + DETECTOR_OFFSET, y + DETECTOR_OFFSET, strict=True):
