@@ -28,7 +28,7 @@ ARROWS = {
     "corrections": {
         *("epsf_reference", "geometry", "psfs", "recipe", "references", "stpsf_cache"),
     },
-    "stpsf_cache": {"psfs", "storage"},
+    "stpsf_cache": {"progress", "psfs", "storage"},
     "epsf_reference": {"references"},
     "summary": {"columns", "tables"},
     "inputs": {"storage"},

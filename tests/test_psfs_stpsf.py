@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 from dataclasses import replace
@@ -337,6 +338,18 @@ def test_each_place_is_told(stpsf_data):
     request = replace(QUICK, n_psfs=4)
     compute_grid(request, data_path=stpsf_data, advance=lambda: told.append(1))
     assert len(told) == 4
+
+
+def test_progress_is_shown_on_a_terminal(stpsf_cache, monkeypatch):
+    """Computing begins at none of four places and ends at four of four."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("romancal_forcedphot.progress._DELAY_S", 0)
+    optical_grid(replace(QUICK, n_psfs=4))
+    shown = terminal.getvalue()
+    assert "ePSFs of F106 on WFI01" in shown
+    assert "0/4" in shown
 
 
 # --- without data --------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ own blurs are not in it (see `psfs.stpsf`). A grid appears on disk whole or not 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .progress import Progress
 from .psfs import CorrectionUnavailable
 from .psfs.stpsf import GridRequest, OpticalGrid, compute_grid, configured_data_path
 from .storage import write_atomically
@@ -66,12 +66,9 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
             "STPSF computes ePSFs of %s on %s at %d places, once: they will be kept in %s",
             *(request.band, request.detector, request.n_psfs, path.parent),
         )
-        done = itertools.count(1)
-        grid = compute_grid(
-            request,
-            data_path=data_path,
-            advance=lambda: log.info("ePSF %d of %d", next(done), request.n_psfs),
-        )
+        task = f"ePSFs of {request.band} on {request.detector}"
+        with Progress(task, request.n_psfs, unit="places") as progress:
+            grid = compute_grid(request, data_path=data_path, advance=progress.advance)
         _write(path, grid, facts)
     else:
         log.info("ePSFs of %s on %s come from %s", request.band, request.detector, path)
