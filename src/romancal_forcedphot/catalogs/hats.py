@@ -22,6 +22,8 @@ from .parquet import read_parquet
 
 __all__ = ["read_directory"]
 
+_SUFFIXES = (".parquet", ".parq", ".pq")
+
 
 def read_directory(
     directory: str | os.PathLike, is_wanted: Callable[[str], bool]
@@ -31,7 +33,7 @@ def read_directory(
     Parameters
     ----------
     directory : str or path-like
-        A HATS catalog or collection, or a directory with Parquet files below it.
+        A HATS catalog or collection, or a directory with Parquet files in it or its partitions.
     is_wanted : callable
         Tells by a column's name whether it is needed.
 
@@ -88,15 +90,19 @@ def _read_properties(path: Path) -> dict[str, str]:
 def _parts(directory: Path) -> list[Path]:
     """List the Parquet files that hold rows; HATS keeps other tables beside them."""
     root = directory / "dataset" if (directory / "dataset").is_dir() else directory
-    files = [
-        path
-        for path in root.rglob("*")
-        if path.is_file()
-        and path.suffix in (".parquet", ".parq", ".pq")
-        and not any(part.startswith(("_", ".")) for part in path.relative_to(root).parts)
-    ]
+    files = list(_files(root))
     by_place = [path for path in files if re.search(r"(^|/)Npix=\d+", path.as_posix())]
     return sorted(by_place or files, key=_natural)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Parquet files in a directory and in its partitions, ``name=value``; no other is entered."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            if "=" in path.name:
+                yield from _files(path)
+        elif path.suffix in _SUFFIXES and not path.name.startswith(("_", ".")):
+            yield path
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
