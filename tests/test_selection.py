@@ -161,6 +161,7 @@ REFUSED = {
     "F106 >": "cannot be read",
     "F106 > 1) or (n > 1": "cannot be read",
     "(" * 500 + "n" + ")" * 500 + " > 1": "cannot be read",
+    "not " * 2000 + "good": "cannot be read",
     "mag auto > 20": "cannot be read.*backticks",
     "\0": "cannot be read",
     "__import__('os').system('true')": "no meaning",

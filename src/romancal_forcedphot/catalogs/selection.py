@@ -117,13 +117,15 @@ class Selection:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of escapes in texts, which may be as they like
                 tree = ast.parse(python, mode="eval").body
+            found = dict.fromkeys(cls(text, (), tree, names)._walk(tree))
+        except CatalogError:
+            raise
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             reason = getattr(error, "msg", None) or str(error) or type(error).__name__
             raise CatalogError(
                 f"select {text!r} cannot be read ({reason}): {_MEANT}; a column whose name is no "
                 "Python name goes in `backticks`"
             ) from error
-        found = dict.fromkeys(cls(text, (), tree, names)._walk(tree))
         return cls(text, tuple(found), tree, names)
 
     def rows(self, column: Callable[[str], object], n_rows: int) -> np.ndarray:
