@@ -266,6 +266,8 @@ def test_area_map_from_the_wcs(wfi18):
     center = siaf_solid_angle(aperture, 2043.5, 2043.5)
     np.testing.assert_allclose(area[y, x], siaf_solid_angle(aperture, x, y) / center, rtol=2e-7)
     assert np.ptp(area) > 0.01  # the distortion is there
+    coarse = geometry.relative_area_from_wcs(wcs, SHAPE, every=8)
+    np.testing.assert_array_equal(coarse, area[::8, ::8])
 
 
 def tangent_wcs(scale, ra, dec):

@@ -147,7 +147,7 @@ def read_area(reference: Any, *, detector: str) -> AreaReference:
             )
         photometry = model.meta.get("photometry") or {}
         return AreaReference(
-            data=np.array(model.data),
+            data=np.asarray(model.data),  # not memory-mapped: it outlives the file
             nominal_steradian=photometry.get("pixelarea_steradians"),
             nominal_arcsecsq=photometry.get("pixelarea_arcsecsq"),
         )

@@ -254,12 +254,22 @@ class CurveOfGrowth:
 
     def _within_at(self, radius: ArrayLike, scales: NDArray, n_blurs: int) -> NDArray:
         """Return `_within` for a radius of all sources or of each, at the scales there."""
+
+        def known(at_radius: float, scale: float) -> float:
+            key = at_radius, scale, n_blurs
+            if key not in self._light_within:
+                self._light_within[key] = self._within(at_radius, scale, n_blurs)
+            return self._light_within[key]
+
         return on_radius_ladder(
             radius,
-            lambda at_radius, rows: on_ladder(
-                scales[rows], lambda scale: self._within(at_radius, scale, n_blurs)
-            ),
+            lambda at_radius, rows: on_ladder(scales[rows], lambda scale: known(at_radius, scale)),
         )
+
+    @cached_property
+    def _light_within(self) -> dict[tuple[float, float, int], float]:
+        """What `_within` has returned on the rungs of the ladders."""
+        return {}
 
     def _within(self, radius: float, scale: float, n_blurs: int) -> float:
         """Return the light within a circle that is blurred by a pixel `n_blurs` times."""
