@@ -123,6 +123,15 @@ def test_radii_on_the_command_line(text, radii):
         assert radii_of(product) == radii
 
 
+def test_radii_that_are_not_given_go_with_their_unit():
+    step = ForcedPhotometryStep(catalog=CATALOG)
+    assert (step.aperture_radii, step.annulus_radii) == ([3.0], [20.0, 25.0])
+    step.radius_unit = "arcsec"
+    assert step.get_pars()["aperture_radii"] == [0.33]
+    step.aperture_radii = 0.5
+    assert (step.aperture_radii, step.annulus_radii) == ([0.5], [2.4, 2.8])
+
+
 def test_apertures_in_arcsec():
     product = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, radius_unit="arcsec", **PLAIN)
     assert radii_of(product) == {"aper0p33arcsec"}
@@ -178,8 +187,8 @@ def test_help_shows_the_defaults(capsys):
     assert stop.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     for part in (
-        "--aperture_radii One or more aperture radii; if empty 3 pixels, or 0.33 arcsec",
-        "--annulus_radii Radii of the background annulus; if empty 20, 25 pixels, or",
+        "--aperture_radii One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty",
+        "--annulus_radii Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8",
         "[default='DO_NOT_USE']",
         "--catalog",
         "--override_area",

@@ -21,6 +21,7 @@ __all__ = [
     "InMemoryCatalog",
     "NameList",
     "NumberList",
+    "RadiusList",
     "StorageOptions",
     "StorageOptionsParameter",
     "wrap_objects",
@@ -62,6 +63,23 @@ class NumberList(_Parameter):
                 f"{self.name} is {', '.join(map(str, texts))!r}: expected numbers separated by "
                 "commas, such as 3,5"
             ) from None
+
+
+class RadiusList(NumberList):
+    """List of radii; while it is empty, the defaults that go with the step's ``radius_unit``.
+
+    Parameters
+    ----------
+    defaults : mapping
+        By the parameter's name, then by unit.
+    """
+
+    def __init__(self, defaults: Mapping[str, Mapping[str, Iterable[float]]]):
+        self.defaults = defaults
+
+    def __get__(self, step, owner=None):
+        radii = super().__get__(step, owner)
+        return radii or list(self.defaults[self.name][step.radius_unit])
 
 
 class NameList(_Parameter):

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Circles", "Radii", "Recipe"]
 
-DEFAULT_RADII = {"pixel": ((3.0,), (20.0, 25.0)), "arcsec": ((0.33,), (2.4, 2.8))}
+DEFAULT_RADII = {
+    "aperture_radii": {"pixel": (3.0,), "arcsec": (0.33,)},
+    "annulus_radii": {"pixel": (20.0, 25.0), "arcsec": (2.4, 2.8)},
+}
 SCALE_SLACK = 1e-3  # how far the scale between nodes may fall below that of the nodes
 N_NODES = 17
 
@@ -58,13 +61,12 @@ class Recipe:
     bkg_mask_radius: float = 0.0
 
     def __post_init__(self):
-        if self.radius_unit not in DEFAULT_RADII:
+        if self.radius_unit not in ("pixel", "arcsec"):
             raise ValueError(f"radius_unit {self.radius_unit!r} is unknown: use pixel or arcsec")
-        names = ("aperture_radii", "annulus_radii")
-        for name, default in zip(names, DEFAULT_RADII[self.radius_unit], strict=True):
+        for name, defaults in DEFAULT_RADII.items():
             radii = getattr(self, name)
-            radii = tuple(float(radius) for radius in (default if radii is None else radii))
-            object.__setattr__(self, name, radii)
+            radii = defaults[self.radius_unit] if radii is None else radii
+            object.__setattr__(self, name, tuple(float(radius) for radius in radii))
         self._check_apertures()
         if self.bkg_estimator not in ("median", "mean", "none"):
             raise ValueError(
@@ -79,7 +81,7 @@ class Recipe:
         return self.bkg_estimator != "none"
 
     def _check_apertures(self):
-        example = DEFAULT_RADII[self.radius_unit][0][0]
+        example = DEFAULT_RADII["aperture_radii"][self.radius_unit][0]
         if not self.aperture_radii:
             raise ValueError(
                 f"aperture_radii is empty: give at least one radius, such as {example:g} "
@@ -94,7 +96,7 @@ class Recipe:
 
     def _check_background(self):
         if len(self.annulus_radii) != 2:
-            example = DEFAULT_RADII[self.radius_unit][1]
+            example = DEFAULT_RADII["annulus_radii"][self.radius_unit]
             raise ValueError(
                 f"annulus_radii has {len(self.annulus_radii)} numbers: expected two, the inner "
                 f"and the outer radius, such as {example[0]:g},{example[1]:g} {self.radius_unit}"

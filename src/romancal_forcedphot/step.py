@@ -22,12 +22,12 @@ from .parameters import (
     CatalogParameter,
     Extension,
     NameList,
-    NumberList,
+    RadiusList,
     StorageOptionsParameter,
     wrap_objects,
 )
 from .progress import Progress
-from .recipe import Recipe
+from .recipe import DEFAULT_RADII, Recipe
 from .storage import check_output_directory
 
 __all__ = ["ForcedPhotometryStep"]
@@ -62,8 +62,8 @@ class ForcedPhotometryStep(RomanStep):
         keep_columns = force_list(default='') # Columns of the catalog to put beside the photometry
         on_image_only = boolean(default=False) # Leave out the rows of sources that are not on the image
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
-        aperture_radii = force_list(default='') # One or more aperture radii; if empty 3 pixels, or 0.33 arcsec
-        annulus_radii = force_list(default='') # Radii of the background annulus; if empty 20, 25 pixels, or 2.4, 2.8 arcsec
+        aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
+        annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
         bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
@@ -97,8 +97,8 @@ class ForcedPhotometryStep(RomanStep):
 
     catalog = CatalogParameter()
     storage_options = StorageOptionsParameter()
-    aperture_radii = NumberList()
-    annulus_radii = NumberList()
+    aperture_radii = RadiusList(DEFAULT_RADII)
+    annulus_radii = RadiusList(DEFAULT_RADII)
     dq_mask = NameList()
     keep_columns = NameList()
     output_ext = Extension()
@@ -248,8 +248,8 @@ class ForcedPhotometryStep(RomanStep):
 
     def _recipe(self) -> Recipe:
         return Recipe(
-            aperture_radii=self.aperture_radii or None,
-            annulus_radii=self.annulus_radii or None,
+            aperture_radii=self.aperture_radii,
+            annulus_radii=self.annulus_radii,
             radius_unit=self.radius_unit,
             bkg_estimator=self.bkg_estimator,
             bkg_sigma=self.bkg_sigma,
