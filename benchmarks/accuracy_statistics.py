@@ -91,7 +91,7 @@ def trends(
     Across the detector for x and y, over the whole range of areas for the pixel area, from the
     corner of a pixel to its centre for the sub-pixel phase. Outliers beyond 4 σ are left out.
     """
-    rows = rows & np.isfinite(flux) & (flux > 0)
+    rows = rows & np.isfinite(flux) & (flux > 0) & np.isfinite(truth.flux)
     offset = -2.5 * MMAG * np.log10(flux[rows] / truth.flux[rows])
     x, y, area = truth.x[rows], truth.y[rows], truth.area[rows]
     phase = (np.cos(2 * np.pi * x) + np.cos(2 * np.pi * y)) / 4
