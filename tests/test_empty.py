@@ -153,6 +153,7 @@ def test_only_scaling_changes_errors(mode):
         np.testing.assert_array_equal(table[f"{name}_flux"], before[f"{name}_flux"])
     assert facts["scaled"] is (mode == "empty_scale")
     assert facts["mode"] == mode
+    assert "aperture correction" in facts["not_in_errors"]
 
 
 def test_scaled_errors_hold():

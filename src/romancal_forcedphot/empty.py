@@ -36,6 +36,10 @@ _CLEAR = 8.0  # pixels between an aperture's edge and a source, at least
 _MARGIN = 1.5  # pixels around an aperture that must be usable, too
 _BRIGHT = 5.0  # errors above the local sky: a pixel with a source that no catalog has
 _FEWEST = 100
+_NOT_INCLUDED = (
+    "the uncertainties of the flux calibration, of the pixel areas and of the aperture correction, "
+    "which sources of one exposure share"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def calibrate_errors(
     dict
         What was found and done, for the product's metadata.
     """
-    facts = {"mode": mode, "scaled": False}
+    facts = {"mode": mode, "scaled": False, "not_in_errors": _NOT_INCLUDED}
     if mode == "none":
         return facts
     x, y = (np.asarray(table[axis], dtype=float) for axis in "xy")
