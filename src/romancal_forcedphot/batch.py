@@ -129,7 +129,9 @@ def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator
 
 def _member(dataset: Any) -> Member:
     """A path or model, which stays as it is."""
-    name = dataset if isinstance(dataset, str | Path) else dataset.meta.filename
+    name = dataset
+    if not isinstance(dataset, str | Path):
+        name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
     return Member(Path(name).name, lambda: contextlib.nullcontext(dataset))
 
 
@@ -184,15 +186,21 @@ def run_each(step: Any, members: Sequence[Member], run: Callable[[Any], Any]) ->
                 output = step.make_output_path(basepath=member.name)
                 if step.save_results:
                     _refuse_to_replace(output, outputs)
-                with member.borrow() as dataset:
-                    products.append(run(dataset))
+                products.append(_run(member, run))
                 outputs[output] = member.name
             except Exception as error:
                 reasons.append((member.name, str(error) or type(error).__name__))
                 log.error("Exposure %s failed: %s", *reasons[-1])
+                log.debug("It failed here:", exc_info=True)
     if reasons:
         raise ExposuresFailed(products, reasons)
     return products
+
+
+def _run(member: Member, run: Callable[[Any], Any]) -> Any:
+    """Run on one exposure; nothing but this function's frame holds it, lest two be in memory."""
+    with member.borrow() as dataset:
+        return run(dataset)
 
 
 @contextlib.contextmanager

@@ -88,6 +88,7 @@ def run_beside(host: Host, hook: Step, datasets: Sequence[Any], run: Callable[..
         run(*images)
     except Exception as error:
         log.error("No forced photometry, but the result of %s is unharmed: %s", name, error)
+        log.debug("It failed here:", exc_info=True)
     finally:
         hook.parent, hook.save_results = kept
 

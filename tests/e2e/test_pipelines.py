@@ -207,6 +207,7 @@ def test_the_examples_of_the_readme(directory, environment):
     assert n_commands == 5
     answer = shell("\n".join(script), directory, {"PYTHONPATH": ""} | environment)
     assert answer.returncode == 0, answer.stderr
+    assert "pars-forcedphotometrystep" not in answer.stderr
     left = [
         sorted(path.name[0] for path in after.iterdir())
         for after in sorted(directory.glob("after*"), key=lambda path: int(path.name[5:]))
