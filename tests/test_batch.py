@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -20,8 +21,12 @@ from romancal_forcedphot.batch import ExposuresFailed
 from romancal_forcedphot.inputs import InputError
 from small import CENTER, level2_image
 
-# stpipe 1.1 asks crds 14 by a function that crds deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
+pytestmark = [
+    # stpipe 1.1 asks crds 14 by a function that crds deprecates.
+    pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning"),
+    # stpipe's libraries on disk leave closing their files to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
 NAMES = ["first", "second", "third"]
@@ -59,6 +64,8 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ra, dec = CENTER
     Table({"ra": [ra, ra], "dec": [dec, dec + 1e-3]}).write("catalog.ecsv")
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -87,7 +94,7 @@ def library(images):
 
 
 def library_on_disk(images):
-    return ModelLibrary(association(images), on_disk=True)
+    return ModelLibrary(association(images), on_disk=True, temp_directory=".")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,9 @@ def test_a_single_image_is_no_set():
     assert batch.find_members([level2_image()]) is None
 
 
-@pytest.mark.parametrize("make", [str, lambda path: ModelLibrary(path, on_disk=True)])
+@pytest.mark.parametrize(
+    "make", [str, lambda path: ModelLibrary(path, on_disk=True, temp_directory=".")]
+)
 def test_memory_does_not_grow_with_the_number_of_exposures(make, monkeypatch):
     """Peak of Python's own allocations, which NumPy's arrays are part of.
 
