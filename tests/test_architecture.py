@@ -20,8 +20,9 @@ ARROWS = {
     "step": {
         *("forced", "exposure", "catalogs", "model", "storage"),
         *("empty", "ingredients", "inputs", "motion", "parameters", "references", "summary"),
-        *("batch", "hooks", "pictures", "progress", "recipe", "units"),
+        *("framework", "pictures", "progress", "recipe", "units"),
     },
+    "framework": {"batch", "hooks", "inputs", "model", "parameters", "references", "storage"},
     "batch": {"inputs"},
     "hooks": set(),
     "ingredients": {"corrections", "gain", "geometry", "references"},
@@ -74,8 +75,8 @@ KEPT_IN = {
     "romanisim": {"example"},
     "galsim": {"example"},
     "crds": {"references", "example"},
-    "stpipe": {"hooks", "step"},
-    "romancal": {"step", "epsf_reference"},
+    "stpipe": {"hooks"},
+    "romancal": {"framework", "epsf_reference"},
     "stpsf": {"psfs"},
     "synphot": {"psfs"},
     "roman_datamodels": {
