@@ -19,7 +19,7 @@ to the last bit, whatever block it sits in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, product
 
@@ -32,6 +32,9 @@ MIN_PIXELS = 30
 
 MEDIAN_ERROR_FACTOR = 1.2533
 """Standard error of the median over that of the mean for normal noise, sqrt(pi/2)."""
+
+LEAST_LEFT = 1e-3
+"""A row that keeps less than this of its squares is summed anew: 13 digits are always left."""
 
 BLOCK_SIZE = 512
 """Sources worked on at a time: enough to hide numpy's overhead, few enough for the cache."""
@@ -172,19 +175,20 @@ def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, r_in, r_out):
 def _clipped_moments(pixels, sigma, maxiters):
     """Median, mean, standard deviation and number of each row's survivors: float64 (4, n)."""
     result = np.zeros((4, len(pixels)))
-    not_empty = pixels[:, 0] < np.inf
-    if not not_empty.any():
+    not_empty = np.flatnonzero(pixels[:, 0] < np.inf)
+    if not not_empty.size:
         return result
-    runs = _Runs.of_finite_pixels(pixels if not_empty.all() else pixels[not_empty])
+    runs = _Runs.of_finite_pixels(pixels if not_empty.size == len(pixels) else pixels[not_empty])
+    moving = np.arange(not_empty.size)
     for n_rounds in count():
-        median, mean, std = runs.moments()
+        median, mean, std = runs.moments(moving)
+        result[:3, not_empty[moving]] = median, mean, std
         if maxiters and n_rounds == maxiters:
             break
-        first, stop = runs.within(median - sigma * std, median + sigma * std)
-        if np.array_equal(first, runs.first) and np.array_equal(stop, runs.stop):
+        moving = runs.clip(moving, median - sigma * std, median + sigma * std)
+        if not moving.size:
             break
-        runs = replace(runs, first=first, stop=stop)
-    result[:, not_empty] = median, mean, std, runs.stop - runs.first
+    result[3, not_empty] = runs.stop - runs.first
     return result
 
 
@@ -194,7 +198,10 @@ class _Runs:
 
     `first` and `stop` count through the whole flattened table. `deviation` is the pixels less
     the first median of their row, in float64, `square` its square: sums of them keep their
-    digits on any level of sky.
+    digits on any level of sky. `sums` of both over the runs (2, n) follow the moving ends: what a
+    round clips is a handful of pixels, and subtracting them is much less work than summing the
+    rest again. A row that loses nearly all of its squares (a star has been clipped) would lose
+    digits too; it is summed anew. `summed` is the squares when that was done last.
     """
 
     pixels: np.ndarray
@@ -203,6 +210,8 @@ class _Runs:
     square: np.ndarray
     first: np.ndarray
     stop: np.ndarray
+    sums: np.ndarray
+    summed: np.ndarray
 
     @classmethod
     def of_finite_pixels(cls, pixels):
@@ -212,23 +221,49 @@ class _Runs:
         pivot = _medians(pixels, first, stop)
         deviation = pixels.astype(np.float64)
         deviation -= pivot[:, None]
-        return cls(pixels, pivot, deviation, deviation * deviation, first, stop)
+        sums, summed = np.empty((2, n)), np.empty(n)
+        runs = cls(pixels, pivot, deviation, deviation * deviation, first, stop, sums, summed)
+        runs._sum(np.arange(n))
+        return runs
 
-    def moments(self):
-        """Median, mean and standard deviation of each run: float64 (n,)."""
-        n_pixels = np.maximum(self.stop - self.first, 1)
-        # reduceat sums from each index to the next: every other sum is a run, the rest is waste.
-        ends = np.stack([self.first, self.stop], axis=1).reshape(-1)
-        mean = np.add.reduceat(self.deviation.reshape(-1), ends)[::2] / n_pixels
-        mean_square = np.add.reduceat(self.square.reshape(-1), ends)[::2] / n_pixels
+    def moments(self, rows):
+        """Median, mean and standard deviation of the runs of some rows: three float64 (m,)."""
+        first, stop = self.first[rows], self.stop[rows]
+        mean, mean_square = self.sums[:, rows] / np.maximum(stop - first, 1)
         variance = np.maximum(mean_square - mean * mean, 0.0)
-        return _medians(self.pixels, self.first, self.stop), self.pivot + mean, np.sqrt(variance)
+        return _medians(self.pixels, first, stop), self.pivot[rows] + mean, np.sqrt(variance)
 
-    def within(self, lower, upper):
-        """Ends of the parts of the runs that lie within bounds, these included."""
+    def clip(self, rows, lower, upper):
+        """Move the ends of the runs of some rows to within bounds; return the rows that moved."""
+        before = np.stack([self.first[rows], self.stop[rows]])
         bounds = _float32_not_below(np.concatenate([lower, np.nextafter(upper, np.inf)]))
-        first, stop = np.tile(self.first, 2), np.tile(self.stop, 2)
-        return _bisect(self.pixels, first, stop, bounds).reshape(2, -1)
+        after = _bisect(self.pixels, *np.tile(before, 2), bounds).reshape(2, -1)
+        moved = (after != before).any(axis=0)
+        rows, (old_first, old_stop), (first, stop) = rows[moved], before[:, moved], after[:, moved]
+        self.first[rows], self.stop[rows] = first, stop
+        self._subtract(rows, np.append(old_first, stop), np.append(first, old_stop))
+        faded = self.sums[1, rows] < LEAST_LEFT * self.summed[rows]
+        self._sum(rows[faded])
+        return rows
+
+    def _sum(self, rows):
+        """Sum the runs of some rows, in rising order."""
+        # reduceat sums from each index to the next: every other sum is a run, the rest is waste.
+        ends = np.stack([self.first[rows], self.stop[rows]], axis=1).reshape(-1)
+        for total, table in zip(self.sums, (self.deviation, self.square), strict=True):
+            total[rows] = np.add.reduceat(table.reshape(-1), ends)[::2]
+        self.summed[rows] = self.sums[1, rows]
+
+    def _subtract(self, rows, first, stop):
+        """Subtract what lies from `first` to before `stop` (2 m,), two pieces of each row."""
+        lengths = stop - first
+        last = np.cumsum(lengths)
+        places = np.arange(last[-1] if last.size else 0) + np.repeat(
+            first - last + lengths, lengths
+        )
+        owner = np.repeat(np.tile(np.arange(rows.size), 2), lengths)
+        for total, table in zip(self.sums, (self.deviation, self.square), strict=True):
+            total[rows] -= np.bincount(owner, table.reshape(-1)[places], minlength=rows.size)
 
 
 def _medians(pixels, first, stop):
