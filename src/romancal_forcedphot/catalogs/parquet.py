@@ -96,10 +96,19 @@ def _from_arrow(column) -> np.ndarray:
         mask = np.array([value is None for value in values], dtype=bool)
         text = np.array(["" if value is None else value for value in values], dtype=str)
         return np.ma.array(text, mask=mask) if mask.any() else text
+    if column.null_count == 0 and _is_plain_number(column.type) and column.num_chunks:
+        return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks])
     try:
         return convert_pa_array_to_numpy(column)
     except NotImplementedError:  # nested types with nulls
         return column.to_numpy()
+
+
+def _is_plain_number(kind) -> bool:
+    """Whether a type is one of numbers that NumPy knows: these need no pandas, a slow import."""
+    import pyarrow as pa
+
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _restore_mixins(table: Table, meta: dict) -> Table:
