@@ -141,8 +141,9 @@ class _Annulus:
         nearest = np.maximum(np.maximum(-offset, offset - 0.5), 0.0) ** 2
         farthest = np.maximum(np.abs(offset), np.abs(offset - 0.5)) ** 2
         nearest, farthest = np.add.outer(nearest, nearest), np.add.outer(farthest, farthest)
-        certain = (nearest >= most_in**2) & (farthest < least_out**2)
-        uncertain = (farthest >= least_in**2) & (nearest < most_out**2) & ~certain
+        squares = np.square([least_in, most_in, least_out, most_out])  # rounded as in `holds`
+        certain = (nearest >= squares[1]) & (farthest < squares[2])
+        uncertain = (farthest >= squares[0]) & (nearest < squares[3]) & ~certain
         offsets = [np.argwhere(certain), np.argwhere(uncertain), [[2 * reach, 2 * reach]]]
         dy, dx = np.concatenate(offsets).T - reach
         return cls(dy, dx, np.count_nonzero(certain))

@@ -204,7 +204,7 @@ def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
 def is_flux_column(name: str) -> bool:
     """Whether one of the table's own columns is in units of flux (the background per arcsec²)."""
     return bool(re.fullmatch(r"aper\w+_flux(_err)?", name)) and (
-        name.startswith("aper_bkg_") or _OF_APERTURES.fullmatch(name) is not None
+        name.removesuffix("_err") == "aper_bkg_flux" or _OF_APERTURES.fullmatch(name) is not None
     )
 
 

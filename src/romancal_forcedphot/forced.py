@@ -91,6 +91,7 @@ def measure(
         recipe.aperture_radii, recipe.radius_unit, source_names=sources.source_name is not None
     )
     check_more_names(sources.columns.colnames if sources.columns is not None else (), columns)
+    n_sources = len(sources)
     x, y, ra, dec = _positions(exposure, sources)
     circles = Circles.on(exposure, recipe)
     reach = circles.largest_aperture
@@ -117,7 +118,7 @@ def measure(
         return rows, _measure_batch(exposure, sky, x[rows], y[rows], circles, area, theirs)
 
     batches = list(_batches(x, y, exposure.data.shape, reach))
-    progress(len(sources) - sum(map(len, batches)))
+    progress(n_sources - sum(map(len, batches)))
     with ThreadPoolExecutor(_n_threads(n_threads)) as pool:
         for rows, measured in pool.map(measure_rows, batches):
             for name, column in measured.items():
@@ -205,12 +206,15 @@ def _measure_batch(
             in_annulus = _annulus_density(correction, x, y, *radii.annulus)
     planes = (exposure.data, exposure.err, exposure.saturated, area)
     stamps = cut_stamps(*planes, x, y, circles.largest_aperture)
+    off_image = np.ones(len(x), dtype=bool)
     for nominal, radius in zip(recipe.aperture_radii, radii.apertures, strict=True):
         sums = sum_in_circle(stamps, radius)
         caught = _caught(sums, x, y, radius, correction, in_annulus)
         name = aperture_name(nominal, recipe.radius_unit)
         columns |= _photometry(exposure, sums, background, caught, name)
         flags |= _flags(sums, caught)
+        off_image &= sums.off_image
+    flags[off_image] |= WarningFlag.NOT_PLACED  # with the largest aperture, too
     columns["warning_flags"] = flags
     return columns
 
@@ -271,10 +275,9 @@ def _photometry(
 
 
 def _flags(sums: ApertureSums, caught: np.ndarray) -> np.ndarray:
-    """Warning flags that one aperture raises."""
+    """Warning flags that any one aperture raises."""
     raised = {
         WarningFlag.CENTER_UNUSABLE: sums.center_unusable,
-        WarningFlag.NOT_PLACED: sums.off_image,
         WarningFlag.EDGE: sums.cut_by_edge,
         WarningFlag.MASKED: sums.masked,
         WarningFlag.SATURATED: sums.saturated,

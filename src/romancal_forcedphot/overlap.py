@@ -45,7 +45,8 @@ def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> 
     edges = (np.arange(2 * reach + 2) - (reach + 0.5))[:, None]
     u, v = edges - np.asarray(x_fraction), edges - np.asarray(y_fraction)
 
-    inside = (v * v)[:, None] + u * u <= radius**2
+    square = radius * radius  # not radius**2, which may be rounded to less
+    inside = (v * v)[:, None] + u * u <= square
     corner_area = _area_to_corner(u, v, radius, inside)
     column = corner_area[:, 1:] - corner_area[:, :-1]
     weights = column[1:] - column[:-1]
@@ -54,7 +55,7 @@ def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> 
     inside_columns = inside[:, 1:] & inside[:, :-1]
     weights[inside_columns[1:] & inside_columns[:-1]] = 1.0
     nearest_u, nearest_v = _distance_to_pixels(u), _distance_to_pixels(v)
-    weights[(nearest_v**2)[:, None] + nearest_u**2 >= radius**2] = 0.0
+    weights[(nearest_v**2)[:, None] + nearest_u**2 >= square] = 0.0
     np.clip(weights, 0.0, 1.0, out=weights)
     return np.ascontiguousarray(np.moveaxis(weights, -1, 0))
 
@@ -62,7 +63,7 @@ def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> 
 def _area_to_corner(u, v, radius, inside):
     """Signed area of the circle between its centre and the corners (u, v): (s + 1, s + 1, n)."""
     strip_u = _half_strip(u, radius)
-    strip_v = _half_strip(v, radius) - np.pi * radius**2 / 4
+    strip_v = _half_strip(v, radius) - np.pi * radius * radius / 4
     area = np.where(inside, np.abs(v)[:, None] * np.abs(u), strip_v[:, None] + strip_u)
     area *= np.sign(v)[:, None]
     area *= np.sign(u)
@@ -72,7 +73,8 @@ def _area_to_corner(u, v, radius, inside):
 def _half_strip(u, radius):
     """Area of a quarter circle between its centre and the distance |u| along one axis."""
     u = np.minimum(np.abs(u), radius)
-    return 0.5 * (u * np.sqrt(radius**2 - u * u) + radius**2 * np.arcsin(u / radius))
+    square = radius * radius  # as u * u where u is the radius: their difference is never below 0
+    return 0.5 * (u * np.sqrt(square - u * u) + square * np.arcsin(u / radius))
 
 
 def _distance_to_pixels(edges):

@@ -255,11 +255,13 @@ class CurveOfGrowth:
     def _within_at(self, radius: ArrayLike, scales: NDArray, n_blurs: int) -> NDArray:
         """Return `_within` for a radius of all sources or of each, at the scales there."""
 
+        kept = self._light_within  # held here: threads that start at once may make one each
+
         def known(at_radius: float, scale: float) -> float:
             key = at_radius, scale, n_blurs
-            if key not in self._light_within:
-                self._light_within[key] = self._within(at_radius, scale, n_blurs)
-            return self._light_within[key]
+            if key not in kept:
+                kept[key] = self._within(at_radius, scale, n_blurs)
+            return kept[key]
 
         return on_radius_ladder(
             radius,
@@ -295,11 +297,12 @@ class CurveOfGrowth:
 
     def _profile_at(self, step: int, side: int) -> CubicSpline:
         """Return the light per pixel against distance in pixels, out to a stamp's corner."""
-        if (step, side) not in self._profiles:
+        profiles = self._profiles
+        if (step, side) not in profiles:
             distance = np.arange(0.0, side / np.sqrt(2) + 1.5, PROFILE_STEP_PIX)
             light = self._light_per_pixel(distance, value_of(step))
-            self._profiles[step, side] = CubicSpline(distance, light)
-        return self._profiles[step, side]
+            profiles[step, side] = CubicSpline(distance, light)
+        return profiles[step, side]
 
     def _light_per_pixel(self, distance: NDArray, scale: float) -> NDArray:
         """Return the mean over angle of the light in a pixel at each distance in pixels.

@@ -295,10 +295,10 @@ class GriddedEPSF:
 
     def _within_one(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
         """Return `_within` for a radius of all sources."""
-        inside = min(radius, self.stamp_radius)
-        if inside not in self._circles:
-            self._circles[inside] = light_in_circle(self.stamps, inside, self.oversample)
-        at_nodes = self._circles[inside]
+        inside, circles = min(radius, self.stamp_radius), self._circles
+        if inside not in circles:
+            circles[inside] = light_in_circle(self.stamps, inside, self.oversample)
+        at_nodes = circles[inside]
         if self.continuation is None and radius > inside:
             missing = np.maximum(1 - at_nodes, 0.0)
             at_nodes = at_nodes + missing * (1 - inside / radius)
