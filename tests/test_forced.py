@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -373,6 +374,31 @@ def test_rows_off_the_image_may_be_left_out(exposure, area):
         np.testing.assert_array_equal(table[name], everything[name][kept], err_msg=name)
         assert table[name].unit == everything[name].unit
         assert table[name].description == everything[name].description
+
+
+def test_a_source_is_placed_where_its_largest_aperture_is(exposure):
+    """The small aperture is off the image, the large one has a flux: the row must stay."""
+    catalog, recipe = pixel_sources([-5.0, -12.0], [60.0, 60.0]), Recipe(aperture_radii=(2.0, 9.0))
+    everything = measure(exposure, catalog, recipe=recipe)
+    np.testing.assert_array_equal(np.isfinite(everything["aper9pix_flux"]), [True, False])
+    assert not np.isfinite(everything["aper2pix_flux"]).any()
+    placed = (everything["warning_flags"] & WarningFlag.NOT_PLACED) == 0
+    np.testing.assert_array_equal(placed, [True, False])
+    kept = measure(exposure, catalog, recipe=recipe, on_image_only=True)
+    np.testing.assert_array_equal(kept["label"], [1])
+
+
+def test_large_apertures_take_no_more_memory_for_more_sources(exposure):
+    """Stamps of 500 such sources at once would be 49 MB each for data, variance, weights, ..."""
+    recipe = Recipe(aperture_radii=(55.0,), bkg_estimator="none")
+    rng = np.random.default_rng(2)
+    catalog = pixel_sources(rng.uniform(0, 200, 500), rng.uniform(0, 180, 500))
+    tracemalloc.start()
+    try:
+        measure(exposure, catalog, recipe=recipe, n_threads=1)
+        assert tracemalloc.get_traced_memory()[1] < 120e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_row_may_be_left(exposure):

@@ -120,14 +120,15 @@ def test_lines_go_to_the_log_where_nobody_else_takes_them(caplog):
     assert caplog.records[0].name == f"romancal.{progress.__name__}"
 
 
+@pytest.mark.parametrize("on_image_only", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 2000])
-def test_measuring_reports_every_row_once(n):
+def test_measuring_reports_every_row_once(n, on_image_only):
     exposure = Exposure.from_model(level2_image())
     rng = np.random.default_rng(n)
     x = rng.uniform(-100, 300, n)
     sources = Sources(label=np.arange(n), x=x, y=rng.uniform(0, 180, n))
     told = []
-    measure(exposure, sources, progress=told.append)
+    measure(exposure, sources, on_image_only=on_image_only, progress=told.append)
     assert sum(told) == n
     on_image = np.count_nonzero((x > -0.5) & (x < 199.5))
     assert told[0] <= n - on_image

@@ -8,6 +8,7 @@ its sources alone, so the numbers are the same for any number of threads.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "available_cores", "measure"]
 
 _BATCH = 512
+_BATCH_PIXELS = 1_000_000  # of all stamps of a batch: memory stays in bounds for large apertures
 
 
 def measure(
@@ -169,8 +171,10 @@ def _batches(
     near = _near(x, y, shape, reach)
     strip, place = y[near] // 64, x[near]
     near = near[np.lexsort((place, strip))]
-    for first in range(0, len(near), _BATCH):
-        yield near[first : first + _BATCH]
+    side = 2 * math.ceil(reach) + 1  # of a stamp
+    size = max(min(_BATCH, _BATCH_PIXELS // side**2), 1)
+    for first in range(0, len(near), size):
+        yield near[first : first + size]
 
 
 def _measure_batch(

@@ -254,7 +254,6 @@ class CurveOfGrowth:
 
     def _within_at(self, radius: ArrayLike, scales: NDArray, n_blurs: int) -> NDArray:
         """Return `_within` for a radius of all sources or of each, at the scales there."""
-
         kept = self._light_within  # held here: threads that start at once may make one each
 
         def known(at_radius: float, scale: float) -> float:
