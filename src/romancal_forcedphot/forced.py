@@ -88,7 +88,7 @@ def measure(
         A column of ``sources.columns`` has a name of the table's own, or the recipe does not fit
         the image.
     """
-    recipe = recipe or Recipe()
+    recipe, n_threads = recipe or Recipe(), _n_threads(n_threads)
     columns = output_columns(
         recipe.aperture_radii, recipe.radius_unit, source_names=sources.source_name is not None
     )
@@ -121,13 +121,14 @@ def measure(
 
     batches = list(_batches(x, y, exposure.data.shape, reach))
     progress(n_sources - sum(map(len, batches)))
-    with ThreadPoolExecutor(_n_threads(n_threads)) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:
         for rows, measured in pool.map(measure_rows, batches):
             for name, column in measured.items():
                 values[name][rows] = column
             progress(len(rows))
     widest = circles.at(x, y).apertures[int(np.argmax(recipe.aperture_radii))]
-    values["warning_flags"][has_neighbor(x, y, widest)] |= WarningFlag.NEIGHBOR
+    crowded = has_neighbor(x, y, widest, n_threads=n_threads)
+    values["warning_flags"][crowded] |= WarningFlag.NEIGHBOR
     table = make_table(columns, values, sources.columns)
     return table[on_image(table)] if on_image_only else table
 
