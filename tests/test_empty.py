@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -176,6 +177,17 @@ def test_too_little_sky_is_said_and_nothing_scaled(caplog):
     assert "expected at least 100" in caplog.text
     assert facts["scaled"] is False
     np.testing.assert_array_equal(table["aper2pix_flux_err"], before)
+
+
+def test_large_apertures_need_little_memory():
+    """Positions of the pixels around all 4800 candidates at once would be 180 MB each for x, y."""
+    tracemalloc.start()
+    try:
+        recipe = Recipe(aperture_radii=(40.0,), annulus_radii=(45.0, 50.0))
+        measure_empty_sky(exposure(noise()), *stars(1), recipe=recipe, n_apertures=400)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_image_smaller_than_an_aperture_has_no_empty_sky():

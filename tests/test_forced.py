@@ -388,9 +388,15 @@ def test_a_source_is_placed_where_its_largest_aperture_is(exposure):
     np.testing.assert_array_equal(kept["label"], [1])
 
 
-def test_large_apertures_take_no_more_memory_for_more_sources(exposure):
-    """Stamps of 500 such sources at once would be 49 MB each for data, variance, weights, ..."""
-    recipe = Recipe(aperture_radii=(55.0,), bkg_estimator="none")
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(aperture_radii=55.0, bkg_estimator="none"),
+        Recipe(aperture_radii=3.0, annulus_radii=(60.0, 110.0)),
+    ],
+)
+def test_large_circles_take_no_more_memory_for_more_sources(exposure, recipe):
+    """Pixels of 500 such sources at once would be 50 MB or more in each of many arrays."""
     rng = np.random.default_rng(2)
     catalog = pixel_sources(rng.uniform(0, 200, 500), rng.uniform(0, 180, 500))
     tracemalloc.start()

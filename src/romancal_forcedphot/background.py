@@ -39,6 +39,9 @@ LEAST_LEFT = 1e-3
 BLOCK_SIZE = 512
 """Sources worked on at a time: enough to hide numpy's overhead, few enough for the cache."""
 
+BLOCK_PIXELS = 500_000
+"""Fewer sources at a time than that where their number times r_out squared exceeds this."""
+
 
 @dataclass(frozen=True)
 class Background:
@@ -93,8 +96,9 @@ def local_background(
     y_pixel, y_fraction = split_position(y, data.shape[0], reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     result = np.empty((4, y_pixel.size))
-    for start in range(0, y_pixel.size, BLOCK_SIZE):
-        block = slice(start, start + BLOCK_SIZE)
+    size = max(min(BLOCK_SIZE, BLOCK_PIXELS // (reach * reach)), 1)
+    for start in range(0, y_pixel.size, size):
+        block = slice(start, start + size)
         places = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
         pixels = _sorted_pixels(data, *places, *(radius[block] for radius in radii))
         result[:, block] = _clipped_moments(pixels, sigma, maxiters)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ _CLEAR = 8.0  # pixels between an aperture's edge and a source, at least
 _MARGIN = 1.5  # pixels around an aperture that must be usable, too
 _BRIGHT = 5.0  # errors above the local sky: a pixel with a source that no catalog has
 _FEWEST = 100
+_PIXELS_AT_ONCE = 2_000_000  # looked at around places: large apertures have many
 _NOT_INCLUDED = (
     "the uncertainties of the flux calibration, of the pixel areas and of the aperture correction, "
     "which sources of one exposure share"
@@ -234,7 +236,16 @@ def _distance_to_sources(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np
 
 def _is_usable(data: np.ndarray, places: np.ndarray, radius: float) -> np.ndarray:
     """Whether all pixels with centres within a radius of each place are usable (bool)."""
-    return np.isfinite(_pixels_around(data, places, radius)).all(axis=1)
+    usable = np.empty(len(places), dtype=bool)
+    for part in _parts(len(places), radius):
+        usable[part] = np.isfinite(_pixels_around(data, places[part], radius)).all(axis=1)
+    return usable
+
+
+def _parts(n_places: int, radius: float) -> Iterator[slice]:
+    """Parts of a list of places whose surroundings fit in memory together."""
+    size = max(int(_PIXELS_AT_ONCE / (2 * radius + 1) ** 2), 1)
+    return (slice(first, first + size) for first in range(0, n_places, size))
 
 
 def _pixels_around(data: np.ndarray, places: np.ndarray, radius: float) -> np.ndarray:
@@ -259,12 +270,15 @@ def _apart(places: np.ndarray, separation: float) -> np.ndarray:
 
 def _is_dark(exposure: Exposure, table: Table, reach: float) -> np.ndarray:
     """Whether no pixel around each position stands out of the local sky (bool)."""
-    places = np.column_stack([table["x"], table["y"]])
-    values = _pixels_around(exposure.data, places, reach + _MARGIN).astype(float)
-    errors = _pixels_around(exposure.err, places, reach + _MARGIN).astype(float)
+    places, radius = np.column_stack([table["x"], table["y"]]), reach + _MARGIN
     sky = np.asarray(table["aper_bkg_flux"], float) / surface_brightness_scale(exposure.conversion)
-    sky = np.where(np.isfinite(sky), sky, np.median(values, axis=1))
-    return (values < sky[:, np.newaxis] + _BRIGHT * errors).all(axis=1)
+    dark = np.empty(len(places), dtype=bool)
+    for part in _parts(len(places), radius):
+        values = _pixels_around(exposure.data, places[part], radius).astype(float)
+        errors = _pixels_around(exposure.err, places[part], radius).astype(float)
+        level = np.where(np.isfinite(sky[part]), sky[part], np.median(values, axis=1))
+        dark[part] = (values < level[:, np.newaxis] + _BRIGHT * errors).all(axis=1)
+    return dark
 
 
 def _figures(table: Table) -> tuple[tuple[float, ...], ...]:

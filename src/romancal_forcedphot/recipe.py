@@ -46,7 +46,7 @@ class Recipe:
     bkg_sigma : float
         Clipping limit in standard deviations.
     bkg_maxiters : int
-        Greatest number of clipping rounds.
+        Greatest number of clipping rounds; 0 clips until nothing changes.
     bkg_mask_radius : float
         Pixels whose centres are closer than this to any source (in pixels, whatever the radii are
         in) are left out of all annuli; 0 leaves out none.
@@ -66,7 +66,7 @@ class Recipe:
         for name, defaults in DEFAULT_RADII.items():
             radii = getattr(self, name)
             radii = defaults[self.radius_unit] if radii is None else radii
-            object.__setattr__(self, name, tuple(float(radius) for radius in radii))
+            object.__setattr__(self, name, tuple(float(radius) for radius in np.ravel(radii)))
         self._check_apertures()
         if self.bkg_estimator not in ("median", "mean", "none"):
             raise ValueError(

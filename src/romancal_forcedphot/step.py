@@ -60,7 +60,7 @@ class ForcedPhotometryStep(FrameworkStep):
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
         bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
-        bkg_maxiters = integer(default=5) # Greatest number of clipping rounds
+        bkg_maxiters = integer(default=5) # Greatest number of clipping rounds; 0 for as many as it takes
         bkg_mask_radius = float(default=0.0) # Pixels this close to another source are no background; 0 leaves out none
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
         aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # To total flux
