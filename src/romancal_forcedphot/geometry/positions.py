@@ -129,7 +129,9 @@ class _Footprint:
         plane = _project(frame, vectors)
         half_width = float(np.abs(plane).max())
         basis = chebyshev.chebvander2d(*(plane / half_width), (FIT_DEGREE, FIT_DEGREE))
-        solution, *_ = np.linalg.lstsq(basis, pixels, rcond=None)
+        # Normal equations: their loss of digits is of no matter here, and they are too small for
+        # the threads of BLAS, which take longer to start than all of the rest.
+        solution, *_ = np.linalg.lstsq(basis.T @ basis, basis.T @ pixels, rcond=None)
         size = FIT_DEGREE + 1
         radius = 1.02 * float(np.arccos(np.clip(frame[2] @ vectors, -1, 1).min()))
         return cls(frame, radius, half_width, solution.reshape(size, size, 2), (ny, nx))
