@@ -138,13 +138,7 @@ def read_area(reference: Any, *, detector: str) -> AreaReference:
         The file is no area reference or belongs to another detector.
     """
     with opened_reference(reference, rdm.PixelareaRefModel, "area") as model:
-        theirs = model.meta.instrument.get("detector", detector)
-        if theirs != detector:
-            raise ReferenceFileError(
-                f"area reference {reference_handle(reference)} is of detector {theirs}: expected "
-                f"{detector}, the image's; give the right one with --override_area=FILE or set "
-                "--pixel_area=wcs"
-            )
+        _check_detector(reference, model, "area", detector, remedy="--pixel_area=wcs")
         photometry = model.meta.get("photometry") or {}
         return AreaReference(
             data=np.asarray(model.data),  # not memory-mapped: it outlives the file
@@ -202,14 +196,21 @@ def read_gain(reference: Any, *, detector: str) -> np.ndarray:
         The file is no gain reference or belongs to another detector.
     """
     with opened_reference(reference, rdm.GainRefModel, "gain") as model:
-        theirs = model.meta.instrument.get("detector", detector)
-        if theirs != detector:
-            raise ReferenceFileError(
-                f"gain reference {reference_handle(reference)} is of detector {theirs}: expected "
-                f"{detector}, the image's; give the right one with --override_gain=FILE or set "
-                "--gain_correction=False"
-            )
+        _check_detector(reference, model, "gain", detector, remedy="--gain_correction=False")
         return np.array(model.data)
+
+
+def _check_detector(
+    reference: Any, model: Any, reference_type: str, detector: str, *, remedy: str
+) -> None:
+    """Raise where a reference is of another detector than the image."""
+    theirs = model.meta.instrument.get("detector", detector)
+    if theirs != detector:
+        raise ReferenceFileError(
+            f"{reference_type} reference {reference_handle(reference)} is of detector {theirs}: "
+            f"expected {detector}, the image's; give the right one with "
+            f"--override_{reference_type}=FILE or set {remedy}"
+        )
 
 
 @contextlib.contextmanager

@@ -236,22 +236,6 @@ class CurveOfGrowth:
         """Return the curve itself at radii in its own unit, constant beyond its end."""
         return self._interpolant(np.clip(radius, 0.0, self.radii[-1]))
 
-    def caught(self, radius: float, scale: float = 1.0) -> float:
-        """Return what a circle laid on pixels catches, averaged over the sub-pixel phase.
-
-        Parameters
-        ----------
-        radius : float
-            Aperture radius in pixels.
-        scale : float
-            Units of the curve per pixel: arcsec per pixel, or 1 for a curve in pixels.
-
-        Returns
-        -------
-        fraction : float
-        """
-        return self._within(radius, scale, PSF_KINDS[self.psf])
-
     def _within_at(self, radius: ArrayLike, scales: NDArray, n_blurs: int) -> NDArray:
         """Return `_within` for a radius of all sources or of each, at the scales there."""
         kept = self._light_within  # held here: threads that start at once may make one each
