@@ -219,7 +219,10 @@ def test_without_jitter_in_the_image_the_reference_stays(jitter):
         ({"spectral_type": "K3V"}, "spectral_type is 'K3V'.*A0V, G2V, M6V.*--spectral_type"),
         ({"defocus": 2}, "defocus is 2: expected one of 0, 3.*--defocus"),
         ({"override_epsf": "N/A"}, "no epsf reference.*--aperture_correction=apcorr"),
-        ({"override_epsf": "image.asdf"}, "is a ImageModel: expected a EpsfRefModel"),
+        (
+            {"override_epsf": "image.asdf"},
+            "holds a model of type ImageModel: expected EpsfRefModel",
+        ),
         ({"spectral_type_column": "SpT"}, "no column 'SpT', named by spectral_type_column"),
         ({"spectral_type_column": "x"}, "'x' is of type float64.*--spectral_type_column"),
         ({"aperture_radii": "12"}, "smaller aperture radius"),

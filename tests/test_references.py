@@ -299,7 +299,7 @@ def test_files_of_another_kind_are_refused():
     rdm.GainRefModel.create_fake_data(shape=(8, 8)).save("gain.asdf")
     Path("broken.asdf").write_text("#ASDF 1.0.0\n--- broken")
     with pytest.raises(
-        ReferenceFileError, match=r"gain.asdf' is a GainRefModel: expected a Apcorr"
+        ReferenceFileError, match=r"gain.asdf' holds a model of type GainRefModel: expected Apcorr"
     ):
         read_apcorr("gain.asdf", band="F106")
     with pytest.raises(ReferenceFileError, match=r"broken.asdf' cannot be opened .*override_area"):

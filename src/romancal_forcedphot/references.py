@@ -30,6 +30,8 @@ __all__ = [
     "reference_handle",
 ]
 
+log = logging.getLogger(f"romancal.{__name__}")
+
 #: What CRDS raises where it cannot work at all (it exits where it finds neither server nor cache).
 CRDS_OUT_OF_REACH = (CrdsError, OSError, SystemExit)
 
@@ -108,7 +110,10 @@ def find(step: Any, model: Any, reference_type: str, *, remedy: str) -> Any:
             f"CRDS_PATH and, for a fixed context, CRDS_CONTEXT; or give a file with "
             f"--override_{reference_type}=FILE; or do without one by {remedy}"
         ) from error
-    return None if found in ("N/A", "") else found
+    if found in ("N/A", ""):
+        return None
+    log.info("The %s reference is %s", reference_type, reference_handle(found))
+    return found
 
 
 def _reason(error: BaseException) -> str:
@@ -232,8 +237,8 @@ def opened_reference(reference: Any, expected: type, reference_type: str) -> Ite
     with closing:
         if not isinstance(model, expected):
             raise ReferenceFileError(
-                f"{reference_type} reference {reference_handle(reference)} is a "
-                f"{type(model).__name__}: expected a {expected.__name__}; name another with "
+                f"{reference_type} reference {reference_handle(reference)} holds a model of type "
+                f"{type(model).__name__}: expected {expected.__name__}; name another with "
                 f"--override_{reference_type}=FILE"
             )
         yield model

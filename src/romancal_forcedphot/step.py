@@ -58,24 +58,24 @@ class ForcedPhotometryStep(FrameworkStep):
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
-        bkg_estimator = option('median', 'mean', 'none', default='median') # Local background
+        bkg_estimator = option('median', 'mean', 'none', default='median') # What is taken of the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds; 0 for as many as it takes
-        bkg_mask_radius = float(default=0.0) # Pixels this close to another source are no background; 0 leaves out none
+        bkg_mask_radius = float(default=0.0) # Pixels this close to any source, in pixels, are no background; 0 leaves out none
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
-        aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # To total flux
-        apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of ee_radii
-        apcorr_psf = option('optical', 'pixel', default='optical') # Does the curve's PSF include the pixel
+        aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # Source of the correction to total flux
+        apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of the apcorr reference's ee_radii
+        apcorr_psf = option('optical', 'pixel', default='optical') # Whether the PSF of the apcorr curve includes the pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
-        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Judge, scale errors by empty sky
-        spectral_type = string(default='') # Of the sources, one of the epsf reference's; G2V if empty
+        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter on empty sky, or also scale them
+        spectral_type = string(default='') # Spectral type of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
         stpsf_n_psfs = integer(default=9) # Places on the detector where STPSF computes an ePSF, a square number
         stpsf_sed = string(default='5700K') # Spectrum for STPSF: a temperature, 1.06um, flat (per frequency) or a type, G2V
-        stpsf_charge_diffusion = float(min=0, default=None) # In the detector, sigma in mas, for STPSF; STPSF's own if not given
+        stpsf_charge_diffusion = float(min=0, default=None) # Charge diffusion for STPSF, sigma in mas; STPSF's own if not given
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
-        output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Of the fluxes; AB magnitudes are always there
+        output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Unit of the fluxes, nJy for ABmag; AB magnitudes are always there
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
         n_threads = integer(default=0) # Threads that measure; 0 for the cores that the process may use
         suffix = string(default='forcedphot') # Default suffix for output files
@@ -114,7 +114,6 @@ class ForcedPhotometryStep(FrameworkStep):
         ForcedPhotometryModel
         """
         recipe, sources = self._gathered or self._gather()
-        log.info("Catalog %s has %d rows", self.catalog, sources.n_read)
         model = open_image(
             find_input(dataset, self.input_dir), storage_options=self.storage_options.options
         )

@@ -184,7 +184,7 @@ class _Columns:
             hint = f"; text goes in quotes, '{wanted}'" if parameter == "select" else ""
             raise CatalogError(
                 f"{self.shown} has no column {wanted!r}, named by {parameter}: "
-                f"expected one of its columns, {self.listed}{hint}"
+                f"expected one of its columns, {self.listed}{hint}; correct --{parameter}"
             )
         return name
 

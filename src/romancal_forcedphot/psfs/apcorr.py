@@ -75,7 +75,7 @@ def settle_unit(radii: NDArray, fractions: NDArray, asked: str) -> tuple[str, st
     half_light = half_light_radius(radii, fractions)
     for unit, (low, high) in HALF_LIGHT_RANGES.items():
         if low <= half_light <= high:
-            return unit, f"half of the light within {half_light:.3g}"
+            return unit, f"half of the light within {half_light:.3g} {unit}"
     pixel, arcsec = HALF_LIGHT_RANGES["pixel"], HALF_LIGHT_RANGES["arcsec"]
     raise ValueError(
         f"apcorr curve has half of the light within a radius of {half_light:.4g}: a Roman star has "

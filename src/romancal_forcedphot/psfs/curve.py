@@ -115,7 +115,7 @@ class CurveOfGrowth:
         _check_choice("apcorr_psf", psf, tuple(PSF_KINDS))
         radii, fractions, fractions_from = read_entry(entry)
         unit, decision = settle_unit(radii, fractions, radius_unit)
-        log.info("aperture correction: radii of the curve are in %s (%s)", unit, decision)
+        log.info("The radii of the aperture-correction curve are in %s (%s)", unit, decision)
         if unit == "arcsec" and pixel_scale is None:
             raise ValueError("a curve in arcsec needs pixel_scale, the arcsec per pixel at (x, y)")
         return cls(
