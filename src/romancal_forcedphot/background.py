@@ -36,10 +36,10 @@ MEDIAN_ERROR_FACTOR = 1.2533
 LEAST_LEFT = 1e-3
 """A row that keeps less than this of its squares is summed anew: 13 digits are always left."""
 
-BLOCK_SIZE = 512
+BLOCK_SIZE = 1024
 """Sources worked on at a time: enough to hide numpy's overhead, few enough for the cache."""
 
-BLOCK_PIXELS = 500_000
+BLOCK_PIXELS = 700_000
 """Fewer sources at a time than that where their number times r_out squared exceeds this."""
 
 

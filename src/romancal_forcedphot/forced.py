@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "available_cores", "measure"]
 
-_BATCH = 512
+_BATCH = 4096  # many enough to hide what a batch costs, few enough for an even share of the threads
 _BATCH_PIXELS = 1_000_000  # of all stamps of a batch: memory stays in bounds for large apertures
 
 
