@@ -21,7 +21,7 @@ import numpy as np
 from romancal_forcedphot.aperture import cut_stamps, local_background, sum_in_circle
 from romancal_forcedphot.psfs import GriddedEPSF
 
-RADIUS, ANNULUS, BATCH = 3.0, (20.0, 25.0), 512
+RADIUS, ANNULUS, BATCH = 3.0, (20.0, 25.0), 4096
 
 
 @dataclass(frozen=True)
