@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 __all__ = ["BLACK", "BLUE", "GRAY", "GREEN", "ORANGE", "SKY", "VERMILION", "axes_or_new", "grid"]
 
@@ -32,13 +31,6 @@ def grid(ax: Axes) -> None:
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def plain_numbers(axis) -> None:
-    """Write the numbers of an axis in full, without an offset or a power of ten beside it."""
-    formatter = ScalarFormatter(useOffset=False)
-    formatter.set_scientific(False)
-    axis.set_major_formatter(formatter)
 
 
 def magnitude_label(band: str, what: str = "") -> str:
