@@ -30,7 +30,7 @@ ARROWS = {
         *("epsf_reference", "geometry", "psfs", "recipe", "references", "stpsf_cache"),
     },
     "stpsf_cache": {"progress", "psfs", "storage"},
-    "epsf_reference": {"references"},
+    "epsf_reference": {"psfs", "references"},
     "summary": {"columns", "tables"},
     "inputs": {"storage"},
     "parameters": set(),

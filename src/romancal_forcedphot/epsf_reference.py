@@ -7,15 +7,15 @@ positions; one of the first, some of the second and all of the third are read.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from roman_datamodels import datamodels as rdm
 
+from .psfs.stpsf import Jitter
 from .references import ReferenceFileError, opened_reference, reference_handle
 
 __all__ = ["EPSFReference", "read_epsf"]
@@ -23,7 +23,6 @@ __all__ = ["EPSFReference", "read_epsf"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _REMEDY = "give the right one with --override_epsf=FILE, or set --aperture_correction=apcorr"
-_JITTER = ("jitter_major", "jitter_minor", "jitter_position_angle")
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,7 @@ def _defocus_index(reference: Any, waves: Sequence[int] | None, n_defocus: int, 
 
 def _with_jitter_of(image: Any, model: Any, stamps: np.ndarray) -> tuple[np.ndarray, str]:
     """Exchange the reference's jitter for the image's, and say what was done."""
-    theirs = _jitter(model.meta)
-    ours = _jitter(image.meta.get("guide_star") or {})
+    theirs, ours = Jitter.of_image(model.meta), Jitter.of_image(image.meta.get("guide_star"))
     if ours is None:
         return stamps, "the reference's (the image tells none)"
     if theirs is None or ours == theirs:
@@ -148,14 +146,5 @@ def _with_jitter_of(image: Any, model: Any, stamps: np.ndarray) -> tuple[np.ndar
 
     both = SimpleNamespace(meta=model.meta, psf=stamps)
     shown = "{:g} x {:g} mas at {:g} deg"
-    return add_jitter(both, image), f"{shown.format(*ours)}, instead of {shown.format(*theirs)}"
-
-
-def _jitter(meta: Any) -> tuple[float, ...] | None:
-    """Major and minor axis (mas) and position angle (degrees); None unless all are told."""
-    values = [meta.get(name) for name in _JITTER]
-    if any(value is None for value in values):
-        return None
-    major, minor, angle = map(float, values)
-    usable = math.isfinite(major + minor + angle) and min(major, minor) >= 0
-    return (major, minor, angle) if usable else None
+    new, old = shown.format(*astuple(ours)), shown.format(*astuple(theirs))
+    return add_jitter(both, image), f"{new}, instead of {old}"

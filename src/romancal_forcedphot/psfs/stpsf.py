@@ -110,7 +110,7 @@ class Jitter:
 
     @classmethod
     def of_image(cls, guide_star: Mapping[str, Any] | None) -> Jitter | None:
-        """Read the jitter of an image from its ``meta.guide_star``, None unless all is told."""
+        """Read a jitter from ``meta.guide_star`` or an ePSF's ``meta``; None unless all is told."""
         names = ("jitter_major", "jitter_minor", "jitter_position_angle")
         values = [(guide_star or {}).get(name) for name in names]
         if any(value is None or not math.isfinite(value) for value in values):
