@@ -12,13 +12,17 @@ import importlib.metadata
 __version__ = importlib.metadata.version("romancal_forcedphot")
 
 _HOMES = {
-    "Exposure": "exposure",
-    "ForcedPhotometryModel": "model",
+    "CircularApertures": "photometry",
+    "Exposure": "photometry",
+    "ForcedPhotometryModel": "product.model",
     "ForcedPhotometryStep": "step",
-    "Sources": "catalogs",
-    "WarningFlag": "columns",
-    "convert_flux": "units",
-    "measure": "forced",
+    "Settings": "photometry",
+    "Sources": "photometry",
+    "WarningFlag": "table",
+    "convert_flux": "table",
+    "measure": "photometry",
+    "measure_exposure": "exposures",
+    "read_level2": "exposures",
     "read_sources": "catalogs",
 }
 

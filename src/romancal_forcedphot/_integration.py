@@ -30,8 +30,8 @@ def get_extensions() -> list:
     """
     from asdf.extension import ManifestExtension
 
-    from ._converter import ForcedPhotometryConverter
-    from .resources import MANIFEST_URI
+    from .product.converter import ForcedPhotometryConverter
+    from .product.resources import MANIFEST_URI
 
     return [ManifestExtension.from_uri(MANIFEST_URI, converters=[ForcedPhotometryConverter()])]
 
@@ -43,6 +43,6 @@ def get_resource_mappings() -> list:
     -------
     list of asdf.resource.DirectoryResourceMapping
     """
-    from .resources import resource_mappings
+    from .product.resources import resource_mappings
 
     return resource_mappings()

@@ -1,23 +1,24 @@
 """`ForcedPhotometryStep`: forced photometry as a step of stpipe and romancal.
 
-The step gathers the image, the catalog and the reference files, hands arrays to `forced.measure`
-and wraps the table in a model. It holds no pixel arithmetic. How it lives within stpipe, as a hook
-or on many exposures, is told in `framework`.
+The step reads the catalog, hands everything to `exposures.measure_exposure` and wraps the table in
+a model. It holds no pixel arithmetic. How it lives within stpipe, as a hook or on many exposures,
+is told in `pipeline.framework`.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
-from . import empty, ingredients, motion, pictures, summary, units
-from .catalogs import Sources, read_sources
-from .exposure import Exposure, dq_bits
-from .forced import measure
-from .framework import FrameworkStep
-from .inputs import InputError, find_input, open_image
-from .model import ForcedPhotometryModel
-from .parameters import (
+from .catalogs import read_sources
+from .exposures import InputError, Measurement, check_settings, measure_exposure
+from .photometry import CircularApertures, Settings, Sources
+from .photometry.settings import DEFAULT_RADII
+from .pipeline import pictures, summary
+from .pipeline.framework import FrameworkStep
+from .pipeline.inputs import find_input
+from .pipeline.parameters import (
     CatalogParameter,
     Extension,
     NameList,
@@ -25,8 +26,11 @@ from .parameters import (
     StorageOptionsParameter,
     wrap_objects,
 )
+from .pipeline.step_finder import StepFinder
+from .product.model import ForcedPhotometryModel
 from .progress import Progress
-from .recipe import DEFAULT_RADII, Recipe
+from .references import REFERENCE_KINDS
+from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]
 
@@ -55,6 +59,7 @@ class ForcedPhotometryStep(FrameworkStep):
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
         keep_columns = force_list(default='') # Columns of the catalog to put beside the photometry
         on_image_only = boolean(default=False) # Leave out the rows of sources that are not on the image
+        methods = force_list(default='aperture') # Methods of measurement: aperture
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
@@ -81,7 +86,7 @@ class ForcedPhotometryStep(FrameworkStep):
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
-    reference_file_types: ClassVar = ["area", "apcorr", "epsf", "gain"]
+    reference_file_types: ClassVar = list(REFERENCE_KINDS)
     # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
     prefetch_references = False
 
@@ -91,6 +96,7 @@ class ForcedPhotometryStep(FrameworkStep):
     annulus_radii = RadiusList(DEFAULT_RADII)
     dq_mask = NameList()
     keep_columns = NameList()
+    methods = NameList()
     output_ext = Extension()
 
     def __init__(self, *args, **kwargs):
@@ -113,87 +119,54 @@ class ForcedPhotometryStep(FrameworkStep):
         -------
         ForcedPhotometryModel
         """
-        recipe, sources = self._gathered or self._gather()
-        model = open_image(
-            find_input(dataset, self.input_dir), storage_options=self.storage_options.options
-        )
-        try:
-            return self._measure(model, sources, recipe)
-        finally:
-            if model is not dataset:
-                model.close()
-
-    def _gather(self) -> tuple[Recipe, Sources]:
-        """What all exposures share: the parameters, checked, and the catalog."""
-        if self.save_plots:
-            pictures.require_matplotlib()
-        recipe = self._recipe()
-        dq_bits(self.dq_mask)
-        return recipe, self._read_catalog()
-
-    def _measure(self, model: Any, sources: Sources, recipe: Recipe) -> ForcedPhotometryModel:
-        """Measure on an open model."""
-        exposure = Exposure.from_model(model, dq_mask=self.dq_mask)
-        exposure, gain_facts = ingredients.gain_corrected(self, model, exposure)
-        sources, motion_facts = motion.at_time(sources, exposure.mid_time, ref_epoch=self.ref_epoch)
-        area, area_facts = ingredients.area_map(self, model, exposure)
-        correction, correction_facts = ingredients.aperture_correction(
-            self, model, exposure, sources, recipe
-        )
-        with Progress("Measuring", len(sources), unit="sources") as progress:
-            table = measure(
-                exposure,
+        settings, sources = self._shared or self._prepare()
+        with Progress(
+            "Measuring", len(sources) * len(settings.methods), unit="sources"
+        ) as progress:
+            measurement = measure_exposure(
+                find_input(dataset, self.input_dir),
+                settings,
                 sources,
-                recipe=recipe,
-                area=area,
-                correction=correction,
+                StepFinder(self),
                 on_image_only=self.on_image_only,
                 n_threads=self.n_threads,
+                storage_options=self.storage_options.options,
                 progress=progress.advance,
+                inspect=self._inspector(settings),
             )
-        error_facts = empty.calibrate_errors(
-            table,
-            exposure,
-            mode=self.error_calibration,
-            recipe=recipe,
-            area=area,
-            n_threads=self.n_threads,
-        )
-        counts = summary.count_rows(table, sources.n_read, len(sources))
-        summary.report(counts, sources.name)
-        flux_unit = units.table_unit(self.output_units)
+        summary.report(measurement.provenance["catalog"], sources.name)
+        return self._product(measurement)
+
+    def _prepare(self) -> tuple[Settings, Sources]:
+        """What all exposures share: the settings, checked, and the catalog."""
+        if self.save_plots:
+            pictures.require_matplotlib()
+        settings = Settings.from_parameters({n: getattr(self, n) for n in Settings.names()})
+        check_settings(settings)
+        return settings, self._read_catalog()
+
+    def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
+        """Wrap what was measured in a model, its fluxes in the unit that was asked for."""
+        unit = table_unit(self.output_units)
         forced_phot = {
             "parameters": self._parameters(),
-            "aperture_radii": recipe.aperture_radii,
-            "aperture_radius_unit": recipe.radius_unit,
-            "annulus_radii": recipe.annulus_radii if recipe.subtracts_background else [],
-            "flux_unit": flux_unit,
-            "ee_fractions": summary.typical_fractions(
-                table, recipe.aperture_radii, recipe.radius_unit
-            ),
-            "catalog": {"name": sources.name, **counts},
-            "proper_motion": motion_facts,
-            "pixel_area": area_facts,
-            "aperture_correction": correction_facts,
-            "gain_correction": gain_facts,
-            "error_calibration": error_facts,
+            "flux_unit": unit,
+            **measurement.provenance,
         }
-        table = units.in_flux_unit(table, flux_unit)
-        if self.save_plots:
-            path = self.make_output_path(basepath=self._basepath(model), ext="png")
-            pictures.save_summary(path, exposure, table, recipe, area=area, correction=correction)
-        return ForcedPhotometryModel.from_image(model, table, forced_phot)
+        table = in_flux_unit(measurement.table, unit)
+        return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
-    def _recipe(self) -> Recipe:
-        return Recipe(
-            aperture_radii=self.aperture_radii,
-            annulus_radii=self.annulus_radii,
-            radius_unit=self.radius_unit,
-            bkg_estimator=self.bkg_estimator,
-            bkg_sigma=self.bkg_sigma,
-            bkg_maxiters=self.bkg_maxiters,
-            bkg_mask_radius=self.bkg_mask_radius,
-        )
+    def _inspector(self, settings: Settings) -> Callable[..., None] | None:
+        """Draws the summary page while the image is open, if that is asked for."""
+        if not self.save_plots:
+            return None
+
+        def draw(exposure, table, area, correction):
+            path = self.make_output_path(basepath=self._basepath(exposure.name), ext="png")
+            method = CircularApertures.from_settings(settings)
+            pictures.save_summary(path, exposure, table, method, area=area, correction=correction)
+
+        return draw
 
     def _read_catalog(self) -> Sources:
         if not self.catalog:

@@ -1,15 +1,14 @@
-"""A catalog in any supported form becomes `Sources`. Knows no image.
+"""A catalog in any supported form becomes `photometry.Sources`. Knows no image.
 
 `files` turns a file into an astropy Table (with `parquet`, `trees` for ASDF, and `hats` for
-directories), `values` turns a column into plain numbers, `sources` decides which columns are meant
-(with `positions` for where, and `motion` for how sources move), `selection` which rows, and `kept`
-holds the columns that the user wants to keep.
+directories), `values` turns a column into plain numbers, `sources` finds the columns (with
+`positions` for coordinates, and `motion` for proper motions), `selection` chooses rows, and `kept`
+prepares the columns that the user wants beside the photometry.
 """
 
 from __future__ import annotations
 
 from .errors import CatalogError
-from .motion import Motion
-from .sources import Sources, read_sources
+from .sources import read_sources
 
-__all__ = ["CatalogError", "Motion", "Sources", "read_sources"]
+__all__ = ["CatalogError", "read_sources"]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
+from ..photometry import Motion
 from .errors import CatalogError
 from .values import to_numbers
 
-if TYPE_CHECKING:
-    from astropy.coordinates import SkyCoord
-
-__all__ = ["USUAL_MOTION", "Motion", "read_motion"]
+__all__ = ["USUAL_MOTION", "read_motion"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -39,35 +37,6 @@ _EPOCH_REMEDY = "correct it, or give the epoch of the positions with --ref_epoch
 
 USUAL_MOTION = frozenset(sum(_NAMES.values(), ()))
 """Names of columns, in lower case, that `read_motion` looks for."""
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """Motions of n sources; every array is float64 of shape (n,), NaN where not known.
-
-    Attributes
-    ----------
-    pm_ra_cosdec, pm_dec : ndarray
-        Proper motion along right ascension, with the factor cos(dec) in it as in Gaia's
-        ``pmra``, and along declination, mas/yr.
-    parallax : ndarray or None
-        In mas, as measured: it may be 0 or negative.
-    radial_velocity : ndarray or None
-        In km/s, away from us positive.
-    ref_epoch : ndarray or None
-        Julian year at which the catalog's positions hold, such as 2016.0.
-    """
-
-    pm_ra_cosdec: np.ndarray
-    pm_dec: np.ndarray
-    parallax: np.ndarray | None = None
-    radial_velocity: np.ndarray | None = None
-    ref_epoch: np.ndarray | None = None
-
-    def __getitem__(self, rows: Any) -> Motion:
-        """Return the motions of some rows, given by index, mask or slice."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Motion(**{k: v[rows] for k, v in values.items() if v is not None})
 
 
 def read_motion(columns: Any, *, with_epoch: bool = True) -> Motion | None:

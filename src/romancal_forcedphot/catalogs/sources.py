@@ -1,82 +1,34 @@
-"""Which columns of a catalog are meant: `Sources`, with a position and an id for every row."""
+"""Finds the columns of a catalog and makes `Sources` of them: an id and a position per row."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 
+from ..photometry import Sources
 from ..storage import file_name
 from .errors import CatalogError
 from .files import read_table
 from .kept import kept_columns
-from .motion import USUAL_MOTION, Motion, read_motion
+from .motion import USUAL_MOTION, read_motion
 from .positions import PIXEL_PAIRS, SKY_PAIRS, SKYCOORDS, positions_of
 from .selection import Selection
 from .values import to_labels, to_names
 
-__all__ = ["Sources", "read_sources"]
+__all__ = ["read_sources"]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
 
 _LABELS = ("label", "id", "source_id")
 _USUAL = frozenset(sum((*SKY_PAIRS, *PIXEL_PAIRS), (*_LABELS, *SKYCOORDS)))
-
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """Positions to measure at, in the catalog's order; n rows.
-
-    Attributes
-    ----------
-    label : ndarray of int64, shape (n,)
-        The catalog's own integer id where it has one, else 1 to n. May repeat.
-    ra, dec : ndarray of float64, shape (n,), or None
-        Sky positions in degrees, ICRS; NaN where there is none. None if `x` and `y` are given.
-    x, y : ndarray of float64, shape (n,), or None
-        Pixel positions, 0-indexed. None if `ra` and `dec` are given.
-    source_name : ndarray of str, shape (n,), or None
-        Ids that are no integers, '' where there is none.
-    name : str
-        The catalog's name, for the log and the metadata.
-    columns : astropy.table.Table or None
-        The columns that were asked for with ``keep_columns``: numbers, text or truth values.
-    motion : Motion or None
-        How the sources move, where the catalog tells; see `romancal_forcedphot.motion`.
-    n_read : int or None
-        Rows of the catalog before the selection.
-    spectral_type : ndarray of str, shape (n,), or None
-        Names of spectral types, '' where there is none. None if not asked for.
-    """
-
-    label: np.ndarray
-    ra: np.ndarray | None = None
-    dec: np.ndarray | None = None
-    x: np.ndarray | None = None
-    y: np.ndarray | None = None
-    source_name: np.ndarray | None = None
-    name: str = ""
-    columns: Table | None = None
-    motion: Motion | None = None
-    n_read: int | None = None
-    spectral_type: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def take(self, rows: np.ndarray | slice) -> Sources:
-        """Return the sources of some rows, given by index, mask or slice."""
-        fields = ("label", "ra", "dec", "x", "y", "source_name", "columns", "motion")
-        fields += ("spectral_type",)
-        values = {field: getattr(self, field) for field in fields}
-        return replace(self, **{k: v[rows] for k, v in values.items() if v is not None})
 
 
 def read_sources(

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import validate
-from ..statistics import pull_width, spread
+from ..table.statistics import pull_width, spread
 from .scene import Scene
 
 ISOLATION_ARCSEC = 3.3  # 30 pixels

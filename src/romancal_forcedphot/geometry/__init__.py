@@ -1,24 +1,33 @@
-"""Where a sky position falls on the detector, and how much sky each pixel sees."""
+"""Where a sky position falls on the detector, and how much sky each pixel sees.
+
+Positions (`positions`), solid angles and pixel scales (`area`), exact overlaps of shapes with
+pixels (`overlap`), and the frame of the detector (`detector`).
+"""
 
 from __future__ import annotations
 
 from .area import (
     AreaComparison,
+    PixelAreas,
     compare_areas,
-    pixel_scale_function,
     relative_area_from_reference,
-    relative_area_from_wcs,
     solid_angle,
 )
+from .detector import N_SCIENCE_PIXELS, REFERENCE_BORDER, trim_border
+from .overlap import circle_overlap, stamp_reach
 from .positions import pixel_to_sky, sky_to_pixel
 
 __all__ = [
+    "N_SCIENCE_PIXELS",
+    "REFERENCE_BORDER",
     "AreaComparison",
+    "PixelAreas",
+    "circle_overlap",
     "compare_areas",
-    "pixel_scale_function",
     "pixel_to_sky",
     "relative_area_from_reference",
-    "relative_area_from_wcs",
     "sky_to_pixel",
     "solid_angle",
+    "stamp_reach",
+    "trim_border",
 ]

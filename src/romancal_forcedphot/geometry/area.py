@@ -7,7 +7,6 @@ a point source is calibrated by the conversion factor times the *nominal* area.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt
 
+from .detector import trim_border
 from .positions import ARCSEC_PER_RADIAN, vectors_at
 
 __all__ = [
     "AreaComparison",
+    "PixelAreas",
     "compare_areas",
-    "pixel_scale_function",
     "relative_area_from_reference",
-    "relative_area_from_wcs",
     "solid_angle",
 ]
 
 DIFFERENCE_STEP_PIX = 2.0  # truncation and round-off of the central difference both below 1e-8
 AREA_STEP_PIX = 64.0
-REFERENCE_BORDER = 4  # reference pixels around the 4088 science pixels of a 4096 frame
 STERADIAN_RANGE = (1e-13, 1e-12)
 ARCSECSQ_RANGE = (3e-3, 5e-2)
 RELATIVE_RANGE = (0.9, 1.1)
@@ -59,46 +57,81 @@ def solid_angle(wcs, x: ArrayLike, y: ArrayLike) -> NDArray:
     return np.linalg.norm(np.cross(along_x, along_y, axis=0), axis=0) / (2 * step) ** 2
 
 
-def pixel_scale_function(wcs, shape: tuple[int, int]) -> Callable[[ArrayLike, ArrayLike], NDArray]:
-    """Return a function (x, y) -> pixel scale in arcsec, cheap for many positions.
+@dataclass(frozen=True, eq=False)
+class PixelAreas:
+    """Solid angles of the pixels of an image by its WCS, on a grid evaluated once.
 
-    The scale is the square root of the solid angle, interpolated on the same grid as the area
-    map; positions off the image get the scale of the nearest edge.
-    """
-    spline = _area_spline(wcs, shape)
-
-    def pixel_scale_arcsec(x: ArrayLike, y: ArrayLike) -> NDArray:
-        return ARCSEC_PER_RADIAN * np.sqrt(spline.ev(y, x))
-
-    return pixel_scale_arcsec
-
-
-def relative_area_from_wcs(wcs, shape: tuple[int, int], *, every: int = 1) -> NDArray[np.float32]:
-    """Return the pixel area over the image relative to that at its centre.
-
-    Parameters
+    Attributes
     ----------
-    wcs : `gwcs.wcs.WCS`
-        WCS from pixels to ICRS degrees.
     shape : (int, int)
         Shape (ny, nx) of the image.
-    every : int
-        Only every so many pixels along both axes, the map's ``[::every, ::every]``.
-
-    Returns
-    -------
-    area : (ny, nx) ndarray of float32
-        1 at the position ((nx - 1) / 2, (ny - 1) / 2).
+    spline : scipy.interpolate.RectBivariateSpline
+        Bicubic spline (y, x) -> steradian per pixel.
+    at_center : float
+        Steradian of the pixel at ((nx - 1) / 2, (ny - 1) / 2).
     """
-    ny, nx = shape
-    spline = _area_spline(wcs, shape)
-    center = solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)
-    rows, columns = np.arange(0, ny, every), np.arange(0, nx, every)
-    area = np.empty((rows.size, columns.size), dtype=np.float32)
-    for start in range(0, rows.size, 256):  # in strips: a float64 map of a detector is 134 MB
-        strip = slice(start, start + 256)
-        area[strip] = spline(rows[strip], columns) / center
-    return area
+
+    shape: tuple[int, int]
+    spline: RectBivariateSpline
+    at_center: float
+
+    @classmethod
+    def of(cls, wcs, shape: tuple[int, int]) -> PixelAreas:
+        """Evaluate the solid angles over an image.
+
+        Parameters
+        ----------
+        wcs : `gwcs.wcs.WCS`
+            WCS from pixels to ICRS degrees.
+        shape : (int, int)
+            Shape (ny, nx) of the image.
+
+        Returns
+        -------
+        PixelAreas
+        """
+        ny, nx = shape
+        grid_y, grid_x = (
+            np.linspace(-0.5, n - 0.5, max(4, int(np.ceil(n / AREA_STEP_PIX)) + 1)) for n in shape
+        )
+        x, y = np.meshgrid(grid_x, grid_y)
+        spline = RectBivariateSpline(grid_y, grid_x, solid_angle(wcs, x, y))
+        return cls((ny, nx), spline, float(solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)))
+
+    def scale(self, x: ArrayLike, y: ArrayLike) -> NDArray:
+        """Return the pixel scale in arcsec, the square root of the solid angle.
+
+        Parameters
+        ----------
+        x, y : (n,) array_like
+            Pixel positions; those off the image get the scale of the nearest edge.
+
+        Returns
+        -------
+        (n,) ndarray of float64
+            Arcsec per pixel.
+        """
+        return ARCSEC_PER_RADIAN * np.sqrt(self.spline.ev(y, x))
+
+    def relative(self, *, every: int = 1) -> NDArray[np.float32]:
+        """Return the pixel area over the image relative to that at its centre.
+
+        Parameters
+        ----------
+        every : int
+            Only every so many pixels along both axes, the map's ``[::every, ::every]``.
+
+        Returns
+        -------
+        area : (ny, nx) ndarray of float32
+            1 at the position ((nx - 1) / 2, (ny - 1) / 2).
+        """
+        rows, columns = (np.arange(0, n, every) for n in self.shape)
+        area = np.empty((rows.size, columns.size), dtype=np.float32)
+        for start in range(0, rows.size, 256):  # in strips: a float64 map of a detector is 134 MB
+            strip = slice(start, start + 256)
+            area[strip] = self.spline(rows[strip], columns) / self.at_center
+        return area
 
 
 def relative_area_from_reference(
@@ -135,21 +168,20 @@ def relative_area_from_reference(
         If the map has another shape, holds more than 1 % bad pixels, or is not within 10 % of
         its nominal value.
     """
-    area = _trim_border(np.asarray(data), tuple(shape))
+    area = trim_border(np.asarray(data), shape, "area reference")
     good = (area > 0) & (area < np.inf)
     n_bad = good.size - int(np.count_nonzero(good))
     if n_bad > MAX_BAD_FRACTION * good.size:
         raise ValueError(
-            f"area reference has {n_bad} of {good.size} pixels that are not finite and positive; "
-            "use another with --override_area, or --pixel_area=wcs"
+            f"area reference has {n_bad} of {good.size} pixels that are not finite and positive: "
+            f"expected {MAX_BAD_FRACTION:.0%} at most"
         )
     typical = float(np.median(area[::8, ::8][good[::8, ::8]]))
     nominal = _nominal_in_map_units(typical, nominal_steradian, nominal_arcsecsq)
     if not RELATIVE_RANGE[0] <= typical / nominal <= RELATIVE_RANGE[1]:
         raise ValueError(
             f"area reference has a median of {typical:.6g} where its nominal pixel has "
-            f"{nominal:.6g}: expected a ratio of {RELATIVE_RANGE[0]} to {RELATIVE_RANGE[1]}; "
-            "use another with --override_area, or --pixel_area=wcs"
+            f"{nominal:.6g}: expected a ratio of {RELATIVE_RANGE[0]} to {RELATIVE_RANGE[1]}"
         )
     relative = area if nominal == 1 else area / nominal
     relative = relative.astype(np.float32, copy=False)  # a map as it should be is not copied
@@ -195,29 +227,6 @@ def compare_areas(first: ArrayLike, second: ArrayLike) -> AreaComparison:
     return AreaComparison(float(np.median(difference)), float(np.max(np.abs(difference))))
 
 
-def _area_spline(wcs, shape: tuple[int, int]) -> RectBivariateSpline:
-    """Return a bicubic spline (y, x) of the solid angle in sr, through a grid over the image."""
-    grid_y, grid_x = (
-        np.linspace(-0.5, n - 0.5, max(4, int(np.ceil(n / AREA_STEP_PIX)) + 1)) for n in shape
-    )
-    x, y = np.meshgrid(grid_x, grid_y)
-    return RectBivariateSpline(grid_y, grid_x, solid_angle(wcs, x, y))
-
-
-def _trim_border(area: NDArray, shape: tuple[int, int]) -> NDArray:
-    """Return the map in the shape of the image, without a border of reference pixels."""
-    border = 2 * REFERENCE_BORDER
-    if area.shape == (shape[0] + border, shape[1] + border):
-        inner = slice(REFERENCE_BORDER, -REFERENCE_BORDER)
-        area = area[inner, inner]
-    if area.shape != shape:
-        raise ValueError(
-            f"area reference has shape {area.shape}, the image has {shape}; use the area of this "
-            "detector with --override_area, or --pixel_area=wcs"
-        )
-    return area
-
-
 def _nominal_in_map_units(
     typical: float, nominal_steradian: float | None, nominal_arcsecsq: float | None
 ) -> float:
@@ -231,6 +240,6 @@ def _nominal_in_map_units(
     if nominal is None or not np.isfinite(nominal) or nominal <= 0:
         raise ValueError(
             f"area reference is in {unit} (median {typical:.6g}) but its nominal pixel area is "
-            f"{nominal}; use another with --override_area, or --pixel_area=wcs"
+            f"{nominal}: expected a positive number"
         )
     return float(nominal)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
+from ..table.statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
 from .style import (
     BLACK,
     BLUE,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..statistics import magnitude_edges
+from ..table.statistics import magnitude_edges
 from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, axes_or_new, grid, magnitude_label
 
 __all__ = ["encircled_energy", "magnitude_errors", "magnitude_histogram"]

@@ -12,7 +12,7 @@ from matplotlib.colors import AsinhNorm
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
-from ..columns import WarningFlag
+from ..table import WarningFlag
 from .style import BLACK, BLUE, ORANGE, SQUARE, VERMILION, axes_or_new
 
 __all__ = ["cutout", "flagged_gallery", "pixel_area_map"]

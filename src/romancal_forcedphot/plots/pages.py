@@ -9,7 +9,7 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ..columns import aperture_name
+from ..table import aperture_name
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map

@@ -13,17 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CorrectionUnavailable", "half_light_radius", "read_entry", "settle_unit"]
+from .errors import CorrectionUnavailable, PSFError
+
+__all__ = ["half_light_radius", "read_entry", "settle_unit"]
 
 # Of a star in any filter (F062 on the best detector to F213 on the worst, with room); no overlap.
 HALF_LIGHT_RANGES = {"pixel": (0.35, 2.5), "arcsec": (0.035, 0.25)}
-NO_CORRECTION_HINT = (
-    "choose another reference with --override_apcorr, or --aperture_correction=none"
-)
-
-
-class CorrectionUnavailable(ValueError):
-    """The reference holds no aperture correction for this filter."""
 
 
 def read_entry(entry: Mapping[str, Any]) -> tuple[NDArray, NDArray, str]:
@@ -37,13 +32,14 @@ def read_entry(entry: Mapping[str, Any]) -> tuple[NDArray, NDArray, str]:
         fractions_from = "1 / ap_corrections"
     if radii is None or fractions is None:
         raise CorrectionUnavailable(
-            "the apcorr reference holds no encircled energy for this filter; " + NO_CORRECTION_HINT
+            "the apcorr reference holds no encircled energy for this filter: expected ee_radii "
+            "with ee_fractions or ap_corrections"
         )
     radii, fractions = np.array(radii, dtype=float), np.array(fractions, dtype=float)
     if radii.ndim != 1 or radii.shape != fractions.shape:
-        raise ValueError(
+        raise PSFError(
             f"apcorr curve has radii of shape {radii.shape} and fractions of shape "
-            f"{fractions.shape}, expected two lists of one length; " + NO_CORRECTION_HINT
+            f"{fractions.shape}, expected two lists of one length"
         )
     order = np.argsort(radii)
     radii, fractions = radii[order], fractions[order]
@@ -65,7 +61,7 @@ def _check_curve(radii: NDArray, fractions: NDArray) -> None:
         problem = "fractions that fall with radius, expected them to rise"
     else:
         return
-    raise ValueError(f"apcorr curve has {problem}; {NO_CORRECTION_HINT}")
+    raise PSFError(f"apcorr curve has {problem}")
 
 
 def settle_unit(radii: NDArray, fractions: NDArray, asked: str) -> tuple[str, str]:
@@ -77,10 +73,10 @@ def settle_unit(radii: NDArray, fractions: NDArray, asked: str) -> tuple[str, st
         if low <= half_light <= high:
             return unit, f"half of the light within {half_light:.3g} {unit}"
     pixel, arcsec = HALF_LIGHT_RANGES["pixel"], HALF_LIGHT_RANGES["arcsec"]
-    raise ValueError(
+    raise PSFError(
         f"apcorr curve has half of the light within a radius of {half_light:.4g}: a Roman star has "
         f"it within {pixel[0]} to {pixel[1]} pixels or {arcsec[0]} to {arcsec[1]} arcsec; "
-        "name the unit with --apcorr_radius_unit, or --aperture_correction=none"
+        "set apcorr_radius_unit to one of the two"
     )
 
 

@@ -12,7 +12,8 @@ so the measurement catches E(r) = integral of dEE(r') f(r, r'), which is 1.2 % l
 one blur is left.
 
 The curve is in arcsec (the files of today) or pixels; the scale at each source turns one into the
-other, with E on a fixed ladder of scales (and of radii, where each source has its own).
+other, with E tabulated on a fixed logarithmic grid of scales (and of radii, where each source has
+its own).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .apcorr import half_light_radius, read_entry, settle_unit
-from .ladder import nearest_step, on_ladder, on_radius_ladder, value_of
+from .errors import PSFError
+from .log_grid import nearest_step, on_log_grid, on_radius_grid, value_of
 from .pixels import fall_of_weight, kept_share, longest_move, move_within, stamp_distances
 
 __all__ = ["CurveOfGrowth"]
@@ -117,7 +119,7 @@ class CurveOfGrowth:
         unit, decision = settle_unit(radii, fractions, radius_unit)
         log.info("The radii of the aperture-correction curve are in %s (%s)", unit, decision)
         if unit == "arcsec" and pixel_scale is None:
-            raise ValueError("a curve in arcsec needs pixel_scale, the arcsec per pixel at (x, y)")
+            raise PSFError("a curve in arcsec needs pixel_scale, the arcsec per pixel at (x, y)")
         return cls(
             radii=radii,
             fractions=fractions,
@@ -246,14 +248,16 @@ class CurveOfGrowth:
                 kept[key] = self._within(at_radius, scale, n_blurs)
             return kept[key]
 
-        return on_radius_ladder(
+        return on_radius_grid(
             radius,
-            lambda at_radius, rows: on_ladder(scales[rows], lambda scale: known(at_radius, scale)),
+            lambda at_radius, rows: on_log_grid(
+                scales[rows], lambda scale: known(at_radius, scale)
+            ),
         )
 
     @cached_property
     def _light_within(self) -> dict[tuple[float, float, int], float]:
-        """What `_within` has returned on the rungs of the ladders."""
+        """What `_within` has returned at points of the logarithmic grids."""
         return {}
 
     def _within(self, radius: float, scale: float, n_blurs: int) -> float:
@@ -314,17 +318,16 @@ class CurveOfGrowth:
     def _check_reach(self, radius: ArrayLike, scales: NDArray) -> None:
         longest = np.max(radius * scales, initial=0.0, where=scales > 0)
         if longest > self.radii[-1]:
-            raise ValueError(
+            raise PSFError(
                 f"aperture radius of {np.max(radius):.4g} pixels ({longest:.4g} "
                 f"{self.radius_unit}) reaches beyond the curve of growth, which ends at "
-                f"{self.radii[-1]:g} {self.radius_unit}; choose a smaller radius, or "
-                "--aperture_correction=none"
+                f"{self.radii[-1]:g} {self.radius_unit}; choose a smaller radius"
             )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+        raise PSFError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 
 
 def _constant(scale: float | None) -> Callable[[NDArray, NDArray], NDArray]:

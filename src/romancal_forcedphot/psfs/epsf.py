@@ -1,9 +1,10 @@
-"""The effective PSF on a grid of positions, evaluated under each source's own aperture.
+"""The effective PSF on a grid of detector positions, on the pixels around each source.
 
 An ePSF stamp is a table of P, the fraction of a star's light that falls on a whole pixel whose
-centre is at a given place from the star, sampled `oversample` times per pixel. What a measurement
-catches is then E = sum(w m P) over the pixels of its stamp, with the weights that it used: E
-knows the sub-pixel phase, the place on the detector and every masked pixel.
+centre is at a given offset from the star, sampled `oversample` times per pixel. The
+encircled-energy fraction of an aperture is then E = sum(w m P) over the pixels of its stamp, with
+the weights w m of its sum: E follows the sub-pixel phase, the detector position and every masked
+pixel.
 
 Between samples P is the cubic spline through them, between grid points it is bilinear, as in
 photutils' `GriddedPSFModel`. Both are linear in the stamps, so all that is tabulated is their
@@ -19,19 +20,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import spline_filter
 
-from ..overlap import circle_overlap
-from .ladder import on_radius_ladder
-from .samples import between, light_in_circle, spline_taps
-
-if TYPE_CHECKING:
-    from . import Correction
+from ..geometry import circle_overlap
+from .contract import Correction
+from .errors import PSFError
+from .log_grid import on_radius_grid
+from .samples import bilinear_nodes, light_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
 
@@ -58,7 +58,7 @@ class GriddedEPSF:
     continuation : Correction or None
         Tells the light at radii beyond the stamps. Without one the light that the stamps lack is
         taken to fall off as the wings of a diffraction pattern, with r**-3.
-    facts : mapping
+    provenance : mapping
         What the stamps were made from, for the description.
     """
 
@@ -67,7 +67,7 @@ class GriddedEPSF:
     y: NDArray
     oversample: int
     continuation: Correction | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         for name in ("stamps", "x", "y"):
@@ -77,22 +77,22 @@ class GriddedEPSF:
 
     def _check(self) -> None:
         if self.stamps.ndim != 3 or min(self.stamps.shape) < 1:
-            raise ValueError(
+            raise PSFError(
                 f"ePSF stamps have the shape {self.stamps.shape}: expected (positions, y, x)"
             )
         if self.oversample < 1:
-            raise ValueError(f"ePSF oversample is {self.oversample}: expected 1 or more")
+            raise PSFError(f"ePSF oversample is {self.oversample}: expected 1 or more")
         if not np.isfinite(self.stamps).all():
-            raise ValueError("ePSF stamps have values that are not finite: expected numbers only")
+            raise PSFError("ePSF stamps have values that are not finite: expected numbers only")
         n_positions = self.stamps.shape[0]
         if self.x.shape != (n_positions,) or self.y.shape != (n_positions,):
-            raise ValueError(
+            raise PSFError(
                 f"ePSF has {n_positions} stamps and positions of shapes {self.x.shape}, "
                 f"{self.y.shape}: expected a position for each stamp"
             )
         places = set(zip(self.x.tolist(), self.y.tolist(), strict=True))
         if len(places) != n_positions or n_positions != self._x_nodes.size * self._y_nodes.size:
-            raise ValueError(
+            raise PSFError(
                 f"ePSF positions x {self.x.tolist()}, y {self.y.tolist()} are no rectangular "
                 "grid: expected each of a number of x with each of a number of y"
             )
@@ -110,7 +110,7 @@ class GriddedEPSF:
             "between_samples": "cubic spline",
             "beyond_stamp": "the light that the stamps lack, falling with r**-3",
             "masked_pixels": "left out of the sum of the ePSF",
-            **self.facts,
+            **self.provenance,
         }
 
     @property
@@ -222,8 +222,8 @@ class GriddedEPSF:
         """
         self._check_side(side)
         _, ny, nx = self.stamps.shape
-        row, y_taps = spline_taps(y, ny, side, self.oversample)
-        column, x_taps = spline_taps(x, nx, side, self.oversample)
+        row, y_weights = spline_weights(y, ny, side, self.oversample)
+        column, x_weights = spline_weights(x, nx, side, self.oversample)
         reach = self.oversample * (side - 1) + 1
         size = reach + 3
         windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
@@ -231,11 +231,11 @@ class GriddedEPSF:
         for node, share in self._corners(x, y):
             table += share[:, None, None] * windows[node, row, column]
         rows = np.zeros((x.size, side, size))
-        for tap in range(4):
-            rows += y_taps[tap][:, None, None] * table[:, tap : tap + reach : self.oversample]
+        for k in range(4):
+            rows += y_weights[k][:, None, None] * table[:, k : k + reach : self.oversample]
         light = np.zeros((x.size, side, side))
-        for tap in range(4):
-            light += x_taps[tap][:, None, None] * rows[:, :, tap : tap + reach : self.oversample]
+        for k in range(4):
+            light += x_weights[k][:, None, None] * rows[:, :, k : k + reach : self.oversample]
         return light
 
     def _check_side(self, side: int) -> None:
@@ -243,9 +243,9 @@ class GriddedEPSF:
         # samples more on each side.
         longest = (min(self.stamps.shape[1:]) - 5) / self.oversample
         if side > longest:
-            raise ValueError(
+            raise PSFError(
                 f"aperture needs {side} x {side} pixels of an ePSF that holds {int(longest)}: "
-                "choose a smaller aperture radius, or another --aperture_correction"
+                "choose a smaller aperture radius"
             )
 
     @cached_property
@@ -273,8 +273,8 @@ class GriddedEPSF:
 
     def _corners(self, x: NDArray, y: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
         """Return the stamps around each position and their bilinear shares, four times (n,)."""
-        left, right, to_right = between(self._x_nodes, x)
-        lower, upper, to_upper = between(self._y_nodes, y)
+        left, right, to_right = bilinear_nodes(self._x_nodes, x)
+        lower, upper, to_upper = bilinear_nodes(self._y_nodes, y)
         return [
             (self._node_at[row, column], y_share * x_share)
             for row, y_share in ((lower, 1 - to_upper), (upper, to_upper))
@@ -289,7 +289,7 @@ class GriddedEPSF:
 
     def _within(self, x: NDArray, y: NDArray, radius: ArrayLike) -> NDArray:
         """Return the light of the stamps, and of what follows from them, within radii."""
-        return on_radius_ladder(
+        return on_radius_grid(
             radius, lambda at_radius, rows: self._within_one(x[rows], y[rows], at_radius)
         )
 

@@ -1,17 +1,17 @@
-"""Reading oversampled tables: between grid nodes, between samples, within circles."""
+"""Interpolation in oversampled tables: between grid nodes, between samples, and within circles."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..overlap import circle_overlap, stamp_reach
+from ..geometry import circle_overlap, stamp_reach
 
-__all__ = ["between", "light_in_circle", "spline_taps"]
+__all__ = ["bilinear_nodes", "light_in_circle", "spline_weights"]
 
 
-def between(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Find positions among the nodes of one axis of a grid.
+def bilinear_nodes(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the two nodes around positions along one axis, and the interpolation weight.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def between(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArra
     -------
     lower, upper : (n,) ndarray of intp
         The nodes to both sides.
-    way : (n,) ndarray of float64
-        How far a position is from the lower to the upper node, 0 to 1.
+    upper_weight : (n,) ndarray of float64
+        Linear interpolation weight of the upper node, 0 to 1; the lower node has the rest.
     """
     if nodes.size == 1:
         first = np.zeros(position.shape, dtype=np.intp)
@@ -35,10 +35,10 @@ def between(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArra
     return lower, lower + 1, (position - nodes[lower]) / (nodes[lower + 1] - nodes[lower])
 
 
-def spline_taps(
+def spline_weights(
     position: NDArray, n_samples: int, side: int, oversample: int
 ) -> tuple[NDArray, tuple[NDArray, ...]]:
-    """Tell where the pixels around sources fall among the coefficients of a cubic B-spline.
+    """Return the cubic B-spline weights of the pixels around sources.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def spline_taps(
     start : (n,) ndarray of intp
         The first of the four coefficients around the first pixel's centre. Those of the k-th
         pixel begin k * oversample later.
-    taps : four (n,) ndarrays of float64
+    weights : four (n,) ndarrays of float64
         Weights of the four coefficients, the same for all pixels of a source.
     """
     phase = position - np.rint(position)
@@ -64,13 +64,13 @@ def spline_taps(
     start = np.floor(sample)
     t = sample - start
     s = 1 - t
-    taps = (
+    weights = (
         s * s * s / 6,
         2 / 3 - t * t * (1 + s) / 2,
         2 / 3 - s * s * (1 + t) / 2,
         t * t * t / 6,
     )
-    return start.astype(np.intp) - 1, taps
+    return start.astype(np.intp) - 1, weights
 
 
 def light_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:

@@ -128,13 +128,13 @@ def continued(epsf: GriddedEPSF, continuation: Continuation | None, name: str) -
     GriddedEPSF
         Its description says in ``normalized_by`` what the fractions rest on.
     """
-    facts = dict(epsf.facts)
+    provenance = dict(epsf.provenance)
     if continuation is None:
         own = "the stamps themselves"
-        facts["normalized_by"] = (
+        provenance["normalized_by"] = (
             own if _is_absolute(epsf) else f"{own}, taken to hold all of the light"
         )
-        return replace(epsf, facts=facts)
+        return replace(epsf, provenance=provenance)
     radius = min(epsf.stamp_radius, continuation.reach(epsf.x, epsf.y))
     ours = epsf.in_annulus(epsf.x, epsf.y, 0.0, radius)
     ratio = continuation.in_annulus(epsf.x, epsf.y, 0.0, radius) / ours
@@ -142,7 +142,10 @@ def continued(epsf: GriddedEPSF, continuation: Continuation | None, name: str) -
     stamps, continued_by = epsf.stamps, {"beyond_stamp": name}
     if _is_absolute(epsf):
         difference = float(np.median(ratio)) - 1
-        facts |= {"normalized_by": "the stamps themselves", f"{name}_over_stamps": 1 + difference}
+        provenance |= {
+            "normalized_by": "the stamps themselves",
+            f"{name}_over_stamps": 1 + difference,
+        }
         if abs(difference) > TOLERATED_DIFFERENCE:
             log.warning(
                 "Within %.1f pixels %s holds %.2f %% more light than the ePSF's stamps: total "
@@ -152,9 +155,11 @@ def continued(epsf: GriddedEPSF, continuation: Continuation | None, name: str) -
                 100 * difference,
             )
     else:
-        facts["normalized_by"] = name
+        provenance["normalized_by"] = name
         stamps = stamps * ratio[:, None, None]
-    return replace(epsf, stamps=stamps, continuation=continuation, facts=facts | continued_by)
+    return replace(
+        epsf, stamps=stamps, continuation=continuation, provenance=provenance | continued_by
+    )
 
 
 def _is_absolute(epsf: GriddedEPSF) -> bool:

@@ -1,4 +1,4 @@
-"""Which spectral type's ePSF is a source's: by name, or by the nearest class.
+"""The ePSF of each source's spectral type: by name, or of the nearest class.
 
 References hold the ePSF of a few spectral types, such as A0V, G2V and M6V. A catalog names the
 types of its sources in its own way (``K3``, ``f5iv``); each gets the ePSF whose class is the
@@ -92,14 +92,14 @@ class BySpectralType:
         Which one belongs to each row.
     default : int
         Which one belongs to sources of unknown type.
-    facts : dict
+    provenance : dict
         More for the description.
     """
 
     epsfs: tuple[GriddedEPSF, ...]
     kind: NDArray[np.intp]
     default: int
-    facts: dict[str, Any]
+    provenance: dict[str, Any]
 
     @classmethod
     def of_sources(
@@ -131,30 +131,34 @@ class BySpectralType:
         counts = {name: int(np.count_nonzero(kind == i)) for i, name in enumerate(available)}
         shown = ", ".join(f"{count} by {name}" for name, count in counts.items())
         log.info("ePSFs of sources: %s; %d are %s for want of a type", shown, n_default, default)
-        facts = {
+        provenance = {
             "spectral_type": "of each source, the nearest there is",
             "n_rows_by_spectral_type": counts,
             "n_rows_without_spectral_type": n_default,
             "spectral_type_of_those_without": default,
         }
-        return cls(tuple(epsfs), kind, list(available).index(default), facts)
+        return cls(tuple(epsfs), kind, list(available).index(default), provenance)
 
     @property
     def description(self) -> dict[str, Any]:
         """What the correction was made from and what it assumes."""
-        return {**self.epsfs[self.default].description, **self.facts}
+        return {**self.epsfs[self.default].description, **self.provenance}
 
     def for_rows(self, rows: ArrayLike) -> EachItsOwn:
         """Return the correction of some rows of the catalog, given by index."""
         return EachItsOwn(self.epsfs, self.kind[rows], self.description)
 
     def in_aperture(self, x: NDArray, y: NDArray, radius: ArrayLike, **weights: Any) -> NDArray:
-        """Return what apertures catch of the default type; see `GriddedEPSF.in_aperture`."""
+        """Return the fraction in apertures for the default type; see `GriddedEPSF.in_aperture`."""
         return self.epsfs[self.default].in_aperture(x, y, radius, **weights)
 
     def in_annulus(self, x: NDArray, y: NDArray, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the light of the default type between two radii in pixels."""
         return self.epsfs[self.default].in_annulus(x, y, r_in, r_out)
+
+    def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
+        """Return the ePSF of the default type on pixels; see `PSF.on_pixels`."""
+        return self.epsfs[self.default].on_pixels(x, y, side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +211,13 @@ class EachItsOwn:
             radii = _of(r_in, chosen), _of(r_out, chosen)
             fraction[chosen] = self.epsfs[kind].in_annulus(x[chosen], y[chosen], *radii)
         return fraction
+
+    def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
+        """Return the ePSF of each source on pixels; see `PSF.on_pixels`."""
+        light = np.empty((len(self.kind), side, side))
+        for kind, chosen in self._groups():
+            light[chosen] = self.epsfs[kind].on_pixels(x[chosen], y[chosen], side)
+        return light
 
     def _groups(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Each ePSF in use and the sources that use it."""

@@ -21,7 +21,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +30,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .apcorr import CorrectionUnavailable
+from ..geometry import N_SCIENCE_PIXELS, REFERENCE_BORDER
+from .errors import CorrectionUnavailable, PSFError
+from .jitter import Jitter, gaussian_transform
 
-__all__ = ["GridRequest", "Jitter", "OpticalGrid", "compute_grid", "configured_data_path"]
+__all__ = ["GridRequest", "OpticalGrid", "compute_grid", "configured_data_path"]
 
-SIDE = 4088  # pixels of a detector on an L2 image, along one side
-DETECTOR_OFFSET = 4  # STPSF counts the reference pixels, too
 DEFAULT_SED = "5700K"
-_REMEDY = "or set --aperture_correction=apcorr"
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)\s*(k|um)")
 _SPECTRAL_TYPE = re.compile(r"[OBAFGKM]\d(I|III|V)")
 _LOGGERS = ("stpsf", "poppy", "pysiaf")
@@ -65,7 +64,7 @@ class GridRequest:
 
     Raises
     ------
-    ValueError
+    PSFError
         If ``n_psfs`` or ``sed`` is none of these.
     """
 
@@ -79,7 +78,7 @@ class GridRequest:
     def __post_init__(self):
         object.__setattr__(self, "sed", _plain_sed(self.sed))
         if self.n_psfs < 1 or math.isqrt(self.n_psfs) ** 2 != self.n_psfs:
-            raise ValueError(
+            raise PSFError(
                 f"stpsf_n_psfs is {self.n_psfs}: expected a square number, such as 1, 4, 9 or 16"
             )
 
@@ -87,35 +86,13 @@ class GridRequest:
     def positions(self) -> tuple[NDArray, NDArray]:
         """Where the places are, x and y (n_psfs,): whole 0-indexed pixels of the L2 image."""
         n_along = math.isqrt(self.n_psfs)
-        along = np.array([SIDE // 2]) if n_along == 1 else np.linspace(0, SIDE - 1, n_along)
+        along = (
+            np.array([N_SCIENCE_PIXELS // 2])
+            if n_along == 1
+            else np.linspace(0, N_SCIENCE_PIXELS - 1, n_along)
+        )
         x, y = np.meshgrid(np.rint(along), np.rint(along))
         return x.ravel(), y.ravel()
-
-
-@dataclass(frozen=True)
-class Jitter:
-    """Jitter of the pointing, a Gaussian.
-
-    Attributes
-    ----------
-    major, minor : float
-        Standard deviations in mas.
-    position_angle : float
-        Degrees from +y towards +x.
-    """
-
-    major: float
-    minor: float
-    position_angle: float = 0.0
-
-    @classmethod
-    def of_image(cls, guide_star: Mapping[str, Any] | None) -> Jitter | None:
-        """Read a jitter from ``meta.guide_star`` or an ePSF's ``meta``; None unless all is told."""
-        names = ("jitter_major", "jitter_minor", "jitter_position_angle")
-        values = [(guide_star or {}).get(name) for name in names]
-        if any(value is None or not math.isfinite(value) for value in values):
-            return None
-        return cls(*map(float, values)) if min(values[:2]) >= 0 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,20 +147,11 @@ class OpticalGrid:
         v, u = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)
         v, u = v * self.oversample, u * self.oversample
         pixel = self.oversample**2 * np.sinc(u) * np.sinc(v)
-        blurs = _gaussian(u, v, jitter, self.pixel_arcsec) * _gaussian(
+        blurs = gaussian_transform(u, v, jitter, self.pixel_arcsec) * gaussian_transform(
             u, v, Jitter(charge_diffusion_mas, charge_diffusion_mas), self.pixel_arcsec
         )
         samples = self.samples.astype(np.float64)
         return np.fft.irfft2(np.fft.rfft2(samples) * pixel * blurs, s=(ny, nx))
-
-
-def _gaussian(u: NDArray, v: NDArray, width: Jitter, pixel_arcsec: float) -> NDArray:
-    """Return the Fourier transform of a Gaussian at frequencies in cycles per pixel."""
-    angle = np.deg2rad(width.position_angle)
-    along = u * np.sin(angle) + v * np.cos(angle)
-    across = u * np.cos(angle) - v * np.sin(angle)
-    sigmas = np.array([width.major, width.minor]) / 1000 / pixel_arcsec
-    return np.exp(-2 * np.pi**2 * ((sigmas[0] * along) ** 2 + (sigmas[1] * across) ** 2))
 
 
 def configured_data_path() -> Path | None:
@@ -230,7 +198,8 @@ def compute_grid(
             wfi.options["output_mode"] = "oversampled"
             stamps = []
             x, y = request.positions
-            for place in zip(x + DETECTOR_OFFSET, y + DETECTOR_OFFSET, strict=True):
+            # STPSF counts the reference pixels, too.
+            for place in zip(x + REFERENCE_BORDER, y + REFERENCE_BORDER, strict=True):
                 wfi.detector_position = place
                 psf = wfi.calc_psf(
                     fov_pixels=request.fov_pixels, oversample=request.oversample, **source
@@ -241,7 +210,7 @@ def compute_grid(
             raise CorrectionUnavailable(
                 f"STPSF cannot work with the data in {data_path}: {_first_line(error)}; set the "
                 "environment variable STPSF_PATH to a complete tree of the STPSF data that this "
-                f"version of STPSF ({stpsf.__version__}) asks for, {_REMEDY}"
+                f"version of STPSF ({stpsf.__version__}) asks for"
             ) from error
         diffusion = stpsf.constants.INSTRUMENT_DETECTOR_CHARGE_DIFFUSION_DEFAULT_PARAMETERS
         return OpticalGrid(
@@ -264,8 +233,7 @@ def _wfi(stpsf: Any, request: GridRequest) -> Any:
     ):
         if wanted not in available:
             raise CorrectionUnavailable(
-                f"STPSF knows no {name} {wanted}: expected one of {', '.join(available)}; "
-                "set --aperture_correction=apcorr or none"
+                f"STPSF knows no {name} {wanted}: expected one of {', '.join(available)}"
             )
         setattr(wfi, name, wanted)
     return wfi
@@ -284,7 +252,7 @@ def _plain_sed(text: str) -> str:
         return "flat"
     if _SPECTRAL_TYPE.fullmatch(text.upper()):
         return text.upper()
-    raise ValueError(
+    raise PSFError(
         f"stpsf_sed is {text!r}: expected a temperature such as 5700K, a wavelength such as "
         "1.06um, flat (constant flux per frequency), or a spectral type such as G2V"
     )
@@ -316,8 +284,7 @@ def _source(stpsf: Any, sed: str) -> dict[str, Any]:
         raise CorrectionUnavailable(
             f"stpsf_sed is {sed!r}, and STPSF cannot find its spectrum ({_first_line(error)}): "
             "spectral types need the package stsynphot and its library, which the environment "
-            "variable PYSYN_CDBS names; give a temperature instead, such as "
-            f"--stpsf_sed={DEFAULT_SED}"
+            f"variable PYSYN_CDBS names; give a temperature instead, such as {DEFAULT_SED}"
         ) from error
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from astropy.table import Table
 
 from ..catalogs import CatalogError
-from ..statistics import Spread, by_magnitude, magnitude_edges, pull_width, signed, spread
 from ..storage import StorageError, check_output_directory, write_atomically
+from ..table.statistics import Spread, by_magnitude, magnitude_edges, pull_width, signed, spread
 from .comparison import MATCH_RADIUS_ARCSEC, Comparison, compare
 from .reference import UNITS, ValidationError
 

@@ -10,9 +10,8 @@ import numpy as np
 import roman_datamodels as rdm
 from astropy.table import Table
 
-from ..columns import aperture_name
-from ..model import ForcedPhotometryModel
-from ..units import convert_flux
+from ..product.model import ForcedPhotometryModel
+from ..table import aperture_name, convert_flux
 from .reference import Reference, ValidationError, read_reference
 
 __all__ = ["Comparison", "compare", "read_product"]

@@ -14,7 +14,7 @@ from ..catalogs.files import read_table
 from ..catalogs.selection import Selection
 from ..catalogs.values import to_labels
 from ..storage import file_name
-from ..units import convert_flux
+from ..table import convert_flux
 
 __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
 

@@ -1,0 +1,47 @@
+"""Names of data-quality flags as bit masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from astropy.nddata.bitmask import extend_bit_flag_map, interpret_bit_flags
+from roman_datamodels import dqflags
+
+__all__ = ["dq_bits"]
+
+_FLAGS = {flag.name: int(flag.value) for flag in dqflags.pixel if flag.value}
+_ANY = 2**32 - 1
+
+
+def dq_bits(names: str | Sequence[str]) -> int:
+    """Combine names of DQ flags to a bit mask.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Names of `roman_datamodels.dqflags.pixel` in any case, or ``'ANY'``, or ``'NONE'``.
+
+    Returns
+    -------
+    int
+        The flags' bits, 0 for ``'NONE'``, all 32 for ``'ANY'``.
+
+    Raises
+    ------
+    ValueError
+        A name is not a flag's.
+    """
+    names = [names] if isinstance(names, str) else names
+    wanted = [str(name).strip().upper() for name in names]
+    for name, given in zip(wanted, names, strict=True):
+        if name not in ("ANY", "NONE", *_FLAGS):
+            raise ValueError(
+                f"dq_mask {str(given)!r} is not a DQ flag: expected ANY, NONE or names of "
+                f"roman_datamodels.dqflags.pixel ({', '.join(_FLAGS)})"
+            )
+    if "ANY" in wanted:
+        return _ANY
+    flags = [name for name in wanted if name != "NONE"]
+    if not flags:
+        return 0
+    return int(interpret_bit_flags(flags, flag_name_map=extend_bit_flag_map("RomanDQ", **_FLAGS)))

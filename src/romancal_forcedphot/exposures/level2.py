@@ -1,0 +1,160 @@
+"""Reads a Roman Level-2 model as an `Exposure`.
+
+This is the one place that knows what such a model looks like inside. It decides once which pixels
+may be used; from then on an unusable pixel is simply not finite. The model itself is only read.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from astropy.time import Time
+from roman_datamodels import dqflags
+
+from ..photometry import Exposure
+from ..product.plain import plain
+from .dq import dq_bits
+from .errors import ExposureError
+
+__all__ = ["read_level2"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+_ROWS_AT_ONCE = 256
+#: Parts of the metadata that a product has no use for, or that take long to copy.
+_NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics")
+
+
+def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> Exposure:
+    """Read an exposure from a Level-2 model, which stays as it is.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.ImageModel
+        The image. Keep it open while the exposure is in use: its WCS is read from it.
+    dq_mask : str or sequence of str
+        Names of `roman_datamodels.dqflags.pixel` whose pixels may not be used; ``'ANY'`` for
+        all of them, ``'NONE'`` for none. Pixels whose data are not finite, or whose err is
+        not finite and positive, are never used.
+
+    Returns
+    -------
+    Exposure
+
+    Raises
+    ------
+    ExposureError
+        The model has no WCS or no usable photometric calibration.
+    ValueError
+        A name in ``dq_mask`` is not a DQ flag.
+    """
+    bits = dq_bits(dq_mask)
+    meta = model.meta
+    wcs = meta.get("wcs")
+    if wcs is None:
+        raise ExposureError(
+            f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
+            "assign_wcs step adds; run the image through the exposure pipeline first"
+        )
+    conversion, pixel_area, sign = _calibration(model)
+    data, err, saturated = _read_planes(model, bits, sign)
+    start, end = Time(meta.exposure.start_time), Time(meta.exposure.end_time)
+    return Exposure(
+        data=data,
+        err=err,
+        saturated=saturated,
+        wcs=wcs,
+        conversion=conversion,
+        pixel_area=pixel_area,
+        detector=str(meta.instrument.detector),
+        band=str(meta.instrument.optical_element),
+        mid_time=start + 0.5 * (end - start),
+        name=str(meta.get("filename", "")),
+        guide_star=plain(meta.get("guide_star") or {}),
+        is_flat_fielded=(meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
+        reference_parameters=model.get_crds_parameters(),
+        metadata={key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+    )
+
+
+def _calibration(model: Any) -> tuple[float, float, float]:
+    """C, Ω₀ (both positive) and the sign by which the image must be multiplied.
+
+    romanisim and early references carry both numbers negative; their product is right, but an
+    image that ``FluxStep`` multiplied by a negative C is upside down.
+    """
+    photometry = model.meta.get("photometry") or {}
+    conversion = _number(model, photometry, "conversion_megajanskys")
+    pixel_area = _number(model, photometry, "pixel_area")
+    if conversion * pixel_area <= 0:
+        raise ExposureError(
+            f"{_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
+            f"pixel_area={pixel_area:g}: expected two positive numbers; run romancal's photom "
+            "step with a current reference file"
+        )
+    negative = conversion < 0
+    if negative:
+        log.warning(
+            "meta.photometry of %s has a negative conversion_megajanskys and a negative "
+            "pixel_area: their product is right and is used",
+            _name(model),
+        )
+    if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
+        return 1.0, abs(pixel_area), -1.0 if negative else 1.0
+    return abs(conversion), abs(pixel_area), 1.0
+
+
+def _number(model: Any, photometry: Any, key: str) -> float:
+    """Finite, non-zero entry of ``meta.photometry``."""
+    value = photometry.get(key)
+    number = math.nan if value is None else float(getattr(value, "value", value))
+    if not math.isfinite(number) or number == 0:
+        raise ExposureError(
+            f"{_name(model)} has meta.photometry.{key}={value}: expected a finite number other "
+            "than 0; images without photometric calibration (grism, prism, dark) cannot be "
+            "measured, others need romancal's photom step"
+        )
+    return number
+
+
+def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
+    data = _plane(model, "data").astype(np.float32)
+    err, dq = _plane(model, "err"), _plane(model, "dq")
+    if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
+        raise ExposureError(
+            f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
+            f"{dq.shape}: expected three images of one shape"
+        )
+    if sign < 0:
+        data, err = -data, -err
+    saturated = np.empty(data.shape, dtype=bool)
+    for first in range(0, data.shape[0], _ROWS_AT_ONCE):  # keeps the temporaries in the cache
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        saturated[rows] = (dq[rows] & np.uint32(dqflags.pixel.SATURATED.value)) != 0
+        usable = (dq[rows] & np.uint32(bits)) == 0
+        usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
+        data[rows][~usable] = np.nan
+    return data, err, saturated
+
+
+def _plane(model: Any, name: str) -> np.ndarray:
+    """One of the model's arrays, read from its file where that has not happened yet."""
+    try:
+        return np.asarray(model[name])
+    except ConnectionError:  # the file is remote, and the error says what happened
+        raise
+    except Exception as error:
+        raise ExposureError(
+            f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
+            "Level-2 file; it is truncated or damaged, fetch it again"
+        ) from error
+
+
+def _name(model: Any) -> str:
+    """The model's file name for a message."""
+    return repr(str(model.meta.get("filename", "the model")))

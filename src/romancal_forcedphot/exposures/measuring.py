@@ -1,0 +1,205 @@
+"""One exposure from its file to its table.
+
+`measure_exposure` opens an image, finds its reference files, measures the sources and tells how.
+The step calls it, and so does a worker on another machine: all that it is given can be pickled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ..photometry import (
+    CircularApertures,
+    Exposure,
+    Method,
+    Settings,
+    Sources,
+    measure,
+    methods_for,
+)
+from ..photometry.blank_sky import calibrate_errors
+from ..photometry.proper_motion import at_time
+from ..psfs import Correction
+from ..references import Finder
+from ..table import count_rows, typical_fractions
+from .corrections import aperture_correction, with_remedy
+from .dq import dq_bits
+from .ingredients import area_map, gain_corrected
+from .level2 import read_level2
+from .opening import open_image
+
+__all__ = ["Measurement", "check_settings", "measure_exposure"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured on one exposure.
+
+    Attributes
+    ----------
+    table : astropy.table.Table
+        What `photometry.measure` returned, fluxes in nJy.
+    metadata : mapping
+        The image's metadata, for the product.
+    provenance : mapping
+        How the numbers were made: methods, radii, references, counts of rows.
+    """
+
+    table: Table
+    metadata: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise a ValueError that says what is wrong with settings, before an image is opened."""
+    methods_for(settings)
+    dq_bits(settings.dq_mask)
+
+
+def measure_exposure(
+    location: Any,
+    settings: Settings,
+    sources: Sources,
+    finder: Finder,
+    *,
+    on_image_only: bool = False,
+    n_threads: int = 0,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: Callable[[int], object] = lambda n_rows: None,
+    inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
+) -> Measurement:
+    """Measure the sources of a catalog on one exposure.
+
+    Parameters
+    ----------
+    location : str, pathlib.Path or roman_datamodels.datamodels.ImageModel
+        Path or ``s3://`` URI of a Level-2 image, or an open model, which is left as it is.
+    settings : Settings
+        Every parameter that shapes a number.
+    sources : Sources
+        What to measure, at the epoch of the catalog.
+    finder : Finder
+        Finds the reference files.
+    on_image_only, n_threads, progress
+        See `photometry.measure`.
+    storage_options : mapping, optional
+        How to reach an image that is not local. See `storage.open_remote`.
+    inspect : callable, optional
+        Is given the exposure, the table, the pixel-area map and the aperture correction while the
+        image is open.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    InputError, ExposureError
+        The image cannot be read, or lacks what photometry needs.
+    ReferenceFileError, PSFError
+        A reference file is not to be had, or does not fit.
+    ValueError
+        A setting is none that can be worked with.
+    """
+    model = open_image(location, storage_options=storage_options)
+    try:
+        exposure = read_level2(model, dq_mask=settings.dq_mask)
+        return _measure(
+            exposure,
+            settings,
+            sources,
+            finder,
+            on_image_only=on_image_only,
+            n_threads=n_threads,
+            progress=progress,
+            inspect=inspect,
+        )
+    finally:
+        if isinstance(location, str | Path):
+            model.close()
+
+
+def _measure(
+    exposure: Exposure,
+    settings: Settings,
+    sources: Sources,
+    finder: Finder,
+    *,
+    inspect: Callable[..., object] | None,
+    n_threads: int,
+    **options: Any,
+) -> Measurement:
+    """Measure on an exposure whose file is open."""
+    methods = methods_for(settings)
+    exposure, gain_provenance = gain_corrected(exposure, settings, finder)
+    n_read, n_selected = sources.n_read, len(sources)
+    sources, motion_provenance = at_time(sources, exposure.mid_time, ref_epoch=settings.ref_epoch)
+    area, area_provenance = area_map(exposure, settings, finder)
+    correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
+    with with_remedy(settings):
+        table = measure(
+            exposure,
+            sources,
+            methods,
+            area=area,
+            correction=correction,
+            n_threads=n_threads,
+            **options,
+        )
+    provenance = {
+        "methods": [method.name for method in methods],
+        "catalog": {"name": sources.name, **count_rows(table, n_read, n_selected)},
+        "proper_motion": motion_provenance,
+        "pixel_area": area_provenance,
+        "aperture_correction": correction_provenance,
+        "gain_correction": gain_provenance,
+    }
+    for method in methods:
+        if isinstance(method, CircularApertures):
+            provenance["error_calibration"] = calibrate_errors(
+                table,
+                exposure,
+                mode=settings.error_calibration,
+                method=method,
+                area=area,
+                n_threads=n_threads,
+            )
+            provenance |= _aperture_provenance(method, table)
+    if inspect is not None:
+        inspect(exposure, table, area, correction)
+    return Measurement(table, exposure.metadata, provenance)
+
+
+def _correction(
+    exposure: Exposure,
+    sources: Sources,
+    settings: Settings,
+    finder: Finder,
+    methods: list[Method],
+) -> tuple[Correction | None, dict[str, Any]]:
+    """Aperture correction, where a method has a use for it."""
+    users = [method for method in methods if "correction" in method.uses]
+    if not users:
+        return None, {"source": "none"}
+    largest = max(method.reach(exposure) for method in users)
+    return aperture_correction(exposure, sources, settings, finder, largest_aperture=largest)
+
+
+def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, Any]:
+    """Radii and typical encircled-energy fractions, for the metadata."""
+    radii, unit = method.aperture_radii, method.radius_unit
+    return {
+        "aperture_radii": radii,
+        "aperture_radius_unit": unit,
+        "annulus_radii": method.annulus_radii if method.background.is_subtracted else [],
+        "ee_fractions": typical_fractions(table, radii, unit),
+    }

@@ -1,0 +1,46 @@
+"""Ways to measure a flux: one file each, all by the contract of `contract`.
+
+A new method is a new file and a line in `METHODS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..settings import Settings
+from .aperture import CircularApertures
+from .contract import BoundMethod, Method
+
+__all__ = ["METHODS", "BoundMethod", "CircularApertures", "Method", "methods_for"]
+
+#: Makes a method from settings, by its name.
+METHODS: Mapping[str, Callable[[Settings], Method]] = {
+    "aperture": CircularApertures.from_settings,
+}
+
+
+def methods_for(settings: Settings) -> list[Method]:
+    """Make the methods that settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        With at least one name in ``methods``.
+
+    Returns
+    -------
+    list of Method
+        In the order of their names.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown or there is none, or a parameter is none that its method can work with.
+    """
+    unknown = [name for name in settings.methods if name not in METHODS]
+    if unknown or not settings.methods:
+        raise ValueError(
+            f"methods is {', '.join(settings.methods)!r}: expected one or more of "
+            f"{', '.join(METHODS)}, separated by commas"
+        )
+    return [METHODS[name](settings) for name in dict.fromkeys(settings.methods)]

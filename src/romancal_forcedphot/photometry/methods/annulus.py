@@ -1,0 +1,137 @@
+"""The local background of a source: sigma-clipped pixels of an annulus around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pixels.background import Background, local_background
+from ..pixels.neighbors import without_sources
+from ..settings import DEFAULT_RADII
+
+__all__ = ["ESTIMATORS", "AnnulusBackground"]
+
+ESTIMATORS = ("median", "mean", "none")
+
+
+@dataclass(frozen=True)
+class AnnulusBackground:
+    """How the local background is estimated; parameters as in `photometry.Settings`.
+
+    Attributes
+    ----------
+    radii : (float, float)
+        Inner and outer radius of the annulus in `radius_unit`.
+    radius_unit : {'pixel', 'arcsec'}
+        Unit of the radii.
+    estimator : {'median', 'mean', 'none'}
+        Estimator after sigma clipping; ``'none'`` subtracts nothing.
+    sigma : float
+        Clipping limit in standard deviations.
+    maxiters : int
+        Maximum number of clipping iterations; 0 clips until nothing changes.
+    mask_radius : float
+        Radius in pixels of the circles around all sources that annuli leave out; 0 for none.
+    """
+
+    radii: tuple[float, ...]
+    radius_unit: str
+    estimator: str
+    sigma: float
+    maxiters: int
+    mask_radius: float
+
+    @property
+    def is_subtracted(self) -> bool:
+        """Whether a background is estimated at all."""
+        return self.estimator != "none"
+
+    def check(self, largest_aperture: float) -> None:
+        """Raise where the parameters make no sense together.
+
+        Parameters
+        ----------
+        largest_aperture : float
+            Radius of the largest aperture in `radius_unit`.
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range, or an aperture reaches into its own annulus.
+        """
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(
+                f"bkg_estimator {self.estimator!r} is unknown: use median, mean or none"
+            )
+        if not self.is_subtracted:
+            return
+        self._check_radii(largest_aperture)
+        if not self.sigma > 0 or self.maxiters < 0:
+            raise ValueError(
+                f"bkg_sigma is {self.sigma:g} and bkg_maxiters {self.maxiters}: expected "
+                "a number above 0 and one not below 0"
+            )
+        if not (np.isfinite(self.mask_radius) and self.mask_radius >= 0):
+            raise ValueError(
+                f"bkg_mask_radius is {self.mask_radius:g}: expected pixels, or 0 for no mask"
+            )
+        if self.radius_unit == "pixel":  # in arcsec: once the image's scale is known
+            self.check_mask(self.radii[0])
+
+    def _check_radii(self, largest_aperture: float) -> None:
+        unit = self.radius_unit
+        if len(self.radii) != 2:
+            example = DEFAULT_RADII["annulus_radii"][unit]
+            raise ValueError(
+                f"annulus_radii has {len(self.radii)} numbers: expected two, the inner "
+                f"and the outer radius, such as {example[0]:g},{example[1]:g} {unit}"
+            )
+        r_in, r_out = self.radii
+        if not (np.isfinite([r_in, r_out]).all() and 0 < r_in < r_out):
+            raise ValueError(
+                f"annulus_radii is {r_in:g}, {r_out:g}: expected 0 < inner < outer in "
+                f"{unit}; swap or change them"
+            )
+        if largest_aperture > r_in:
+            raise ValueError(
+                f"aperture radius {largest_aperture:g} is larger than the annulus' inner "
+                f"radius {r_in:g} ({unit}), so the source would be its own background: "
+                "shrink the aperture, widen annulus_radii, or set bkg_estimator=none"
+            )
+
+    def check_mask(self, r_in_pix: float) -> None:
+        """Raise a ValueError where the mask of a source reaches into its own annulus."""
+        if self.mask_radius > r_in_pix:
+            raise ValueError(
+                f"bkg_mask_radius {self.mask_radius:g} is larger than the annulus' inner "
+                f"radius of {r_in_pix:.4g} pixels, so a source would mask its own background: "
+                "shrink it, or widen annulus_radii"
+            )
+
+    def image(self, data: NDArray[np.float32], x: NDArray, y: NDArray) -> NDArray[np.float32]:
+        """Return the (ny, nx) image that annuli see: NaN around sources at (x, y), if asked for."""
+        if not (self.is_subtracted and self.mask_radius):
+            return data
+        return without_sources(data, x, y, self.mask_radius)
+
+    def estimate(
+        self,
+        image: NDArray[np.float32],
+        x: NDArray,
+        y: NDArray,
+        r_in: float | NDArray,
+        r_out: float | NDArray,
+    ) -> Background:
+        """Estimate backgrounds at (n,) positions with radii in pixels; see `local_background`."""
+        return local_background(
+            image,
+            x,
+            y,
+            r_in,
+            r_out,
+            estimator=self.estimator,
+            sigma=self.sigma,
+            maxiters=self.maxiters,
+        )

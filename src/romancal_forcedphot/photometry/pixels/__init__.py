@@ -1,0 +1,1 @@
+"""Pixels around sources: cutouts, sums over apertures, backgrounds in annuli, and neighbours."""

@@ -1,0 +1,136 @@
+"""Every parameter that shapes a number, in one object.
+
+The step makes it from its own parameters, which have the same names and defaults. Equal settings
+have equal fingerprints, so that a run can be taken up again and two products can be compared. What
+a setting means on one image (radii in pixels, say) is worked out by the methods from the exposure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+__all__ = ["DEFAULT_RADII", "Settings"]
+
+#: Radii that are used where none are given, by parameter and unit.
+DEFAULT_RADII: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "aperture_radii": {"pixel": (3.0,), "arcsec": (0.33,)},
+    "annulus_radii": {"pixel": (20.0, 25.0), "arcsec": (2.4, 2.8)},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of a measurement.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        Names of the methods to measure with, see `photometry.methods`.
+    aperture_radii : tuple of float
+        Radii of the circular apertures in `radius_unit`; 3 pixels or 0.33 arcsec if not given.
+    annulus_radii : tuple of float
+        Inner and outer radius of the background annulus in `radius_unit`; 20 and 25 pixels or 2.4
+        and 2.8 arcsec if not given.
+    radius_unit : {'pixel', 'arcsec'}
+        Unit of these radii.
+    bkg_estimator : {'median', 'mean', 'none'}
+        Estimator of the background in the annulus after sigma clipping.
+    bkg_sigma : float
+        Clipping limit in standard deviations.
+    bkg_maxiters : int
+        Maximum number of clipping iterations; 0 clips until nothing changes.
+    bkg_mask_radius : float
+        Pixels whose centres are closer than this (pixels) to any source are left out of all
+        annuli; 0 leaves out none.
+    pixel_area : {'crds', 'wcs', 'none'}
+        Source of the pixel-area map.
+    aperture_correction : {'apcorr', 'epsf', 'stpsf', 'none'}
+        Source of the aperture correction.
+    apcorr_radius_unit : {'auto', 'pixel', 'arcsec'}
+        Unit of the radii of an ``apcorr`` reference.
+    apcorr_psf : {'optical', 'pixel'}
+        Whether the PSF behind an ``apcorr`` curve includes the integration over a pixel.
+    gain_correction : bool
+        Whether data and errors are multiplied by gain/median(gain).
+    error_calibration : {'none', 'empty', 'empty_scale'}
+        Whether errors are compared with the scatter of blank-sky apertures, or also scaled.
+    spectral_type : str
+        Spectral type of an ``epsf`` reference to use; G2V, or its first, if empty.
+    defocus : int
+        Waves of defocus of an ``epsf`` reference.
+    stpsf_n_psfs : int
+        Number of detector positions of an STPSF grid, a square number.
+    stpsf_sed : str
+        Source spectrum for STPSF.
+    stpsf_charge_diffusion : float or None
+        Charge diffusion (sigma, mas) for STPSF; its own if None.
+    dq_mask : tuple of str
+        Names of the DQ flags whose pixels may not be used.
+    proper_motion : bool
+        Whether sources are moved to the time of the exposure.
+    ref_epoch : float or None
+        Julian year of the catalog's positions; the catalog's own if None.
+    """
+
+    methods: tuple[str, ...] = ("aperture",)
+    aperture_radii: tuple[float, ...] = ()
+    annulus_radii: tuple[float, ...] = ()
+    radius_unit: str = "pixel"
+    bkg_estimator: str = "median"
+    bkg_sigma: float = 3.0
+    bkg_maxiters: int = 5
+    bkg_mask_radius: float = 0.0
+    pixel_area: str = "crds"
+    aperture_correction: str = "apcorr"
+    apcorr_radius_unit: str = "auto"
+    apcorr_psf: str = "optical"
+    gain_correction: bool = False
+    error_calibration: str = "none"
+    spectral_type: str = ""
+    defocus: int = 0
+    stpsf_n_psfs: int = 9
+    stpsf_sed: str = "5700K"
+    stpsf_charge_diffusion: float | None = None
+    dq_mask: tuple[str, ...] = ("DO_NOT_USE",)
+    proper_motion: bool = True
+    ref_epoch: float | None = None
+
+    def __post_init__(self):
+        for name, defaults in DEFAULT_RADII.items():
+            radii = tuple(float(radius) for radius in np.ravel(getattr(self, name)))
+            object.__setattr__(self, name, radii or defaults.get(self.radius_unit, ()))
+        for name in ("methods", "dq_mask"):
+            names = getattr(self, name)
+            names = (names,) if isinstance(names, str) else names
+            object.__setattr__(self, name, tuple(str(each) for each in names))
+
+    @classmethod
+    def names(cls) -> Sequence[str]:
+        """Return the names of all settings."""
+        return [field.name for field in fields(cls)]
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+        """Make settings of those of some parameters that are settings; others are left out.
+
+        Parameters
+        ----------
+        parameters : mapping
+            By name, such as a step's.
+
+        Returns
+        -------
+        Settings
+        """
+        return cls(**{name: parameters[name] for name in cls.names() if name in parameters})
+
+    def fingerprint(self) -> str:
+        """Return a text of 16 hexadecimal digits that is the same for equal settings alone."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,250 @@
+"""Many exposures in one run: an association, a list, a library, several arguments.
+
+Each exposure is a run of its own, from opening it to saving its product, before the next one is
+touched: its own reference files, log and name, and no more memory than one exposure takes, plus
+the tables. An exposure that fails does not stop the others; it is told of at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+
+from ..exposures import InputError, read_association
+from ..product.model import ForcedPhotometryModel
+
+__all__ = ["ExposuresFailed", "Member", "SavedProducts", "find_members", "first", "run_each"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+
+class ExposuresFailed(RuntimeError):
+    """Some of many exposures could not be measured.
+
+    Attributes
+    ----------
+    products : sequence of ForcedPhotometryModel
+        Those of the exposures that were measured.
+    reasons : list of (str, str)
+        Name of each exposure that was not, and why.
+    """
+
+    def __init__(self, products: Sequence[Any], reasons: list[tuple[str, str]]):
+        self.products = products
+        self.reasons = reasons
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+        super().__init__(
+            f"{len(reasons)} of {len(reasons) + len(products)} exposures failed, the products of "
+            f"the others are whole; {told}"
+        )
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of many exposures.
+
+    Attributes
+    ----------
+    name : str
+        File name, for messages and for the name of its product.
+    borrow : callable
+        Returns a context manager that yields the path or model of the exposure.
+    """
+
+    name: str
+    borrow: Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def find_members(
+    datasets: Sequence[Any], storage_options: Mapping[str, Any] | None = None
+) -> list[Member] | None:
+    """Find the exposures in what a step is run on.
+
+    Parameters
+    ----------
+    datasets : sequence
+        Paths of images and associations (``.json``), image models, libraries of them, lists of
+        any of these.
+    storage_options : mapping, optional
+        How to reach an association that is not local. See `storage.open_remote`.
+
+    Returns
+    -------
+    list of Member or None
+        None for a single image, which needs nothing of this module.
+
+    Raises
+    ------
+    InputError
+        An association cannot be read, or there is nothing in a list.
+    """
+    if len(datasets) == 1 and not _is_collection(datasets[0]):
+        return None
+    members = [member for dataset in datasets for member in _expand(dataset, storage_options)]
+    if not members:
+        raise InputError(
+            "there is no exposure to measure: expected Level-2 images in a list, a library or the "
+            "science members of an association; name at least one"
+        )
+    return members
+
+
+def first(dataset: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
+    """Return the first exposure of a list or an association; anything else as it is."""
+    if isinstance(dataset, list | tuple) and dataset:
+        return first(dataset[0], storage_options)
+    if _is_association(dataset):
+        return first(read_association(dataset, storage_options=storage_options))
+    return dataset
+
+
+def _is_collection(dataset: Any) -> bool:
+    """Whether a dataset may hold several exposures."""
+    return isinstance(dataset, list | tuple) or _is_association(dataset) or _is_library(dataset)
+
+
+def _is_association(dataset: Any) -> bool:
+    return isinstance(dataset, str | Path) and Path(dataset).suffix.lower() == ".json"
+
+
+def _is_library(dataset: Any) -> bool:
+    return hasattr(dataset, "borrow") and hasattr(dataset, "shelve")
+
+
+def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator[Member]:
+    """Members of a dataset of any kind."""
+    if isinstance(dataset, list | tuple):
+        for item in dataset:
+            yield from _expand(item, storage_options)
+    elif _is_association(dataset):
+        yield from map(_member, read_association(dataset, storage_options=storage_options))
+    elif _is_library(dataset):
+        yield from _members_of_library(dataset)
+    else:
+        yield _member(dataset)
+
+
+def _member(dataset: Any) -> Member:
+    """A path or model, which stays as it is."""
+    name = dataset
+    if not isinstance(dataset, str | Path):
+        name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
+    return Member(Path(name).name, lambda: contextlib.nullcontext(dataset))
+
+
+def _members_of_library(library: Any) -> Iterator[Member]:
+    """Members of a library, each lent for the time of its measurement and never changed."""
+
+    def lending(index):
+        @contextlib.contextmanager
+        def borrow():
+            with library:
+                model = library.borrow(index)
+                try:
+                    yield model
+                finally:
+                    library.shelve(model, index, modify=False)
+
+        return borrow
+
+    names = [member["expname"] for member in library.asn["products"][0]["members"]]
+    for index, name in enumerate(names):
+        yield Member(Path(name).name, lending(index))
+
+
+class SavedProducts(Sequence):
+    """Products on disk, each opened when it is asked for.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files of the products, in the order of their exposures.
+    """
+
+    def __init__(self, paths: Sequence[str]):
+        self.paths = list(paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        """Return a product (a list of them for a slice); of a Parquet file, its table."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        path = self.paths[index]
+        if path.endswith(".parquet"):
+            return Table.read(path)
+        return ForcedPhotometryModel.read(path)
+
+
+def run_each(step: Any, members: Sequence[Member], run: Callable[[Any], Any]) -> Sequence[Any]:
+    """Measure exposures one after the other.
+
+    Parameters
+    ----------
+    step : ForcedPhotometryStep
+        The step; its ``output_file`` is of no use for several products and is left out.
+    members : sequence of Member
+        The exposures.
+    run : callable
+        Runs the step on one path or model, and saves the product if the step is to.
+
+    Returns
+    -------
+    sequence of ForcedPhotometryModel
+        In the order of the exposures; `SavedProducts` where they are saved.
+
+    Raises
+    ------
+    ExposuresFailed
+        At the end, if any exposure failed.
+    """
+    if step.output_file is not None:
+        log.warning(
+            "output_file %r names one product: those of several exposures are named after their "
+            "exposures",
+            step.output_file,
+        )
+    saves = step.save_results or step.output_file is not None
+    products, reasons = [], []
+    outputs: dict[str, str] = {}
+    for number, member in enumerate(members, 1):
+        log.info("Exposure %d of %d: %s", number, len(members), member.name)
+        try:
+            output = step.make_output_path(basepath=member.name)
+            if saves:
+                _refuse_to_replace(output, outputs)
+            product = _run(member, run)
+            if not saves:
+                products.append(product)
+            outputs[output] = member.name
+            del product
+        except Exception as error:
+            reasons.append((member.name, str(error) or type(error).__name__))
+            log.error("Exposure %s failed: %s", *reasons[-1])
+            log.debug("It failed here:", exc_info=True)
+    result = SavedProducts(list(outputs)) if saves else products
+    if reasons:
+        raise ExposuresFailed(result, reasons)
+    return result
+
+
+def _run(member: Member, run: Callable[[Any], Any]) -> Any:
+    """Run on one exposure; nothing but this function's frame holds it, lest two be in memory."""
+    with member.borrow() as dataset:
+        return run(dataset)
+
+
+def _refuse_to_replace(output: str, outputs: Mapping[str, str]) -> None:
+    """Refuse an exposure whose product would replace that of another one of the same run."""
+    if output in outputs:
+        raise InputError(
+            f"its product {output} would replace that of {outputs[output]}: run exposures of one "
+            "name apart, with another --output_dir or --suffix"
+        )

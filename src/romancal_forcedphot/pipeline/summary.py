@@ -1,0 +1,31 @@
+"""Log lines on what a run has measured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+__all__ = ["report"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+
+def report(counts: Mapping[str, int], catalog_name: str) -> None:
+    """Log what was measured, with a warning where nothing was."""
+    log.info(
+        "Catalog %s: %d rows read, %d selected, %d on the detector",
+        catalog_name,
+        *(counts[name] for name in ("n_read", "n_selected", "n_on_image")),
+    )
+    log.info(
+        "Measured %d of %d sources on the image, %d rows flagged",
+        *(counts[name] for name in ("n_on_image", "n_selected", "n_flagged")),
+    )
+    if left_out := counts["n_selected"] - counts["n_rows"]:
+        log.info("on_image_only left out %d rows that are not on the image", left_out)
+    if counts["n_on_image"] == 0:
+        log.warning(
+            "No source of catalog %s lies on the image: the product has %d rows without fluxes",
+            catalog_name,
+            counts["n_rows"],
+        )

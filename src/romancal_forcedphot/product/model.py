@@ -1,0 +1,307 @@
+"""The product: metadata of the image, how the photometry was made, and the table of sources.
+
+A :class:`ForcedPhotometryModel` is a data model of ``roman_datamodels`` like romancal's own
+catalogs, with a schema of ours beneath it. ``roman_datamodels`` makes its classes from RAD's
+manifest; here the node class is written out and entered in the same registries, so that
+``roman_datamodels.open`` finds the model by the tag in the file.
+
+Saving is all or nothing (see `storage.write_atomically`).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from asdf.exceptions import ValidationError
+from astropy.table import Column, Table
+from astropy.time import Time
+from astropy.units import Unit
+from roman_datamodels._stnode import TaggedObjectNode
+from roman_datamodels._stnode._registry import NODE_CLASSES_BY_TAG, SCHEMA_URIS_BY_TAG
+from roman_datamodels.datamodels import DataModel
+from roman_datamodels.datamodels import open as rdm_open
+
+from ..storage import write_atomically
+from ..table import FLUX_UNITS, aperture_columns, background_columns, known_column, table_columns
+from .plain import plain
+from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
+
+__all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
+
+log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
+
+
+class _OwnConverter:
+    """Keeps a node class out of the list that RAD's converter writes.
+
+    ``TaggedObjectNode`` enters each subclass in that list. The converter takes the list when ASDF
+    first loads, so whether it would write our nodes, under a manifest that does not know them,
+    would depend on the order of imports.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        pass
+
+
+class ForcedPhotometryNode(_OwnConverter, TaggedObjectNode):
+    """The tree of a forced-photometry product under its tag."""
+
+    __slots__ = ()
+    _pattern = TAG_URI.rsplit("-", 1)[0] + "-*"
+    _latest_manifest = MANIFEST_URI
+    _default_tag = TAG_URI
+
+
+SCHEMA_URIS_BY_TAG[TAG_URI] = SCHEMA_URI
+NODE_CLASSES_BY_TAG[TAG_URI] = ForcedPhotometryNode
+
+
+class ForcedPhotometryModel(DataModel):
+    """Forced photometry of one image or mosaic at the positions of a catalog.
+
+    ``model.meta`` holds the metadata of romancal's catalogs, ``model.meta.forced_phot``
+    how the numbers were made, ``model.source_catalog`` the table (`~astropy.table.Table`).
+    """
+
+    __slots__ = ()
+    _node_type = ForcedPhotometryNode
+
+    @classmethod
+    def from_image(
+        cls, metadata: Mapping[str, Any], table: Table, forced_phot: Mapping[str, Any]
+    ) -> ForcedPhotometryModel:
+        """Make the product of an image.
+
+        Metadata are copied, never shared. ``meta.filename`` stays the
+        image's until the product is saved, as in romancal's catalogs. The reference files are the
+        image's, but for ``area``, ``apcorr`` and ``epsf``, which become ``N/A`` until the ones
+        used for the product are entered. What RAD demands and an image of an older generation
+        lacks is filled with RAD's placeholders, and a warning names it.
+
+        Parameters
+        ----------
+        metadata : mapping
+            The ``meta`` of a Level-2 image or a Level-3 mosaic; what a catalog has no use for is
+            left out.
+        table : astropy.table.Table
+            What `romancal_forcedphot.measure` returned.
+        forced_phot : mapping
+            Content of ``meta.forced_phot``, see its schema; NumPy values and paths become plain
+            ones, ``version`` is added where it is missing.
+
+        Returns
+        -------
+        ForcedPhotometryModel
+            Not yet validated.
+        """
+        meta = _catalog_metadata(metadata)
+        meta["image"] = {key: plain(metadata[key]) for key in ("filename", "file_date")}
+        meta["model_type"] = cls.__name__
+        meta["file_date"] = Time.now()
+        meta["cal_logs"] = []
+        version = importlib.metadata.version("romancal_forcedphot")
+        meta["forced_phot"] = {"version": version, **plain(forced_phot)}
+        node = ForcedPhotometryNode({})
+        node["meta"] = _fill_missing(meta)
+        node["source_catalog"] = table.copy()
+        return cls(node)
+
+    @classmethod
+    def read(cls, path) -> ForcedPhotometryModel:
+        """Read a product from a file, whole, so that nothing is left open.
+
+        Parameters
+        ----------
+        path : path
+            An ASDF file.
+
+        Returns
+        -------
+        ForcedPhotometryModel
+        """
+        with rdm_open(path, lazy_load=False, memmap=False) as model:
+            node = ForcedPhotometryNode(dict(model._instance._data))
+        return cls(node)
+
+    @property
+    def schema_uri(self) -> str:
+        """URI of the schema that this model is validated against."""
+        return SCHEMA_URIS_BY_TAG[self._instance.tag]
+
+    def validate(self) -> None:
+        """Check the model against its schema and its table against ``meta.forced_phot``.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            A part is missing or of the wrong type.
+        """
+        super().validate()
+        self._check_table()
+
+    def to_asdf(self, init, *args, **kwargs) -> None:
+        """Write an ASDF file, whole or not at all.
+
+        Parameters
+        ----------
+        init : path or file-like
+            Destination; a file that is already there is replaced.
+        *args, **kwargs
+            As for `roman_datamodels.datamodels.DataModel.to_asdf`.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            The model does not fit its schema.
+        OSError
+            The destination cannot be written.
+        """
+        if not isinstance(init, str | PurePath):
+            super().to_asdf(init, *args, **kwargs)
+            self._check_table()
+            return
+        with write_atomically(init) as temporary:
+            super().to_asdf(temporary, *args, **kwargs)
+            self._check_table()
+
+    def to_parquet(self, filepath) -> None:
+        """Write a Parquet file in the layout of romancal's catalogs, whole or not at all.
+
+        Each field carries its unit; the file's metadata hold ``roman.meta.*`` flattened to text,
+        and astropy's description of the table, from which `astropy.table.Table.read` restores it.
+        Numbers that are missing in columns of the catalog become nulls, texts become empty.
+
+        Parameters
+        ----------
+        filepath : path
+            Destination; a file that is already there is replaced.
+
+        Raises
+        ------
+        asdf.exceptions.ValidationError
+            The model does not fit its schema.
+        OSError
+            The destination cannot be written.
+        """
+        import pyarrow.parquet
+
+        self.validate()
+        flat = {k: str(v) for k, v in self.to_flat_dict().items() if k.startswith("roman.meta.")}
+        flat |= {
+            "roman.meta.filename": Path(filepath).name,
+            "roman.meta.file_date": str(Time.now()),
+        }
+        with write_atomically(filepath) as temporary:
+            table = _arrow_table(self.source_catalog, flat)
+            pyarrow.parquet.write_table(table, temporary, compression=None)
+
+    def _check_table(self) -> None:
+        """Compare the table with the columns that its methods call for."""
+        table, meta = self.source_catalog, self.meta.forced_phot
+        unit = meta.get("flux_unit", FLUX_UNITS[0])
+        of_methods = []
+        if "aperture" in meta.methods:
+            of_methods += aperture_columns(
+                meta.aperture_radii, meta.aperture_radius_unit, flux_unit=unit
+            )
+            of_methods += background_columns(flux_unit=unit)
+        for column in table_columns(of_methods):
+            if column.name not in table.colnames:
+                raise ValidationError(f"column {column.name!r} is missing from source_catalog")
+        for name in table.colnames:
+            column = known_column(name, flux_unit=unit)
+            if column is None:
+                continue
+            found = table[name]
+            right_type = found.dtype.name == column.dtype or (found.dtype.kind, column.dtype) == (
+                "U",
+                "str",
+            )
+            if not right_type or Unit(found.unit or "") != Unit(column.unit):
+                raise ValidationError(
+                    f"column {column.name!r} of source_catalog is {found.dtype.name} in "
+                    f"{found.unit}, expected {column.dtype} in {column.unit or None}"
+                )
+
+
+def _properties(schema: Mapping[str, Any], level: int = 2) -> dict[str, Any]:
+    """Collect the properties of a schema and of the schemas it combines.
+
+    Of alternatives the first is that of Level-2 images, the second that of Level-3 mosaics.
+    """
+    found = dict(schema.get("properties", {}))
+    for part in schema.get("allOf", []):
+        found |= _properties(part, level)
+    if "anyOf" in schema:
+        found |= _properties(schema["anyOf"][level - 2], level)
+    return found
+
+
+def _catalog_metadata(image_meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy what a catalog shares with its image; references not used yet become ``N/A``."""
+    level = 3 if "coadd_info" in image_meta else 2
+    schema = ForcedPhotometryNode({}).get_schema()["properties"]["meta"]
+    names = _properties(schema, level)
+    meta = {name: plain(image_meta[name]) for name in names if name in image_meta}
+    reference_types = [name for name in _properties(names["ref_file"]) if name != "crds"]
+    not_used = dict.fromkeys(("area", "apcorr", "epsf"), "N/A")
+    meta["ref_file"] = dict.fromkeys(reference_types, "N/A") | meta.get("ref_file", {}) | not_used
+    problem = meta.get("exposure", {}).get("data_problem")
+    if isinstance(problem, bool):  # the first generation; text or nothing since
+        meta["exposure"]["data_problem"] = str(problem) if problem else None
+    return meta
+
+
+def _fill_missing(meta: dict[str, Any]) -> dict[str, Any]:
+    """Fill what the schema demands and an older image lacks with RAD's placeholders."""
+    placeholders = ForcedPhotometryNode.create_fake_data({"meta": meta})["meta"]
+    if added := _add_missing(meta, placeholders, "meta"):
+        log.warning("The image lacks metadata, placeholders stand for: %s", ", ".join(added))
+    return meta
+
+
+def _add_missing(tree: dict[str, Any], other: Mapping[str, Any], path: str) -> list[str]:
+    """Add the keys of another tree that a tree lacks, at every level; give their paths."""
+    added = []
+    for key, value in other.items():
+        if key not in tree:
+            tree[key] = value
+            added.append(f"{path}.{key}")
+        elif isinstance(value, Mapping) and isinstance(tree[key], Mapping):
+            added += _add_missing(tree[key], value, f"{path}.{key}")
+    return added
+
+
+def _arrow_table(table: Table, metadata: dict[str, str]):
+    """Turn an astropy table into an Arrow table with units, ``metadata`` and astropy's own."""
+    import pyarrow as pa
+    from astropy.table.meta import get_yaml_from_table
+
+    metadata = metadata | {f"source_catalog.{key}": str(v) for key, v in table.meta.items()}
+    metadata["table_meta_yaml"] = "\n".join(get_yaml_from_table(table))
+    for column in table.itercols():
+        if column.dtype.kind == "U":  # without it astropy warns, and cannot read an empty column
+            metadata[f"table::len::{column.name}"] = str(column.dtype.itemsize // 4)
+    arrays = [_arrow_array(column) for column in table.itercols()]
+    fields = [
+        pa.field(name, array.type, metadata={"unit": str(table[name].unit)})
+        for name, array in zip(table.colnames, arrays, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+def _arrow_array(column: Column):
+    """Turn a column into an Arrow array, missing numbers into nulls.
+
+    A missing text becomes an empty one: astropy would read a null as the word None.
+    """
+    import pyarrow as pa
+
+    if column.dtype.kind == "U" and hasattr(column, "filled"):
+        column = column.filled("")
+    return pa.array(np.asarray(column), mask=getattr(column, "mask", None))

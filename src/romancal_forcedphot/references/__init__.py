@@ -1,0 +1,47 @@
+"""Reference files: how they are found, and what each kind of them holds.
+
+`finder` asks for a file by kind; a module per kind reads it (`area`, `apcorr`, `epsf`, `gain`), and
+`stpsf` keeps the grids that STPSF computes. Nothing here knows the photometry.
+"""
+
+from __future__ import annotations
+
+from .apcorr import read_apcorr
+from .area import AreaReference, read_area
+from .epsf import EPSFReference, read_epsf
+from .errors import ReferenceFileError
+from .finder import (
+    CRDS_OUT_OF_REACH,
+    OBSERVATORY,
+    REFERENCE_KINDS,
+    CRDSFinder,
+    Finder,
+    Reference,
+    asked,
+    quiet_crds,
+    remedy_for,
+    require,
+)
+from .gain import read_relative_gain
+from .stpsf import optical_grid
+
+__all__ = [
+    "CRDS_OUT_OF_REACH",
+    "OBSERVATORY",
+    "REFERENCE_KINDS",
+    "AreaReference",
+    "CRDSFinder",
+    "EPSFReference",
+    "Finder",
+    "Reference",
+    "ReferenceFileError",
+    "asked",
+    "optical_grid",
+    "quiet_crds",
+    "read_apcorr",
+    "read_area",
+    "read_epsf",
+    "read_relative_gain",
+    "remedy_for",
+    "require",
+]

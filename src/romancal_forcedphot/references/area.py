@@ -1,0 +1,72 @@
+"""The CRDS ``area`` reference: the area of each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from roman_datamodels import datamodels as rdm
+
+from ..geometry import relative_area_from_reference
+from .errors import ReferenceFileError
+from .files import check_instrument, opened
+from .finder import Reference, remedy_for
+
+__all__ = ["AreaReference", "read_area"]
+
+
+@dataclass(frozen=True, eq=False)
+class AreaReference:
+    """Content of a pixel-area reference file.
+
+    Attributes
+    ----------
+    relative : (ny, nx) ndarray of float32
+        Area of each pixel, 1 at the nominal pixel.
+    nominal_steradian : float or None
+        Nominal area of a pixel as the file's ``meta.photometry`` gives it.
+    """
+
+    relative: NDArray[np.float32]
+    nominal_steradian: float | None
+
+
+def read_area(reference: Reference, *, detector: str, shape: tuple[int, int]) -> AreaReference:
+    """Read a pixel-area reference.
+
+    Parameters
+    ----------
+    reference : Reference
+        What a finder has found.
+    detector : str
+        The image's detector, which the file's must match.
+    shape : (int, int)
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    AreaReference
+
+    Raises
+    ------
+    ReferenceFileError
+        The file is no area reference, belongs to another detector, or its map does not fit.
+    """
+    with opened(reference, rdm.PixelareaRefModel) as model:
+        check_instrument(reference, model, detector=detector)
+        photometry = model.meta.get("photometry") or {}
+        nominal = photometry.get("pixelarea_steradians")
+        data = np.asarray(model.data)  # not memory-mapped: it outlives the file
+        try:
+            relative = relative_area_from_reference(
+                data,
+                shape,
+                nominal_steradian=nominal,
+                nominal_arcsecsq=photometry.get("pixelarea_arcsecsq"),
+            )
+        except ValueError as error:
+            raise ReferenceFileError(
+                f"{error}; name another with --override_area=FILE, or set {remedy_for('area')}"
+            ) from error
+    return AreaReference(relative, nominal)

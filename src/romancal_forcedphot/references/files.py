@@ -1,0 +1,86 @@
+"""Opening reference files, and checking that they are of the right kind and detector."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import asdf
+from roman_datamodels import datamodels as rdm
+
+from .errors import ReferenceFileError
+from .finder import Reference, remedy_for
+
+__all__ = ["check_instrument", "opened"]
+
+
+@contextlib.contextmanager
+def opened(reference: Reference, expected: type) -> Iterator[Any]:
+    """Open a reference as a model of the expected type; closed again if it was a path.
+
+    Parameters
+    ----------
+    reference : Reference
+        What a finder has found.
+    expected : type
+        Model class of ``roman_datamodels``.
+
+    Yields
+    ------
+    roman_datamodels.datamodels.DataModel
+
+    Raises
+    ------
+    ReferenceFileError
+        The file cannot be opened, or holds another model.
+    """
+    kind, content = reference.kind, reference.content
+    if isinstance(content, rdm.DataModel):
+        model, closing = content, contextlib.nullcontext()
+    else:
+        try:
+            with asdf.config_context() as config:
+                config.validate_on_read = False  # a float64 map is as good as RAD's float32
+                model = closing = rdm.open(content)
+        except Exception as error:
+            raise ReferenceFileError(
+                f"{kind} reference {content!r} cannot be opened ({error}): expected "
+                f"an ASDF file that RAD describes as {expected.__name__}; name another with "
+                f"--override_{kind}=FILE"
+            ) from error
+    with closing:
+        if not isinstance(model, expected):
+            raise ReferenceFileError(
+                f"{kind} reference {reference.shown} holds a model of type "
+                f"{type(model).__name__}: expected {expected.__name__}; name another with "
+                f"--override_{kind}=FILE"
+            )
+        yield model
+
+
+def check_instrument(reference: Reference, model: Any, **expected: str) -> None:
+    """Raise where a reference is of another detector or filter than the image.
+
+    Parameters
+    ----------
+    reference : Reference
+        For the message.
+    model : roman_datamodels.datamodels.DataModel
+        The reference, open.
+    **expected : str
+        Values of the image by name in ``meta.instrument``: ``detector``, ``optical_element``.
+
+    Raises
+    ------
+    ReferenceFileError
+        A value differs.
+    """
+    for name, ours in expected.items():
+        theirs = model.meta.instrument.get(name, ours)
+        if theirs != ours:
+            raise ReferenceFileError(
+                f"{reference.kind} reference {reference.shown} is of {name} {theirs}: "
+                f"expected {ours}, the image's; give the right one with "
+                f"--override_{reference.kind}=FILE or set {remedy_for(reference.kind)}"
+            )

@@ -1,0 +1,132 @@
+"""ePSF grids of STPSF, kept on disk: minutes of computing that depend on the image hardly at all.
+
+A grid is found again by everything that makes it what it is: filter, detector, places, spectrum,
+size and sampling of its stamps, the versions of STPSF and of its data. Jitter and the detector's
+own blurs are not in it (see `psfs.stpsf`). A grid appears on disk whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from ..progress import Progress
+from ..psfs import CorrectionUnavailable
+from ..psfs.stpsf import GridRequest, OpticalGrid, compute_grid, configured_data_path
+from ..storage import write_atomically
+
+__all__ = ["optical_grid"]
+
+log = logging.getLogger(f"romancal.{__name__}")
+
+FORMAT = 1  # count up when the same request gives other numbers
+_ARRAYS = ("samples", "x", "y")
+_NUMBERS = ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas")
+
+
+def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
+    """Return a grid of PSFs from the cache, or compute it and put it there.
+
+    Parameters
+    ----------
+    request : GridRequest
+        What is wanted.
+
+    Returns
+    -------
+    grid : OpticalGrid
+    provenance : dict
+        What it was computed from, for the product's metadata.
+
+    Raises
+    ------
+    CorrectionUnavailable
+        There are no data for STPSF, or not for this filter.
+    """
+    data_path, data_version = _data()
+    provenance = {
+        **asdict(request),
+        "stpsf_version": version("stpsf"),
+        "stpsf_data_version": data_version,
+        "format": FORMAT,
+    }
+    path = _cache_directory() / _name(provenance)
+    grid = _read(path)
+    if grid is None:
+        log.info(
+            "STPSF computes ePSFs of %s on %s at %d places, once: they will be kept in %s",
+            *(request.band, request.detector, request.n_psfs, path.parent),
+        )
+        task = f"ePSFs of {request.band} on {request.detector}"
+        with Progress(task, request.n_psfs, unit="places") as progress:
+            grid = compute_grid(request, data_path=data_path, advance=progress.advance)
+        _write(path, grid, provenance)
+    else:
+        log.info("ePSFs of %s on %s come from %s", request.band, request.detector, path)
+    return grid, provenance
+
+
+def _data() -> tuple[Path, str]:
+    """Where STPSF's data are, and their version."""
+    named = os.environ.get("STPSF_PATH")
+    path = Path(named).expanduser() if named else configured_data_path()
+    expected = (
+        "set the environment variable STPSF_PATH to the directory of the STPSF data (the one with "
+        "version.txt; https://stpsf.readthedocs.io tells where to download them)"
+    )
+    if path is None:
+        raise CorrectionUnavailable(f"STPSF_PATH is not set, and STPSF needs its data: {expected}")
+    try:
+        data_version = (path / "version.txt").read_text().strip()
+    except OSError as error:
+        reason = error.strerror or error
+        raise CorrectionUnavailable(
+            f"there are no STPSF data in {path} (version.txt: {reason}): {expected}"
+        ) from error
+    return path, data_version
+
+
+def _cache_directory() -> Path:
+    """Where the user keeps what can be made again."""
+    return platformdirs.user_cache_path("romancal_forcedphot") / "stpsf"
+
+
+def _name(provenance: dict[str, Any]) -> str:
+    """File name of a grid: the first words for people, the rest for us."""
+    digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{provenance['detector']}_{provenance['band']}_{provenance['n_psfs']}_{digest}.npz"
+
+
+def _read(path: Path) -> OpticalGrid | None:
+    """Return a grid that was kept, None where there is none or it is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file) as content:
+            arrays = {name: content[name] for name in _ARRAYS}
+            numbers = {name: content[name].item() for name in _NUMBERS}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("%s cannot be read (%s) and is made again", path, error)
+        return None
+    return OpticalGrid(**arrays, **numbers)
+
+
+def _write(path: Path, grid: OpticalGrid, provenance: dict[str, Any]) -> None:
+    """Keep a grid; a disk that cannot be written costs time the next time, nothing else."""
+    content = {name: getattr(grid, name) for name in (*_ARRAYS, *_NUMBERS)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as temporary:
+            np.savez(temporary, made_from=json.dumps(provenance), **content)
+    except OSError as error:
+        log.warning("The ePSFs cannot be kept for the next time: %s", error)

@@ -1,0 +1,265 @@
+"""The columns of the output table: names, types, units and descriptions.
+
+Everything that fills, writes, checks or draws the table takes them from here. A column that RAD's
+source catalogs have keeps RAD's name, unit and type, with two exceptions: ``label`` is int64,
+because the ids of surveys do not fit RAD's int32, and positions are float64, where RAD 1.2 has
+``x`` and ``y`` in float32. Each aperture has a name (``aper3pix``, ``aper04``) which its columns
+begin with.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = [
+    "FLUX_UNITS",
+    "Column",
+    "aperture_columns",
+    "aperture_name",
+    "apertures_in",
+    "background_columns",
+    "check_more_names",
+    "is_flux_column",
+    "known_column",
+    "table_columns",
+]
+
+#: Units that the fluxes of a table may have, as astropy writes them; the first is RAD's.
+FLUX_UNITS = ("nJy", "uJy", "mJy", "Jy", "mgy")
+
+#: Form of the columns of an aperture of any radius; the table's schema has the same.
+_APERTURE_COLUMN = re.compile(
+    r"(?P<aperture>aper([0-9]{2}|[0-9]+(p[0-9]+)?(pix|arcsec)))"
+    r"_(?P<quantity>(total_)?flux(_err)?|abmag(_err)?|ee_fraction)"
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the output table.
+
+    Attributes
+    ----------
+    name : str
+        Name in the table.
+    dtype : str
+        NumPy name of the type; ``'str'`` is text of any length.
+    unit : str
+        Unit as astropy writes it, ``''`` for a column without one.
+    description : str
+        One line for the reader of the table.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    description: str
+
+
+LABEL = Column("label", "int64", "", "Integer id of the source in the input catalog")
+SOURCE_NAME = Column("source_name", "str", "", "Text id of the source in the input catalog")
+POSITIONS = (
+    Column("ra", "float64", "deg", "Right ascension of the source (ICRS)"),
+    Column("dec", "float64", "deg", "Declination of the source (ICRS)"),
+    Column("x", "float64", "pix", "Column coordinate of the source (0 indexed)"),
+    Column("y", "float64", "pix", "Row coordinate of the source (0 indexed)"),
+)
+WARNING_FLAGS = Column("warning_flags", "int32", "", "Warning bit flags (0=good)")
+
+
+def aperture_name(radius: float, unit: str = "pixel") -> str:
+    """Name an aperture by its radius.
+
+    The radius is written with six significant digits, ``p`` for the decimal point. In arcsec a
+    whole number of tenths below ten takes RAD's name, which counts tenths with two digits.
+
+    Parameters
+    ----------
+    radius : float
+        Radius in ``unit``.
+    unit : {'pixel', 'arcsec'}
+        Unit of the radius.
+
+    Returns
+    -------
+    str
+        For example ``aper3pix``, ``aper3p5pix``; ``aper04`` (0.4 arcsec), ``aper0p33arcsec``.
+
+    Raises
+    ------
+    ValueError
+        The radius is not a positive number, or the unit is neither of the two.
+    """
+    if not (math.isfinite(radius) and radius > 0):
+        raise ValueError(f"aperture radius {radius!r} is not a positive number: give one above 0")
+    if unit not in ("pixel", "arcsec"):
+        raise ValueError(f"aperture radius unit {unit!r} is unknown: use 'pixel' or 'arcsec'")
+    rounded = Decimal(f"{float(radius):.6g}").normalize()
+    tenths = rounded * 10
+    if unit == "arcsec" and tenths < 100 and tenths == int(tenths):
+        return f"aper{int(tenths):02d}"
+    return f"aper{rounded:f}".replace(".", "p") + ("pix" if unit == "pixel" else "arcsec")
+
+
+def aperture_columns(
+    aperture_radii: Sequence[float], radius_unit: str = "pixel", *, flux_unit: str = FLUX_UNITS[0]
+) -> list[Column]:
+    """List the columns of apertures, seven for each.
+
+    Parameters
+    ----------
+    aperture_radii : sequence of float
+        Radii of the apertures in ``radius_unit``, in the order their columns shall have.
+    radius_unit : {'pixel', 'arcsec'}
+        Unit of the radii.
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
+
+    Returns
+    -------
+    list of Column
+
+    Raises
+    ------
+    ValueError
+        There is no radius, a radius is not positive, or two radii have the same name.
+    """
+    if len(aperture_radii) == 0:
+        raise ValueError("no aperture radius was given: at least one is needed, such as 3.0")
+    columns: list[Column] = []
+    radius_by_name: dict[str, float] = {}
+    for radius in aperture_radii:
+        name = aperture_name(radius, radius_unit)
+        if name in radius_by_name:
+            raise ValueError(
+                f"aperture radii {radius_by_name[name]!r} and {radius!r} {radius_unit} would both "
+                f"be called {name!r}: keep one, or let them differ within six digits"
+            )
+        radius_by_name[name] = radius
+        columns += _columns_of(name, f"radius {radius:.6g} {radius_unit}", _checked(flux_unit))
+    return columns
+
+
+def background_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """List the columns of the local background, a surface brightness."""
+    unit = f"{_checked(flux_unit)} arcsec-2"
+    rows = (
+        ("aper_bkg_flux", "Local background estimated within a circular annulus"),
+        ("aper_bkg_flux_err", "Uncertainty in local background estimated in a circular annulus"),
+    )
+    return [Column(name, "float32", unit, text) for name, text in rows]
+
+
+def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -> list[Column]:
+    """List all columns of the output table in their order.
+
+    Parameters
+    ----------
+    of_methods : sequence of Column
+        Columns of the methods of measurement.
+    source_names : bool
+        Whether the catalog has text ids; then ``source_name`` follows ``label``.
+
+    Returns
+    -------
+    list of Column
+        Id and positions, the methods' columns, flags.
+
+    Raises
+    ------
+    ValueError
+        Two columns have one name.
+    """
+    names = [SOURCE_NAME] if source_names else []
+    columns = [LABEL, *names, *POSITIONS, *of_methods, WARNING_FLAGS]
+    seen: set[str] = set()
+    for column in columns:
+        if column.name in seen:
+            raise ValueError(
+                f"two methods would both write column {column.name!r}: leave one of them out"
+            )
+        seen.add(column.name)
+    return columns
+
+
+def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
+    """Return what a column of the product is, by its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
+
+    Returns
+    -------
+    Column or None
+        None for a column that is not one of the product's own.
+    """
+    found = _APERTURE_COLUMN.fullmatch(name)
+    if found:
+        candidates = _columns_of(found["aperture"], found["aperture"], _checked(flux_unit))
+    else:
+        candidates = [*table_columns(background_columns(flux_unit=flux_unit), source_names=True)]
+    return next((column for column in candidates if column.name == name), None)
+
+
+def apertures_in(names: Iterable[str]) -> list[str]:
+    """Return the names of the apertures whose fluxes are among some columns, in their order."""
+    found = map(_APERTURE_COLUMN.fullmatch, names)
+    return [match["aperture"] for match in found if match and match["quantity"] == "flux"]
+
+
+def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
+    """Raise where a column from elsewhere would have the name of one of ours.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of columns that shall stand beside ours.
+    columns : sequence of Column
+        Ours.
+
+    Raises
+    ------
+    ValueError
+        A name is taken, or of a form that the product's own columns have.
+    """
+    taken = {column.name for column in columns}
+    clashes = [name for name in names if name in taken or known_column(name)]
+    if clashes:
+        raise ValueError(
+            f"keep_columns names {', '.join(map(repr, clashes))}, as the product's own columns are "
+            "or may be called: expected other names; rename them in the catalog or leave them out"
+        )
+
+
+def is_flux_column(name: str) -> bool:
+    """Whether one of the table's own columns is in units of flux (or of flux per solid angle)."""
+    column = known_column(name)
+    return column is not None and column.unit.split(" ")[0] == FLUX_UNITS[0]
+
+
+def _checked(flux_unit: str) -> str:
+    if flux_unit not in FLUX_UNITS:
+        raise ValueError(f"flux unit {flux_unit!r} is unknown: use one of {', '.join(FLUX_UNITS)}")
+    return flux_unit
+
+
+def _columns_of(name: str, radius: str, flux_unit: str) -> list[Column]:
+    """Columns of one aperture; ``radius`` is its radius in words."""
+    rows = (
+        ("flux", flux_unit, f"Flux within circular aperture ({radius}), background subtracted"),
+        ("flux_err", flux_unit, "Uncertainty in flux within circular aperture"),
+        ("total_flux", flux_unit, f"Aperture-corrected flux of a point source ({radius})"),
+        ("total_flux_err", flux_unit, f"Uncertainty in {name}_total_flux"),
+        ("abmag", "mag(AB)", f"AB magnitude of {name}_total_flux"),
+        ("abmag_err", "mag(AB)", f"Uncertainty in {name}_abmag"),
+        ("ee_fraction", "", f"Fraction of a point source that {name}_flux was divided by"),
+    )
+    return [Column(f"{name}_{suffix}", "float32", unit, text) for suffix, unit, text in rows]

@@ -1,0 +1,32 @@
+"""The bits of ``warning_flags``, and what each means."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["FLAG_MEANINGS", "WarningFlag"]
+
+
+class WarningFlag(enum.IntFlag):
+    """Bits of ``warning_flags``; 0 is good. A released bit never changes its meaning."""
+
+    CENTER_UNUSABLE = 1
+    NOT_PLACED = 2
+    EDGE = 4
+    MASKED = 8
+    SATURATED = 16
+    FEW_BKG_PIXELS = 32
+    NO_CORRECTION = 64
+    NEIGHBOR = 128
+
+
+FLAG_MEANINGS: dict[WarningFlag, str] = {
+    WarningFlag.CENTER_UNUSABLE: "centre pixel unusable: masked, not finite, or off the image",
+    WarningFlag.NOT_PLACED: "not placed: no pixel of the aperture on the image",
+    WarningFlag.EDGE: "aperture cut by the edge of the image",
+    WarningFlag.MASKED: "masked pixel in the aperture",
+    WarningFlag.SATURATED: "saturated pixel in the aperture",
+    WarningFlag.FEW_BKG_PIXELS: "too few background pixels",
+    WarningFlag.NO_CORRECTION: "no aperture correction available, total flux is NaN",
+    WarningFlag.NEIGHBOR: "another source of the catalog inside the aperture",
+}

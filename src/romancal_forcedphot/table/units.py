@@ -1,0 +1,118 @@
+"""Fluxes in the units that astronomers print: nJy to Jy, maggies and AB magnitudes.
+
+All conversions are astropy's; a maggy is the flux of an AB magnitude of zero. Fluxes in the table
+may be in any of the linear units, so that a negative one keeps its meaning; AB magnitudes have
+columns of their own, always.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
+
+from .columns import FLUX_UNITS, is_flux_column
+
+__all__ = ["convert_flux", "in_flux_unit", "table_unit"]
+
+_AB = u.zero_point_flux(1.0 * u.AB)
+_NAMES = {name: u.Unit(name) for name in FLUX_UNITS} | {
+    "maggy": u.maggy,
+    "AB": u.ABmag,
+    "ABmag": u.ABmag,
+}
+
+
+def convert_flux(
+    values: ArrayLike, from_unit: str | u.UnitBase, to_unit: str | u.UnitBase
+) -> NDArray[np.float64]:
+    """Convert fluxes or AB magnitudes from one unit to another.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers in ``from_unit``.
+    from_unit, to_unit : str or astropy unit
+        ``nJy``, ``uJy``, ``mJy``, ``Jy``, ``maggy`` (or ``mgy``), ``ABmag``, or a unit of astropy
+        that converts to one of them.
+
+    Returns
+    -------
+    ndarray of float64
+        Numbers in ``to_unit``, of the shape of ``values``. The magnitude of a flux that is not
+        positive is NaN.
+
+    Raises
+    ------
+    ValueError
+        A unit is unknown or is none of flux.
+    """
+    source, target = _unit(from_unit), _unit(to_unit)
+    values = np.asarray(values, dtype=float)
+    if source == target:
+        return values.copy()
+    quantity = u.Magnitude(values, source) if source == u.ABmag else u.Quantity(values, source)
+    flux = quantity.to(u.nJy, [] if source == u.ABmag else _AB)
+    if target != u.ABmag:
+        return flux.to_value(target, _AB)
+    return np.where(flux > 0, flux, np.nan * u.nJy).to_value(u.ABmag)
+
+
+def table_unit(name: str) -> str:
+    """Return the unit that the table's fluxes have, by the name of what the user wants to see.
+
+    Parameters
+    ----------
+    name : str
+        One of the names of `convert_flux`. For ``ABmag``, whose columns are always there, the
+        fluxes stay in nJy.
+
+    Returns
+    -------
+    str
+        As astropy writes it.
+    """
+    unit = _unit(name)
+    return FLUX_UNITS[0] if unit == u.ABmag else str(unit)
+
+
+def in_flux_unit(table: Table, unit: str) -> Table:
+    """Return a table of photometry with its fluxes in another unit.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The table of `photometry.measure`, in nJy.
+    unit : str
+        One of `columns.FLUX_UNITS`.
+
+    Returns
+    -------
+    astropy.table.Table
+        The same table if it is in that unit, else a new one: ``aper*_flux``,
+        ``aper*_total_flux`` and their errors in the unit, the background in the unit per arcsec².
+    """
+    if unit == FLUX_UNITS[0]:
+        return table
+    factor = convert_flux(1.0, FLUX_UNITS[0], unit)
+    table = table.copy()
+    for name in filter(is_flux_column, table.colnames):
+        column = table[name]
+        column[:] = np.asarray(column, dtype=float) * factor
+        column.unit = u.Unit(str(column.unit).replace(FLUX_UNITS[0], unit))
+    return table
+
+
+def _unit(unit: str | u.UnitBase) -> u.UnitBase:
+    """Return a unit of flux by name, or raise."""
+    try:
+        found = _NAMES[unit] if isinstance(unit, str) and unit in _NAMES else u.Unit(unit)
+        known = found == u.ABmag or found.is_equivalent(u.nJy, _AB)
+    except (ValueError, TypeError, AttributeError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"{str(unit)!r} is no unit of flux: expected {', '.join(FLUX_UNITS)}, maggy or ABmag"
+        )
+    return found
