@@ -206,9 +206,11 @@ class ForcedPhotometryModel(DataModel):
         unit = meta.get("flux_unit", FLUX_UNITS[0])
         of_methods = []
         if "aperture" in meta.methods:
-            of_methods += aperture_columns(
-                meta.aperture_radii, meta.aperture_radius_unit, flux_unit=unit
-            )
+            radii, radius_unit = meta.get("aperture_radii", []), meta.get("aperture_radius_unit")
+            try:
+                of_methods += aperture_columns(radii, radius_unit, flux_unit=unit)
+            except ValueError as error:
+                raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
             of_methods += background_columns(flux_unit=unit)
         for column in table_columns(of_methods):
             if column.name not in table.colnames:
