@@ -17,7 +17,7 @@ __all__ = ["Progress"]
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
 
-_DELAY_S = 1.0
+BAR_DELAY_S = 1.0  # shorter work shows no bar
 _INTERVAL_S = 10.0
 _MEGA = 1e6
 
@@ -116,7 +116,7 @@ class Progress:
             total=self.total,
             unit=self._unit if self._unit == "B" else f" {self._unit}",
             unit_scale=self._unit == "B",
-            delay=_DELAY_S if self._unit else 0,
+            delay=BAR_DELAY_S if self._unit else 0,
             bar_format=None if self._unit else "{l_bar}{bar}| {n}/{total} {elapsed}",
             leave=False,
             dynamic_ncols=True,
