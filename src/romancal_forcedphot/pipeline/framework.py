@@ -98,17 +98,26 @@ class FrameworkStep(RomanStep):
         )
         if members is None:
             return super().run(*datasets)
-        shared = self._prepare()
-        return batch.run_each(self, members, lambda dataset: self._run_member(dataset, shared))
+        shared, records = self._prepare(), self.log_records
 
-    def _run_member(self, dataset, shared):
-        """Run a copy on one of many exposures: its log starts here, its product has its name."""
+        def run(dataset):
+            nonlocal records
+            member = self._member(shared, records)
+            try:
+                return super(FrameworkStep, member).run(dataset)
+            finally:
+                records = member.log_records  # `call` has one list for all of them
+
+        return batch.run_each(self, members, run)
+
+    def _member(self, shared, records):
+        """Make a copy for one of many exposures: its log starts here, its product has its name."""
         member = copy.copy(self)
         member._shared = shared
-        member._earlier_records = (self.log_records, len(self.log_records))
+        member._earlier_records = (records, len(records))
         member.save_results = self.save_results or self.output_file is not None
         member.output_file, member.search_output_file = None, False
-        return super(FrameworkStep, member).run(dataset)
+        return member
 
     def finalize_result(self, model, reference_files_used):
         """Record software, reference files and the log in the product's metadata."""
