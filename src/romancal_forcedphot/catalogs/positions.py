@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from .errors import CatalogError
 from .values import coordinates_to_degrees, to_degrees, to_pixels
-
-if TYPE_CHECKING:
-    from .sources import _Columns
 
 __all__ = ["PIXEL_PAIRS", "SKYCOORDS", "SKY_PAIRS", "positions_of"]
 
@@ -37,7 +34,7 @@ _SKY_REMEDY = "name them with --ra_column/--dec_column"
 _PIXEL_REMEDY = "name them with --x_column/--y_column"
 
 
-def positions_of(columns: _Columns, found: dict[str, str]) -> dict[str, np.ndarray]:
+def positions_of(columns: Any, found: dict[str, str]) -> dict[str, np.ndarray]:
     """Return the positions of a catalog's rows.
 
     Parameters
@@ -78,7 +75,7 @@ def positions_of(columns: _Columns, found: dict[str, str]) -> dict[str, np.ndarr
 
 
 def _pair(
-    columns: _Columns,
+    columns: Any,
     found: dict[str, str],
     axes: tuple[str, str],
     usual: Sequence[tuple[str, str]],
@@ -94,7 +91,7 @@ def _pair(
     return [name for name in both if name]
 
 
-def _coordinate_column(columns: _Columns, found: dict[str, str]) -> str | None:
+def _coordinate_column(columns: Any, found: dict[str, str]) -> str | None:
     """Return the column of coordinate objects to use, if there is one."""
     available = columns.skycoords()
     if "ra" in found or "dec" in found:
@@ -109,7 +106,7 @@ def _coordinate_column(columns: _Columns, found: dict[str, str]) -> str | None:
 
 
 def _check_pixel_pair(
-    columns: _Columns, found: dict[str, str], sky: list[str], pixel: list[str]
+    columns: Any, found: dict[str, str], sky: list[str], pixel: list[str]
 ) -> None:
     """Raise unless the two pixel columns are there, and no half of a sky position is."""
     chosen = "x" in found or "y" in found
@@ -131,7 +128,7 @@ def _check_pixel_pair(
         )
 
 
-def _degrees(columns: _Columns, used: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _degrees(columns: Any, used: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return ICRS degrees of one column of coordinate objects or of two columns of angles."""
     if len(used) == 1:
         return coordinates_to_degrees(*columns.get(used[0]))
