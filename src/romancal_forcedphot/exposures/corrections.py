@@ -16,16 +16,16 @@ import numpy as np
 
 from ..photometry import Exposure, Settings, Sources
 from ..psfs import (
-    BySpectralType,
     Correction,
     CorrectionUnavailable,
     CurveOfGrowth,
+    EPSFBySpectralType,
     GriddedEPSF,
     PSFError,
-    continued,
     default_type,
-    extended_epsf,
-    per_pixel,
+    integrate_over_pixels,
+    normalize_epsf,
+    normalize_extended_psf,
 )
 from ..psfs.jitter import Jitter
 from ..psfs.stpsf import GridRequest
@@ -132,7 +132,7 @@ def _curve_of_growth(reference: Reference, exposure: Exposure, settings: Setting
     )
 
 
-def _curve_if_any(exposure: Exposure, settings: Settings, finder: Finder) -> CurveOfGrowth | None:
+def _optional_curve(exposure: Exposure, settings: Settings, finder: Finder) -> CurveOfGrowth | None:
     """Correction from the ``apcorr`` reference, None with a line in the log without one.
 
     It continues an ePSF beyond its stamps, which can be done without.
@@ -157,7 +157,7 @@ def _gridded_epsf(
     sources: Sources,
     settings: Settings,
     finder: Finder,
-) -> GriddedEPSF | BySpectralType:
+) -> GriddedEPSF | EPSFBySpectralType:
     """EPSF of an ``epsf`` reference, of one spectral type or of that of each source."""
     by_type = sources.spectral_type is not None
 
@@ -172,15 +172,15 @@ def _gridded_epsf(
         defocus=settings.defocus,
         choose=choose,
     )
-    curve = None if content.extended is not None else _curve_if_any(exposure, settings, finder)
+    curve = None if content.extended is not None else _optional_curve(exposure, settings, finder)
     epsfs = tuple(
-        _continued_epsf(content, stamps, spectral_type, curve)
+        _normalized_epsf(content, stamps, spectral_type, curve)
         for stamps, spectral_type in zip(content.stamps, content.spectral_types, strict=True)
     )
     if not by_type:
         return epsfs[0]
     default = content.spectral_types[_chosen_type(settings, content.spectral_types)]
-    return BySpectralType.of_sources(
+    return EPSFBySpectralType.of_sources(
         epsfs, content.spectral_types, sources.spectral_type, default=default
     )
 
@@ -200,11 +200,11 @@ def _chosen_type(settings: Settings, names: tuple[str, ...]) -> int:
     return folded.index(wanted)
 
 
-def _continued_epsf(
+def _normalized_epsf(
     content: EPSFReference, stamps: np.ndarray, spectral_type: str, curve: CurveOfGrowth | None
 ) -> GriddedEPSF:
     """Return the ePSF of one spectral type as fractions of all light."""
-    stamps, was_per_sample = per_pixel(stamps, content.oversample)
+    stamps, was_per_sample = integrate_over_pixels(stamps, content.oversample)
     provenance = {
         **content.provenance,
         "spectral_type": spectral_type,
@@ -212,8 +212,8 @@ def _continued_epsf(
     }
     epsf = GriddedEPSF(stamps, content.x, content.y, content.oversample, provenance=provenance)
     if content.extended is not None:
-        return continued(epsf, extended_epsf(content.extended, epsf), "extended_psf")
-    return continued(epsf, curve, "apcorr")
+        return normalize_epsf(epsf, normalize_extended_psf(content.extended, epsf), "extended_psf")
+    return normalize_epsf(epsf, curve, "apcorr")
 
 
 def _stpsf_epsf(
@@ -243,4 +243,4 @@ def _stpsf_epsf(
     }
     stamps = grid.on_pixels(jitter=jitter, charge_diffusion_mas=diffusion)
     epsf = GriddedEPSF(stamps, grid.x, grid.y, grid.oversample, provenance=provenance)
-    return continued(epsf, _curve_if_any(exposure, settings, finder), "apcorr")
+    return normalize_epsf(epsf, _optional_curve(exposure, settings, finder), "apcorr")
