@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import validate
-from ..table.statistics import pull_width, spread
+from ..table.statistics import pull_width, robust_statistics
 from .scene import Scene
 
 ISOLATION_ARCSEC = 3.3  # 30 pixels
@@ -150,7 +150,7 @@ def summarize(comparison: Comparison) -> Summary:
     """Return the figures of a comparison."""
     bright, faint = comparison.sample(BRIGHT), comparison.sample(FAINT)
     offset, pull = comparison.offset[bright], comparison.pull[faint]
-    found = spread(offset)
+    found = robust_statistics(offset)
     return Summary(
         n_sources=len(comparison.flags),
         n_measured=int(np.isfinite(comparison.pull).sum()),

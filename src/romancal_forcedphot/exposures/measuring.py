@@ -28,7 +28,7 @@ from ..photometry.blank_sky import calibrate_errors
 from ..photometry.proper_motion import at_time
 from ..psfs import Correction
 from ..references import Finder
-from ..table import count_rows, typical_fractions
+from ..table import count_rows, median_ee_fractions
 from .corrections import aperture_correction, with_remedy
 from .dq import dq_bits
 from .ingredients import area_map, gain_corrected
@@ -201,5 +201,5 @@ def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, A
         "aperture_radii": radii,
         "aperture_radius_unit": unit,
         "annulus_radii": method.annulus_radii if method.background.is_subtracted else [],
-        "ee_fractions": typical_fractions(table, radii, unit),
+        "ee_fractions": median_ee_fractions(table, radii, unit),
     }

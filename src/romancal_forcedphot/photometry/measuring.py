@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..geometry import pixel_to_sky, sky_to_pixel
 from ..psfs import PSF, Correction
-from ..table import Column, check_more_names, make_table, on_image, table_columns
+from ..table import Column, check_catalog_columns, make_table, on_image, table_columns
 from .exposure import Exposure
 from .methods import BoundMethod, CircularApertures, Method
 from .sources import Sources
@@ -79,7 +79,7 @@ def measure(
     n_threads = _n_threads(n_threads)
     of_methods = [column for method in methods for column in method.columns()]
     columns = table_columns(of_methods, source_names=sources.source_name is not None)
-    check_more_names(sources.columns.colnames if sources.columns is not None else (), columns)
+    check_catalog_columns(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
     given = {"area": area, "psf": psf, "correction": correction, "n_threads": n_threads}
     bound = [method.bind(exposure, sources, x, y, **given) for method in methods]

@@ -7,7 +7,13 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..geometry import N_SCIENCE_PIXELS
-from ..table.statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
+from ..table.statistics import (
+    bin_by_magnitude,
+    format_signed,
+    magnitude_edges,
+    pull_width,
+    robust_statistics,
+)
 from .style import (
     BLACK,
     BLUE,
@@ -72,9 +78,9 @@ def offset_against_magnitude(
     ax.set_xlabel(magnitude_label(band, "reference"))
     ax.set_ylabel("Measured − reference (mag)")
     beyond = np.count_nonzero(np.abs(offset) > limit)
-    whole = spread(offset)
+    whole = robust_statistics(offset)
     ax.set_title(
-        f"{whole.n} sources: median {signed(whole.median, 4)} ± {whole.median_err:.4f} mag, "
+        f"{whole.n} sources: median {format_signed(whole.median, 4)} ± {whole.median_err:.4f} mag, "
         f"scatter {whole.scatter:.4f}",
         fontsize="medium",
     )
@@ -87,7 +93,7 @@ def offset_against_magnitude(
 
 def _draw_bins(ax: Axes, magnitude: np.ndarray, offset: np.ndarray, bin_width: float) -> None:
     """Draw medians with their errors, and the scatter about them."""
-    bins = by_magnitude(magnitude, offset, offset, magnitude_edges(magnitude, bin_width))
+    bins = bin_by_magnitude(magnitude, offset, offset, magnitude_edges(magnitude, bin_width))
     bins = bins[(bins["n"] >= MIN_PER_BIN) & np.isfinite(bins["offset"])]
     if not len(bins):
         return
@@ -138,9 +144,9 @@ def pulls(pull: ArrayLike, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-PULL_LIMIT, PULL_LIMIT)
     ax.set_xlabel("Pull: (measured − reference flux) / error")
     ax.set_ylabel("Sources")
-    median = spread(pull)
+    median = robust_statistics(pull)
     ax.set_title(
-        f"pulls: median {signed(median.median, 2)} ± {median.median_err:.2f}, "
+        f"pulls: median {format_signed(median.median, 2)} ± {median.median_err:.2f}, "
         f"width {pull_width(pull):.2f}" + (f"; {beyond} beyond ±{PULL_LIMIT:g}" if beyond else ""),
         fontsize="medium",
     )

@@ -11,7 +11,14 @@ from astropy.table import Table
 
 from ..catalogs import CatalogError
 from ..storage import StorageError, check_output_directory, write_atomically
-from ..table.statistics import Spread, by_magnitude, magnitude_edges, pull_width, signed, spread
+from ..table.statistics import (
+    RobustStatistics,
+    bin_by_magnitude,
+    format_signed,
+    magnitude_edges,
+    pull_width,
+    robust_statistics,
+)
 from .comparison import MATCH_RADIUS_ARCSEC, Comparison, compare
 from .reference import UNITS, ValidationError
 
@@ -68,8 +75,8 @@ def report(comparison: Comparison, magnitudes: tuple[float, float] = (-np.inf, n
     """
     good, reference = comparison.good(magnitudes), comparison.reference
     samples = comparison.magnitude[good], comparison.offset[good], comparison.pull[good]
-    bins = by_magnitude(*samples, magnitude_edges(samples[0]))
-    offsets, pulls = spread(samples[1]), spread(samples[2])
+    bins = bin_by_magnitude(*samples, magnitude_edges(samples[0]))
+    offsets, pulls = robust_statistics(samples[1]), robust_statistics(samples[2])
     lines = [
         f"reference  {reference.name}: column {reference.column} in {reference.unit}",
         f"compared   {offsets.n} sources; {len(good)} of {comparison.n_rows} rows have a match, "
@@ -82,7 +89,7 @@ def report(comparison: Comparison, magnitudes: tuple[float, float] = (-np.inf, n
     return "\n".join(lines)
 
 
-def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
+def _as_row(offsets: RobustStatistics, pulls: RobustStatistics, width: float) -> dict[str, float]:
     """Return the figures of a whole sample as those of a bin."""
     return {
         "n": offsets.n,
@@ -96,9 +103,10 @@ def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
 
 def _line(name: str, row: Table.Row | dict[str, float]) -> str:
     """Return one line of the report."""
+    offset, pull = format_signed(row["offset"], 4), format_signed(row["pull"], 2)
     return (
-        f"  {name:<10} {row['n']:>6} {signed(row['offset'], 4):>9} {row['offset_err']:>8.4f} "
-        f"{row['scatter']:>8.4f} {signed(row['pull'], 2):>12} {row['pull_width']:>11.2f}"
+        f"  {name:<10} {row['n']:>6} {offset:>9} {row['offset_err']:>8.4f} "
+        f"{row['scatter']:>8.4f} {pull:>12} {row['pull_width']:>11.2f}"
     )
 
 
@@ -137,7 +145,7 @@ def _judge(comparison: Comparison, options: argparse.Namespace) -> int:
     """Return the exit status, and say why it is not 0."""
     if options.max_offset is None:
         return 0
-    median = spread(comparison.offset[comparison.good(options.magnitudes)]).median
+    median = robust_statistics(comparison.offset[comparison.good(options.magnitudes)]).median
     if abs(median) <= options.max_offset:
         return 0
     print(
