@@ -25,7 +25,7 @@ from ..photometry import (
     methods_for,
 )
 from ..photometry.blank_sky import calibrate_errors
-from ..photometry.proper_motion import at_time
+from ..photometry.proper_motion import apply_proper_motion
 from ..psfs import Correction
 from ..references import Finder
 from ..table import count_rows, median_ee_fractions
@@ -142,7 +142,9 @@ def _measure(
     methods = methods_for(settings)
     exposure, gain_provenance = gain_corrected(exposure, settings, finder)
     n_read, n_selected = sources.n_read, len(sources)
-    sources, motion_provenance = at_time(sources, exposure.mid_time, ref_epoch=settings.ref_epoch)
+    sources, motion_provenance = apply_proper_motion(
+        sources, exposure.mid_time, ref_epoch=settings.ref_epoch
+    )
     area, area_provenance = area_map(exposure, settings, finder)
     correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
     with with_remedy(settings):
