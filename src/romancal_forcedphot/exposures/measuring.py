@@ -198,10 +198,9 @@ def _correction(
 
 def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, Any]:
     """Radii and typical encircled-energy fractions, for the metadata."""
-    radii, unit = method.aperture_radii, method.radius_unit
     return {
-        "aperture_radii": radii,
-        "aperture_radius_unit": unit,
+        "aperture_radii": method.aperture_radii,
+        "aperture_radius_unit": method.radius_unit,
         "annulus_radii": method.annulus_radii if method.background.is_subtracted else [],
-        "ee_fractions": median_ee_fractions(table, radii, unit),
+        "ee_fractions": median_ee_fractions(table, method.names),
     }

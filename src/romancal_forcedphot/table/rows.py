@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 
-from .columns import Column, aperture_name
+from .columns import Column
 from .flags import WarningFlag
 
 __all__ = ["count_rows", "make_table", "median_ee_fractions", "on_image"]
@@ -89,26 +89,21 @@ def count_rows(
     }
 
 
-def median_ee_fractions(
-    table: Table, aperture_radii: Sequence[float], radius_unit: str = "pixel"
-) -> list[float | None]:
+def median_ee_fractions(table: Table, apertures: Sequence[str]) -> list[float | None]:
     """Return the median encircled-energy fraction of the sources for each aperture.
 
     Parameters
     ----------
     table : astropy.table.Table
         The product's table.
-    aperture_radii : sequence of float
-        Radii of the apertures in `radius_unit`.
-    radius_unit : {'pixel', 'arcsec'}
-        Unit of the radii.
+    apertures : sequence of str
+        Names of the apertures, see `aperture_name`.
 
     Returns
     -------
     list of float or None
         One per aperture; None where no source has a finite fraction.
     """
-    names = [aperture_name(radius, radius_unit) for radius in aperture_radii]
-    fractions = [np.asarray(table[f"{name}_ee_fraction"]) for name in names]
+    fractions = [np.asarray(table[f"{name}_ee_fraction"]) for name in apertures]
     known = [values[np.isfinite(values)] for values in fractions]
     return [float(np.median(values)) if len(values) else None for values in known]
