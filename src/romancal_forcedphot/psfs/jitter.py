@@ -38,6 +38,9 @@ class Jitter:
     minor: float
     position_angle: float = 0.0
 
+    def __str__(self) -> str:
+        return f"{self.major:g} x {self.minor:g} mas at {self.position_angle:g} deg"
+
     @classmethod
     def of_image(cls, guide_star: Mapping[str, Any] | None) -> Jitter | None:
         """Read the jitter of an image or of an ePSF reference.
