@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     def write_line(line: str) -> None:
         print(f"{time.monotonic() - start:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    with Progress("making", len(STAGES) + 1, say=write_line) as progress:
+    with Progress("making", len(STAGES) + 1, write=write_line) as progress:
         scene, cache = make_example(directory, report=progress.stage)
     status = run_strun(scene, cache)
     if status != 0:
