@@ -1,4 +1,4 @@
-"""Opens what the user names as a Roman image, or refuses it with a reason."""
+"""Opening of a path, URI or model as a Roman image, with clear errors for anything else."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def open_image(dataset: Any, *, storage_options: Mapping[str, Any] | None = None
     dataset : str, pathlib.Path or ImageModel
         Path or ``s3://`` URI of a ``*_cal.asdf`` file, or a model, which is returned as it is.
     storage_options : mapping, optional
-        How to reach a file that is not local. See `storage.open_remote`.
+        Options of the file system for a remote file, see `storage.open_remote`.
 
     Returns
     -------
     roman_datamodels.datamodels.ImageModel
-        The image, its arrays not read yet: of a remote file, only those that are used travel, when
-        they are used. Close it.
+        The image, to be closed by the caller. Its arrays are read when they are used; of a remote
+        file, only these are transferred.
 
     Raises
     ------
     InputError
-        There is no such file, it is not readable, or it holds something else.
+        There is no such file, it is not readable, or it is not a Level-2 image.
     """
     is_location = isinstance(dataset, str | Path)
     if is_location:
@@ -64,9 +64,21 @@ def open_image(dataset: Any, *, storage_options: Mapping[str, Any] | None = None
 def opened_if_remote(
     dataset: Any, storage_options: Mapping[str, Any] | None = None
 ) -> Iterator[Any]:
-    """Open a URI for the time of the context, for its metadata; yield anything else as it is.
+    """Context that opens a URI for its metadata, and yields anything else unchanged.
 
-    roman_datamodels and stpipe, which takes a URI for a path and a slash away from it, cannot.
+    roman_datamodels and stpipe cannot open URIs: stpipe treats them as paths, and removes a slash.
+
+    Parameters
+    ----------
+    dataset : object
+        A URI of a Level-2 image, or anything else.
+    storage_options : mapping, optional
+        Options of the file system, see `storage.open_remote`.
+
+    Yields
+    ------
+    object
+        The open image, or `dataset`.
     """
     if not (isinstance(dataset, str) and is_uri(dataset)):
         yield dataset
@@ -116,6 +128,7 @@ def _open_remote(uri: str, storage_options: Mapping[str, Any] | None) -> Any:
 
 
 def _check_magic(file: Any, location: str | Path) -> None:
+    """Raise an InputError for a file that does not begin as an ASDF file."""
     if file.read(5) != b"#ASDF":
         raise InputError(
             f"input {str(location)!r} is not an ASDF file: expected a Level-2 image "
@@ -124,6 +137,7 @@ def _check_magic(file: Any, location: str | Path) -> None:
 
 
 def _not_a_model(location: str | Path, error: Exception) -> InputError:
+    """The error of an ASDF file that is not a Roman model."""
     reason = " ".join(str(error).split())[:200]
     return InputError(
         f"input {str(location)!r} cannot be opened as a Roman model ({reason}): expected a "

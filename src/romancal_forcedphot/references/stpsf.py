@@ -1,8 +1,8 @@
-"""ePSF grids of STPSF, kept on disk: minutes of computing that depend on the image hardly at all.
+"""Disk cache of the PSF grids of STPSF, whose computation takes minutes.
 
-A grid is found again by everything that makes it what it is: filter, detector, places, spectrum,
-size and sampling of its stamps, the versions of STPSF and of its data. Jitter and the detector's
-own blurs are not in it (see `psfs.stpsf`). A grid appears on disk whole or not at all.
+A cached grid is identified by all parameters that determine it: filter, detector, positions,
+spectrum, size and sampling of its stamps, and the versions of STPSF and of its data. It does not
+include jitter, charge diffusion and pixel area (see `psfs.stpsf`). Files are written atomically.
 """
 
 from __future__ import annotations
@@ -35,23 +35,24 @@ _NUMBERS = ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas")
 
 
 def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
-    """Return a grid of PSFs from the cache, or compute it and put it there.
+    """Return a grid of optical PSFs from the cache, or compute it and store it there.
 
     Parameters
     ----------
     request : GridRequest
-        What is wanted.
+        Parameters of the grid.
 
     Returns
     -------
     grid : OpticalGrid
+        The PSFs.
     provenance : dict
-        What it was computed from, for the product's metadata.
+        The parameters and versions it was computed with, for the product's metadata.
 
     Raises
     ------
     CorrectionUnavailable
-        There are no data for STPSF, or not for this filter.
+        STPSF's data are missing, or lack the filter.
     """
     data_path, data_version = _data()
     provenance = {
@@ -77,7 +78,7 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
 
 
 def _data() -> tuple[Path, str]:
-    """Where STPSF's data are, and their version."""
+    """Directory of STPSF's data, and their version."""
     named = os.environ.get("STPSF_PATH")
     path = Path(named).expanduser() if named else configured_data_path()
     expected = (
@@ -97,18 +98,18 @@ def _data() -> tuple[Path, str]:
 
 
 def _cache_directory() -> Path:
-    """Where the user keeps what can be made again."""
+    """Directory of the cache in the user's cache directory."""
     return platformdirs.user_cache_path("romancal_forcedphot") / "stpsf"
 
 
 def _name(provenance: dict[str, Any]) -> str:
-    """File name of a grid: the first words for people, the rest for us."""
+    """File name of a grid: main parameters, and a digest of all."""
     digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:16]
     return f"{provenance['detector']}_{provenance['band']}_{provenance['n_psfs']}_{digest}.npz"
 
 
 def _read(path: Path) -> OpticalGrid | None:
-    """Return a grid that was kept, None where there is none or it is damaged."""
+    """Return a cached grid, None if there is none or it is damaged."""
     try:
         with path.open("rb") as file, np.load(file) as content:
             arrays = {name: content[name] for name in _ARRAYS}
@@ -122,7 +123,7 @@ def _read(path: Path) -> OpticalGrid | None:
 
 
 def _write(path: Path, grid: OpticalGrid, provenance: dict[str, Any]) -> None:
-    """Keep a grid; a disk that cannot be written costs time the next time, nothing else."""
+    """Write a grid to the cache; a failure is only logged, as the grid can be computed again."""
     content = {name: getattr(grid, name) for name in (*_ARRAYS, *_NUMBERS)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

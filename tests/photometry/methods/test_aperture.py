@@ -190,7 +190,7 @@ def test_pixels_near_any_source_are_no_background(exposure, area):
     np.testing.assert_array_equal(masked["warning_flags"] & ~few, plain["warning_flags"] & ~few)
     assert seen.sum() > 40
     # as for blank sky: the mask is of other sources than those that are measured
-    sky = method.background.image(exposure.data, x[:0], y[:0])
+    sky = method.background.masked_image(exposure.data, x[:0], y[:0])
     bound = method.bind(exposure, pixel_sources(x, y), x, y, sky=sky)
     (rows,) = bound.batches()
     elsewhere = np.full(x.size, np.nan, dtype=np.float32)
