@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
 
 from ..catalogs import CatalogError, read_sources
-from ..catalogs.files import read_table
+from ..catalogs.columns import CatalogColumns, open_catalog
+from ..catalogs.identifiers import to_labels
+from ..catalogs.names import ID_COLUMNS, folded
 from ..catalogs.selection import Selection
-from ..catalogs.values import to_labels
-from ..storage import file_name
+from ..catalogs.tables import WantedColumns
 from ..table import convert_flux
 
 __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
@@ -21,7 +23,6 @@ __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
 #: Units of brightness that the command takes.
 UNITS = ("maggy", "nJy", "uJy", "mJy", "Jy", "ABmag")
 LARGEST_MAGGIES = 1e-5  # magnitude 12.5; 1e-5 nJy would be magnitude 43.9
-_LABELS = ("label", "id", "source_id")
 
 
 class ValidationError(ValueError):
@@ -97,23 +98,21 @@ def read_reference(
     ValidationError
         A column is missing, or its unit is unknown.
     """
-    if isinstance(reference, Table):
-        table, name = reference, str(reference.meta.get("name", "table in memory"))
-    else:
-        table, name = read_table(reference, lambda _: True)[0], file_name(reference)
+    ids = [label_column] if label_column else ID_COLUMNS
+    columns = open_catalog(reference, WantedColumns(ids=frozenset(map(folded, ids))))
+    table, name = columns.table, columns.name
     if select.strip():
-        where = f"reference {name}"
         chosen = Selection.parse(select)
-        rows = chosen.rows(lambda c: table[_find(table, [c], where, "--select")], len(table))
-        table = table[rows]
-    column = _find(table, [column], f"reference {name}", "--reference_column")
+        rows = chosen.rows(lambda c: table[_find(columns, [c], "--select")], len(table))
+        columns = replace(columns, table=table[rows])
+        table = columns.table
+    column = _find(columns, [column], "--reference_column")
     flux, unit = _fluxes(table[column], unit, f"column {column!r} of reference {name}")
     ra = dec = label = None
     if match == "label":
-        wanted = [label_column] if label_column else _LABELS
-        label = _ids(table, _find(table, wanted, f"reference {name}", "--label_column"), name)
+        label = _ids(table, _find(columns, ids, "--label_column"), name)
     else:
-        sources = read_sources(table, ra_column=ra_column, dec_column=dec_column)
+        sources = read_sources(columns, ra_column=ra_column, dec_column=dec_column)
         ra, dec = sources.ra, sources.dec
         if ra is None:
             raise CatalogError(
@@ -123,18 +122,15 @@ def read_reference(
     return Reference(name, column, unit, flux, ra, dec, label, table)
 
 
-def _find(table: Table, wanted, what: str, option: str) -> str:
+def _find(columns: CatalogColumns, wanted: Sequence[str], option: str) -> str:
     """Return the first column that has one of the names in any case."""
-    by_folded = {name.casefold(): name for name in reversed(table.colnames)}
-    for name in wanted:
-        if name in table.colnames:
-            return name
-        if name.casefold() in by_folded:
-            return by_folded[name.casefold()]
-    raise ValidationError(
-        f"{what} has no column {' or '.join(map(repr, wanted))}: its columns are "
-        f"{', '.join(table.colnames[:40])}; name the one that is meant with {option}"
-    )
+    name = columns.first(wanted)
+    if name is None:
+        raise ValidationError(
+            f"reference {columns.name} has no column {' or '.join(map(repr, wanted))}: its columns "
+            f"are {columns.listed}; name the one that is meant with {option}"
+        )
+    return name
 
 
 def _ids(table: Table, column: str, name: str) -> np.ndarray:

@@ -1,0 +1,55 @@
+"""The first table of a FITS file becomes an astropy Table."""
+
+from __future__ import annotations
+
+import warnings
+from typing import BinaryIO
+
+from astropy.io import fits
+from astropy.table import Table
+
+from .tables import CatalogTable, WantedColumns
+
+__all__ = ["read_fits"]
+
+
+def read_fits(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
+    """Read the first table of a FITS file.
+
+    Parameters
+    ----------
+    file : file object
+        Binary and seekable.
+    wanted : WantedColumns
+        Not used: all columns are read.
+
+    Returns
+    -------
+    CatalogTable
+
+    Raises
+    ------
+    Exception
+        Of many types, where the file holds no table, is damaged, breaks its own checksums, or
+        gives two columns the same name.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="(Checksum|Datasum) verification failed")
+        with fits.open(file, memmap=False, checksum=True) as hdus:
+            _check_names(hdus)
+            table = Table.read(hdus, format="fits")
+    return CatalogTable(table, tuple(table.colnames))
+
+
+def _check_names(hdus: fits.HDUList) -> None:
+    """Refuse a table two columns of which have the same name."""
+    table = next((hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)), None)
+    if table is None:
+        return
+    names = [table.header.get(f"TTYPE{i + 1}") for i in range(table.header.get("TFIELDS", 0))]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"several columns are called {', '.join(map(repr, repeated))}: give each column a name "
+            "of its own"
+        )
