@@ -1,24 +1,32 @@
-"""Where files are: the one door between this package and the disk, and the only way to S3.
+"""Reading and writing of files: the only modules that know the disk and S3.
 
-Callers ask for a *location* (a path or an ``s3://`` URI) and get a seekable binary file, so that
-nobody above this room has to know what a location is. Products go the other way through
+Callers give a *location* (a path or an ``s3://`` URI) and get a seekable binary file, or an open
+ASDF file whose blocks are checked as they are read. Products go the other way through
 `write_atomically`, to local disks only.
 """
 
 from __future__ import annotations
 
+from .asdf_files import open_asdf
+from .atomic import PartFile, remove_leftovers, write_atomically
 from .errors import RemoteError, StorageError
-from .files import check_output_directory, write_atomically
-from .locations import file_name, is_uri
+from .files import check_output_directory
+from .locations import contains_credentials, file_name, is_uri, printable, shown
 from .opening import open_for_reading, open_remote
 
 __all__ = [
+    "PartFile",
     "RemoteError",
     "StorageError",
     "check_output_directory",
+    "contains_credentials",
     "file_name",
     "is_uri",
+    "open_asdf",
     "open_for_reading",
     "open_remote",
+    "printable",
+    "remove_leftovers",
+    "shown",
     "write_atomically",
 ]
