@@ -6,15 +6,17 @@ may be used; from then on an unusable pixel is simply not finite. The model itse
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from astropy.time import Time
 from roman_datamodels import dqflags
 
+from ..geometry import pixel_to_sky
 from ..photometry import Exposure
 from ..product.plain import plain
 from .dq import dq_bits
@@ -25,6 +27,11 @@ __all__ = ["read_level2"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROWS_AT_ONCE = 256
+_N_TRIED = 3  # positions along each axis at which a WCS is tried
+_MAX_REASON = 200
+_INTEGERS = "ui"
+#: Arrays that are read, with the kinds of their types.
+_PLANES = {"data": "fui", "err": "fui", "dq": _INTEGERS}
 #: Parts of the metadata that a product has no use for, or that take long to copy.
 _NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics")
 
@@ -48,37 +55,93 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
     Raises
     ------
     ExposureError
-        The model has no WCS or no usable photometric calibration.
+        The model has no WCS or no usable photometric calibration, lacks metadata, or is damaged.
     ValueError
         A name in ``dq_mask`` is not a DQ flag.
     """
     bits = dq_bits(dq_mask)
-    meta = model.meta
-    wcs = meta.get("wcs")
-    if wcs is None:
-        raise ExposureError(
-            f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
-            "assign_wcs step adds; run the image through the exposure pipeline first"
-        )
-    conversion, pixel_area, sign = _calibration(model)
+    with _explained(model, "metadata"):
+        conversion, pixel_area, sign = _calibration(model)
+        start, end = (_time(model, name) for name in ("start_time", "end_time"))
+        meta = model.meta
+        facts = {
+            "detector": str(_entry(model, "instrument", "detector")),
+            "band": str(_entry(model, "instrument", "optical_element")),
+            "name": _file_name(model),
+            "guide_star": plain(meta.get("guide_star") or {}),
+            "is_flat_fielded": (meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
+            "reference_parameters": plain(model.get_crds_parameters()),
+            "metadata": {key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        }
     data, err, saturated = _read_planes(model, bits, sign)
-    start, end = Time(meta.exposure.start_time), Time(meta.exposure.end_time)
     return Exposure(
         data=data,
         err=err,
         saturated=saturated,
-        wcs=wcs,
+        wcs=_wcs(model, data.shape),
         conversion=conversion,
         pixel_area=pixel_area,
-        detector=str(meta.instrument.detector),
-        band=str(meta.instrument.optical_element),
         mid_time=start + 0.5 * (end - start),
-        name=str(meta.get("filename", "")),
-        guide_star=plain(meta.get("guide_star") or {}),
-        is_flat_fielded=(meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
-        reference_parameters=model.get_crds_parameters(),
-        metadata={key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        **facts,
     )
+
+
+def _wcs(model: Any, shape: tuple[int, int]) -> Any:
+    """The model's WCS, which has given sky positions all over the image."""
+    with _explained(model, "WCS (meta.wcs)"):
+        wcs = model.meta.get("wcs")
+        if wcs is None:
+            raise ExposureError(
+                f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
+                "assign_wcs step adds; run the image through the exposure pipeline first"
+            )
+        y, x = np.meshgrid(*(np.linspace(0, n - 1, _N_TRIED) for n in shape))
+        ra, dec = pixel_to_sky(wcs, x, y)
+        if not (np.isfinite(ra) & (np.abs(dec) <= 90)).all():
+            raise ValueError(f"it gives no sky positions for {_N_TRIED**2} pixels of the image")
+    return wcs
+
+
+def _entry(model: Any, group: str, key: str) -> Any:
+    """An entry of the metadata that no Level-2 image lacks."""
+    value = (model.meta.get(group) or {}).get(key)
+    if value is None:
+        raise ExposureError(
+            f"{_name(model)} has no meta.{group}.{key}: expected the metadata of a Level-2 image; "
+            "take the image from romancal's exposure pipeline, or set it in the model"
+        )
+    return value
+
+
+def _time(model: Any, key: str) -> Time:
+    """A time of the exposure."""
+    value = _entry(model, "exposure", key)
+    try:
+        time = Time(value)
+        if not time.isscalar or not np.isfinite(time.jd):
+            raise ValueError("it is no single finite time")
+    except (ValueError, TypeError) as error:
+        raise ExposureError(
+            f"{_name(model)} has meta.exposure.{key}={str(value)!r}: expected a time such as "
+            "2027-03-01T00:00:00; mend it"
+        ) from error
+    return time
+
+
+@contextlib.contextmanager
+def _explained(model: Any, what: str) -> Iterator[None]:
+    """Let what goes wrong inside of damaged parts of a file name the file."""
+    try:
+        yield
+    except (ExposureError, ConnectionError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:_MAX_REASON]
+        raise ExposureError(
+            f"{_name(model)} has {what} that cannot be used ({type(error).__name__}: {text}): "
+            "expected a whole Level-2 file; it is damaged or not what romancal writes, fetch it "
+            "again"
+        ) from error
 
 
 def _calibration(model: Any) -> tuple[float, float, float]:
@@ -123,13 +186,13 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
-    data = _plane(model, "data").astype(np.float32)
-    err, dq = _plane(model, "err"), _plane(model, "dq")
+    data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
             f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
             f"{dq.shape}: expected three images of one shape"
         )
+    data = data.astype(np.float32)
     if sign < 0:
         data, err = -data, -err
     saturated = np.empty(data.shape, dtype=bool)
@@ -142,10 +205,10 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
     return data, err, saturated
 
 
-def _plane(model: Any, name: str) -> np.ndarray:
+def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
     """One of the model's arrays, read from its file where that has not happened yet."""
     try:
-        return np.asarray(model[name])
+        plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened
         raise
     except Exception as error:
@@ -153,8 +216,20 @@ def _plane(model: Any, name: str) -> np.ndarray:
             f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
             "Level-2 file; it is truncated or damaged, fetch it again"
         ) from error
+    if plane.dtype.kind not in kinds:
+        expected = "integers" if kinds == _INTEGERS else "real numbers"
+        raise ExposureError(
+            f"{_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, as "
+            "romancal writes them; mend it"
+        )
+    return plane
+
+
+def _file_name(model: Any) -> str:
+    """The model's file name, '' if it has none."""
+    return str((model.get("meta") or {}).get("filename") or "")
 
 
 def _name(model: Any) -> str:
     """The model's file name for a message."""
-    return repr(str(model.meta.get("filename", "the model")))
+    return repr(_file_name(model) or "the model")

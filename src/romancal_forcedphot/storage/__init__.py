@@ -7,7 +7,7 @@ ASDF file whose blocks are checked as they are read. Products go the other way t
 
 from __future__ import annotations
 
-from .asdf_files import open_asdf
+from .asdf_files import expect_blocks, open_asdf
 from .atomic import PartFile, remove_leftovers, write_atomically
 from .errors import RemoteError, StorageError
 from .files import check_output_directory
@@ -20,6 +20,7 @@ __all__ = [
     "StorageError",
     "check_output_directory",
     "contains_credentials",
+    "expect_blocks",
     "file_name",
     "is_uri",
     "open_asdf",

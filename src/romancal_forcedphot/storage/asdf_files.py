@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import asdf
@@ -18,8 +18,9 @@ from .errors import StorageError
 from .files import open_local
 from .locations import is_uri, shown
 from .opening import open_remote
+from .ranges import RangeFile
 
-__all__ = ["open_asdf"]
+__all__ = ["expect_blocks", "open_asdf"]
 
 _MAGIC = b"#ASDF"
 _MAX_REASON = 200
@@ -70,6 +71,21 @@ def open_asdf(
         if is_ours:
             file.close()
         raise
+
+
+def expect_blocks(file: asdf.AsdfFile, blocks: Sequence[int]) -> None:
+    """Tell a remote file how much of it will be read, for its progress bar.
+
+    Parameters
+    ----------
+    file : asdf.AsdfFile
+        From `open_asdf`; nothing happens for a local file.
+    blocks : sequence of int
+        Numbers of the blocks that will be read.
+    """
+    remote = getattr(file._fd, "_fd", None)
+    if isinstance(remote, RangeFile):
+        remote.expect(sum(remote.block_bytes(block) for block in blocks))
 
 
 def _opened(
