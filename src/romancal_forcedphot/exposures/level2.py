@@ -19,7 +19,7 @@ from roman_datamodels import dqflags
 from ..geometry import pixel_to_sky
 from ..photometry import Exposure
 from ..product.plain import plain
-from .dq import dq_bits
+from .dq import ANY_FLAG, dq_bits
 from .errors import ExposureError
 
 __all__ = ["read_level2"]
@@ -45,8 +45,10 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
         The image. Keep it open while the exposure is in use: its WCS is read from it.
     dq_mask : str or sequence of str
         Names of `roman_datamodels.dqflags.pixel` whose pixels may not be used; ``'ANY'`` for
-        all of them, ``'NONE'`` for none. Pixels whose data are not finite, or whose err is
-        not finite and positive, are never used.
+        all of them, ``'NONE'`` for none. The bits of a ``dq2`` array (RAD 1.2) have no names yet:
+        they exclude a pixel with ``'ANY'`` alone, for what must not be used has DO_NOT_USE in
+        ``dq`` as well. Pixels whose data are not finite, or whose err is not finite and positive,
+        are never used.
 
     Returns
     -------
@@ -202,6 +204,8 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable = (dq[rows] & np.uint32(bits)) == 0
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
+    if bits == ANY_FLAG and "dq2" in model:
+        data[_plane(model, "dq2") != 0] = np.nan
     return data, err, saturated
 
 
