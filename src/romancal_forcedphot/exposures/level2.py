@@ -6,19 +6,25 @@ may be used; from then on an unusable pixel is simply not finite. The model itse
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from astropy.time import Time
 from roman_datamodels import dqflags
 
-from ..geometry import pixel_to_sky
 from ..photometry import Exposure
 from ..product.plain import plain
+from ..storage import ChecksumError
+from .checks import (
+    explained,
+    file_name_of,
+    required,
+    shown_name,
+    time_of_exposure,
+    usable_wcs,
+)
 from .dq import ANY_FLAG, dq_bits
 from .errors import ExposureError
 
@@ -27,8 +33,6 @@ __all__ = ["read_level2"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROWS_AT_ONCE = 256
-_N_TRIED = 3  # positions along each axis at which a WCS is tried
-_MAX_REASON = 200
 _INTEGERS = "ui"
 #: Arrays that are read, with the kinds of their types.
 _PLANES = {"data": "fui", "err": "fui", "dq": _INTEGERS}
@@ -62,14 +66,14 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
         A name in ``dq_mask`` is not a DQ flag.
     """
     bits = dq_bits(dq_mask)
-    with _explained(model, "metadata"):
+    with explained(model, "metadata"):
         conversion, pixel_area, sign = _calibration(model)
-        start, end = (_time(model, name) for name in ("start_time", "end_time"))
+        start, end = (time_of_exposure(model, name) for name in ("start_time", "end_time"))
         meta = model.meta
-        facts = {
-            "detector": str(_entry(model, "instrument", "detector")),
-            "band": str(_entry(model, "instrument", "optical_element")),
-            "name": _file_name(model),
+        entries = {
+            "detector": str(required(model, "instrument", "detector")),
+            "band": str(required(model, "instrument", "optical_element")),
+            "name": file_name_of(model),
             "guide_star": plain(meta.get("guide_star") or {}),
             "is_flat_fielded": (meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
             "reference_parameters": plain(model.get_crds_parameters()),
@@ -80,70 +84,12 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
         data=data,
         err=err,
         saturated=saturated,
-        wcs=_wcs(model, data.shape),
+        wcs=usable_wcs(model, data.shape),
         conversion=conversion,
         pixel_area=pixel_area,
         mid_time=start + 0.5 * (end - start),
-        **facts,
+        **entries,
     )
-
-
-def _wcs(model: Any, shape: tuple[int, int]) -> Any:
-    """The model's WCS, which has given sky positions all over the image."""
-    with _explained(model, "WCS (meta.wcs)"):
-        wcs = model.meta.get("wcs")
-        if wcs is None:
-            raise ExposureError(
-                f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
-                "assign_wcs step adds; run the image through the exposure pipeline first"
-            )
-        y, x = np.meshgrid(*(np.linspace(0, n - 1, _N_TRIED) for n in shape))
-        ra, dec = pixel_to_sky(wcs, x, y)
-        if not (np.isfinite(ra) & (np.abs(dec) <= 90)).all():
-            raise ValueError(f"it gives no sky positions for {_N_TRIED**2} pixels of the image")
-    return wcs
-
-
-def _entry(model: Any, group: str, key: str) -> Any:
-    """An entry of the metadata that no Level-2 image lacks."""
-    value = (model.meta.get(group) or {}).get(key)
-    if value is None:
-        raise ExposureError(
-            f"{_name(model)} has no meta.{group}.{key}: expected the metadata of a Level-2 image; "
-            "take the image from romancal's exposure pipeline, or set it in the model"
-        )
-    return value
-
-
-def _time(model: Any, key: str) -> Time:
-    """A time of the exposure."""
-    value = _entry(model, "exposure", key)
-    try:
-        time = Time(value)
-        if not time.isscalar or not np.isfinite(time.jd):
-            raise ValueError("it is no single finite time")
-    except (ValueError, TypeError) as error:
-        raise ExposureError(
-            f"{_name(model)} has meta.exposure.{key}={str(value)!r}: expected a time such as "
-            "2027-03-01T00:00:00; mend it"
-        ) from error
-    return time
-
-
-@contextlib.contextmanager
-def _explained(model: Any, what: str) -> Iterator[None]:
-    """Let what goes wrong inside of damaged parts of a file name the file."""
-    try:
-        yield
-    except (ExposureError, ConnectionError):
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())[:_MAX_REASON]
-        raise ExposureError(
-            f"{_name(model)} has {what} that cannot be used ({type(error).__name__}: {text}): "
-            "expected a whole Level-2 file; it is damaged or not what romancal writes, fetch it "
-            "again"
-        ) from error
 
 
 def _calibration(model: Any) -> tuple[float, float, float]:
@@ -157,7 +103,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
     pixel_area = _number(model, photometry, "pixel_area")
     if conversion * pixel_area <= 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
+            f"{shown_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
             f"pixel_area={pixel_area:g}: expected two positive numbers; run romancal's photom "
             "step with a current reference file"
         )
@@ -166,7 +112,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
         log.warning(
             "meta.photometry of %s has a negative conversion_megajanskys and a negative "
             "pixel_area: their product is right and is used",
-            _name(model),
+            shown_name(model),
         )
     if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
         return 1.0, abs(pixel_area), -1.0 if negative else 1.0
@@ -179,8 +125,8 @@ def _number(model: Any, photometry: Any, key: str) -> float:
     number = math.nan if value is None else float(getattr(value, "value", value))
     if not math.isfinite(number) or number == 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.{key}={value}: expected a finite number other "
-            "than 0; images without photometric calibration (grism, prism, dark) cannot be "
+            f"{shown_name(model)} has meta.photometry.{key}={value}: expected a finite number "
+            "other than 0; images without photometric calibration (grism, prism, dark) cannot be "
             "measured, others need romancal's photom step"
         )
     return number
@@ -191,10 +137,11 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
     data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
-            f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
+            f"{shown_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
             f"{dq.shape}: expected three images of one shape"
         )
     data = data.astype(np.float32)
+    err = err if err.dtype.kind == "f" else err.astype(np.float32)
     if sign < 0:
         data, err = -data, -err
     saturated = np.empty(data.shape, dtype=bool)
@@ -205,7 +152,7 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
     if bits == ANY_FLAG and "dq2" in model:
-        data[_plane(model, "dq2") != 0] = np.nan
+        data[_plane(model, "dq2", _INTEGERS) != 0] = np.nan
     return data, err, saturated
 
 
@@ -215,25 +162,20 @@ def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
         plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened
         raise
+    except ChecksumError as error:
+        raise ExposureError(
+            f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
+            "--verify_checksums=False"
+        ) from error
     except Exception as error:
         raise ExposureError(
-            f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
-            "Level-2 file; it is truncated or damaged, fetch it again"
+            f"{shown_name(model)} has a {name} array that cannot be read ({error}): expected a "
+            "whole Level-2 file; it is truncated or damaged, fetch it again"
         ) from error
     if plane.dtype.kind not in kinds:
         expected = "integers" if kinds == _INTEGERS else "real numbers"
         raise ExposureError(
-            f"{_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, as "
-            "romancal writes them; mend it"
+            f"{shown_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, "
+            "as romancal writes them; mend it"
         )
     return plane
-
-
-def _file_name(model: Any) -> str:
-    """The model's file name, '' if it has none."""
-    return str((model.get("meta") or {}).get("filename") or "")
-
-
-def _name(model: Any) -> str:
-    """The model's file name for a message."""
-    return repr(_file_name(model) or "the model")

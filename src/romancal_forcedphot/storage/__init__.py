@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from .asdf_files import expect_blocks, open_asdf
 from .atomic import PartFile, remove_leftovers, write_atomically
-from .errors import RemoteError, StorageError
+from .errors import ChecksumError, RemoteError, StorageError
 from .files import check_output_directory
-from .locations import contains_credentials, file_name, is_uri, printable, shown
+from .locations import file_name, is_uri, printable, refuse_credentials, shown
 from .opening import open_for_reading, open_remote
 
 __all__ = [
+    "ChecksumError",
     "PartFile",
     "RemoteError",
     "StorageError",
     "check_output_directory",
-    "contains_credentials",
     "expect_blocks",
     "file_name",
     "is_uri",
@@ -27,6 +27,7 @@ __all__ = [
     "open_for_reading",
     "open_remote",
     "printable",
+    "refuse_credentials",
     "remove_leftovers",
     "shown",
     "write_atomically",

@@ -23,7 +23,7 @@ import numpy as np
 from asdf._block.reader import ReadBlock
 from numpy.typing import NDArray
 
-from .errors import StorageError
+from .errors import ChecksumError, StorageError
 
 __all__ = ["check_blocks"]
 
@@ -52,8 +52,8 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
     ------
     StorageError
         The block index is damaged. The same error is raised later where a block is read that does
-        not fit into the file, does not match its checksum or cannot be decompressed, and where an
-        array is kept in another file.
+        not fit into the file, does not match its checksum (ChecksumError) or cannot be
+        decompressed, and where an array is kept in another file.
     """
     blocks = file._blocks.blocks
     offsets = [block.offset for block in blocks]
@@ -172,10 +172,9 @@ class _CheckedBlock(ReadBlock):
     def _compare(self, digest: bytes) -> None:
         """Raise where a checksum is not the one that the header gives."""
         if digest != self._header["checksum"]:
-            raise StorageError(
+            raise ChecksumError(
                 f"{self._shown_name} does not match the checksum in its header: the file was "
-                "damaged after it was written, fetch it again (--verify_checksums=False reads it "
-                "as it is)"
+                "damaged after it was written, fetch it again"
             )
 
     def _damaged(self, what: str) -> StorageError:

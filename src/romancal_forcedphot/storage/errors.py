@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RemoteError", "StorageError"]
+__all__ = ["ChecksumError", "RemoteError", "StorageError"]
 
 
 class StorageError(OSError):
@@ -15,3 +15,7 @@ class RemoteError(StorageError, ConnectionError):
     It is a ConnectionError too, so that whoever reads an array can distinguish it from a damaged
     file without importing this package.
     """
+
+
+class ChecksumError(StorageError):
+    """Part of a file does not match the checksum that the file itself gives for it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["contains_credentials", "file_name", "is_uri", "printable", "shown"]
+from .errors import StorageError
+
+__all__ = ["file_name", "is_uri", "printable", "refuse_credentials", "shown"]
 
 _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 #: Query parameters of signed URLs.
@@ -63,22 +65,30 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def contains_credentials(location: object) -> bool:
-    """Return whether a location is a URI with a user name, key or signature in it.
+def refuse_credentials(location: object, name: str) -> None:
+    """Raise where a location is a URI with a user name, key or signature in it.
 
     Parameters
     ----------
     location : object
-        Path or URI; anything but text and paths contains none.
+        Path or URI; anything but text and paths contains none. ``s3://KEY:SECRET@bucket/key`` and
+        URIs with a signed query contain credentials.
+    name : str
+        What the location is, for the message: ``'catalog'``.
 
-    Returns
-    -------
-    bool
-        True for ``s3://KEY:SECRET@bucket/key`` and for URIs with a signed query.
+    Raises
+    ------
+    StorageError
+        It contains credentials; the message does not.
     """
-    return isinstance(location, str | os.PathLike) and _without_credentials(location) != os.fspath(
-        location
-    )
+    if not isinstance(location, str | os.PathLike):
+        return
+    if _without_credentials(location) != os.fspath(location):
+        raise StorageError(
+            f"{name} {shown(location)} contains credentials, which would appear in logs and "
+            "products: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead, or "
+            "storage_options in Python"
+        )
 
 
 def shown(location: str | os.PathLike) -> str:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from .errors import StorageError
 from .files import open_local
-from .locations import contains_credentials, is_uri, shown
+from .locations import is_uri, refuse_credentials, shown
 from .ranges import RangeFile
 
 __all__ = ["open_for_reading", "open_remote"]
@@ -78,11 +78,7 @@ def open_remote(
     StorageError
         It is another kind of URI, or contains credentials.
     """
-    if contains_credentials(uri):
-        raise StorageError(
-            f"{shown(uri)} contains credentials, which would appear in logs: set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead, or storage_options in Python"
-        )
+    refuse_credentials(uri, "location")
     if not os.fspath(uri).startswith("s3://"):
         raise StorageError(
             f"{shown(uri)} is a URI of a kind that is not supported: expected a local path or "
