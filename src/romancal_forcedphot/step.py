@@ -79,8 +79,9 @@ class ForcedPhotometryStep(FrameworkStep):
         stpsf_n_psfs = integer(default=9) # Places on the detector where STPSF computes an ePSF, a square number
         stpsf_sed = string(default='5700K') # Spectrum for STPSF: a temperature, 1.06um, flat (per frequency) or a type, G2V
         stpsf_charge_diffusion = float(min=0, default=None) # Charge diffusion for STPSF, sigma in mas; STPSF's own if not given
-        dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY or NONE
+        dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY (dq2 too) or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Unit of the fluxes, nJy for ABmag; AB magnitudes are always there
+        verify_checksums = boolean(default=True) # Compare the image's arrays with the checksums in its file
         save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
         n_threads = integer(default=0) # Threads that measure; 0 for the cores that the process may use
         suffix = string(default='forcedphot') # Default suffix for output files
@@ -131,6 +132,7 @@ class ForcedPhotometryStep(FrameworkStep):
                 on_image_only=self.on_image_only,
                 n_threads=self.n_threads,
                 storage_options=self.storage_options.options,
+                verify_checksums=self.verify_checksums,
                 progress=progress.advance,
                 inspect=self._inspector(settings),
             )

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..geometry import N_SCIENCE_PIXELS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DETECTOR_SIDE = 4088  # pixels of a detector that see light, along one side
 CURVE_RADII_ARCSEC = np.arange(1, 201) * 0.025  # the radii of the apcorr files delivered now
 _CURVE_OVERSAMPLE = 16
 _STEP_PIX = 0.5  # half the baseline over which the WCS is differentiated
@@ -167,7 +168,7 @@ def _solid_angle(wcs: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.cross(along_x, along_y), axis=-1) / (2 * _STEP_PIX) ** 2
 
 
-def make_optics(metadata: dict, *, n_pixels: int = DETECTOR_SIDE) -> Optics:
+def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
     """Return the optics of the exposure that romanisim metadata describe.
 
     Parameters
@@ -179,7 +180,7 @@ def make_optics(metadata: dict, *, n_pixels: int = DETECTOR_SIDE) -> Optics:
     """
     detector = metadata["instrument"]["detector"]
     band = metadata["instrument"]["optical_element"]
-    distortion = siaf_distortion(detector, first_pixel=(DETECTOR_SIDE - n_pixels) / 2)
+    distortion = siaf_distortion(detector, first_pixel=(N_SCIENCE_PIXELS - n_pixels) / 2)
     with quiet_romanisim():
         import romanisim.models.wcs
         import romanisim.psf

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from ..geometry import N_SCIENCE_PIXELS
 from .files import Record, Renamed
-from .optics import DETECTOR_SIDE, Optics, make_optics, quiet_romanisim, ready_to_draw
+from .optics import Optics, make_optics, quiet_romanisim, ready_to_draw
 
 RECIPE = 1  # count up whenever the same parameters give other files
 MICRONS = {
@@ -57,7 +58,7 @@ class Recipe:
     n_galaxies: int = 180
     magnitudes: tuple[float, float] = (17.0, 24.0)
     seed: int = 1937
-    n_pixels: int = DETECTOR_SIDE
+    n_pixels: int = N_SCIENCE_PIXELS
     name: str = "r0003201001001001004_0001"
 
 
@@ -93,7 +94,7 @@ def make_scene(
     n_galaxies: int = 180,
     magnitudes: tuple[float, float] = (17.0, 24.0),
     seed: int = 1937,
-    n_pixels: int = DETECTOR_SIDE,
+    n_pixels: int = N_SCIENCE_PIXELS,
     name: str = "r0003201001001001004_0001",
     report: Report = lambda stage: None,
 ) -> Scene:

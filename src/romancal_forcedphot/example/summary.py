@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import validate
+from ..storage import open_asdf
 from ..table.statistics import pull_width, spread
 from .scene import Scene
 
@@ -124,10 +125,8 @@ def compare(product: str | Path, scene: Scene) -> Comparison:
 
 def read_source_catalog(product: str | Path) -> Table:
     """Return the table of a product, in memory."""
-    import asdf
-
-    with asdf.open(product, lazy_load=False, memmap=False) as file:
-        return file["roman"]["source_catalog"].copy()
+    with open_asdf(product) as file:
+        return Table(file["roman"]["source_catalog"], copy=True)
 
 
 def isolated_stars(truth: Table, magnitude: np.ndarray) -> np.ndarray:

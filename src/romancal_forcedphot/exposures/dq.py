@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from astropy.nddata.bitmask import extend_bit_flag_map, interpret_bit_flags
 from roman_datamodels import dqflags
 
-__all__ = ["dq_bits"]
+__all__ = ["ANY_FLAG", "dq_bits"]
 
 _FLAGS = {flag.name: int(flag.value) for flag in dqflags.pixel if flag.value}
-_ANY = 2**32 - 1
+#: All bits of a DQ array.
+ANY_FLAG = 2**32 - 1
 
 
 def dq_bits(names: str | Sequence[str]) -> int:
@@ -40,7 +41,7 @@ def dq_bits(names: str | Sequence[str]) -> int:
                 f"roman_datamodels.dqflags.pixel ({', '.join(_FLAGS)})"
             )
     if "ANY" in wanted:
-        return _ANY
+        return ANY_FLAG
     flags = [name for name in wanted if name != "NONE"]
     if not flags:
         return 0

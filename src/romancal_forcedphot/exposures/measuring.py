@@ -74,6 +74,7 @@ def measure_exposure(
     on_image_only: bool = False,
     n_threads: int = 0,
     storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
     progress: Callable[[int], object] = lambda n_rows: None,
     inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
 ) -> Measurement:
@@ -93,6 +94,8 @@ def measure_exposure(
         See `photometry.measure`.
     storage_options : mapping, optional
         How to reach an image that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
         Is given the exposure, the table, the pixel-area map and the aperture correction while the
         image is open.
@@ -110,7 +113,7 @@ def measure_exposure(
     ValueError
         A setting is none that can be worked with.
     """
-    model = open_image(location, storage_options=storage_options)
+    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
         exposure = read_level2(model, dq_mask=settings.dq_mask)
         return _measure(

@@ -87,8 +87,8 @@ def save_summary(
         else _curve(correction, *middle, CURVE_REACH * max(apertures)),
         title=Path(path).stem,
     )
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
     log.info("Saved pictures in %s", path)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from ..geometry import N_SCIENCE_PIXELS
 from ..table.statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
 from .style import (
     BLACK,
@@ -153,7 +154,7 @@ def offset_map(
     y: ArrayLike,
     offset: ArrayLike,
     *,
-    shape: tuple[int, int] = (4088, 4088),
+    shape: tuple[int, int] = (N_SCIENCE_PIXELS, N_SCIENCE_PIXELS),
     n_cells: int = 8,
     limit: float | None = None,
     ax: Axes | None = None,

@@ -9,6 +9,7 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ..geometry import N_SCIENCE_PIXELS
 from ..table import aperture_name
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
@@ -100,7 +101,7 @@ def validation_page(
     *,
     kind: ArrayLike | None = None,
     band: str = "",
-    shape: tuple[int, int] = (4088, 4088),
+    shape: tuple[int, int] = (N_SCIENCE_PIXELS, N_SCIENCE_PIXELS),
     title: str = "",
 ) -> Figure:
     """Draw one page on how a product compares with a reference.

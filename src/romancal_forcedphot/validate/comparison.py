@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import roman_datamodels as rdm
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from ..product.model import ForcedPhotometryModel
-from ..table import aperture_name, convert_flux
+from ..table import apertures_in, convert_flux
 from .reference import Reference, ValidationError, read_reference
 
 __all__ = ["Comparison", "compare", "read_product"]
@@ -116,8 +116,8 @@ def compare(
     """
     if match not in ("position", "label"):
         raise ValidationError(f"match is {match!r}: use position or label")
-    table, facts = read_product(product)
-    names = facts["apertures"]
+    table, about = read_product(product)
+    names = about["apertures"]
     aperture = aperture or names[0]
     if aperture not in names:
         raise ValidationError(
@@ -126,7 +126,7 @@ def compare(
         )
     found = read_reference(
         reference,
-        column=reference_column or facts["band"],
+        column=reference_column or about["band"],
         unit=reference_unit,
         match=match,
         label_column=label_column,
@@ -136,7 +136,7 @@ def compare(
     )
     row = _match_labels(table, found) if match == "label" else _match(table, found, match_radius)
     matched = row >= 0
-    return _differences(table[matched], found, row[matched], aperture, len(table), facts)
+    return _differences(table[matched], found, row[matched], aperture, len(table), about)
 
 
 def read_product(
@@ -147,7 +147,7 @@ def read_product(
     Returns
     -------
     table : astropy.table.Table
-    facts : dict
+    about : dict
         ``band``, ``detector`` and ``apertures``, the names that the columns of each begin with.
 
     Raises
@@ -156,49 +156,43 @@ def read_product(
         There is no such file, or it is not a product of the step.
     """
     if not isinstance(product, ForcedPhotometryModel):
-        with _opened(product) as model:
-            return read_product(model)
-    meta, instrument = product.meta.forced_phot, product.meta.instrument
-    apertures = [aperture_name(r, meta.aperture_radius_unit) for r in meta.aperture_radii]
-    facts = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
-    return Table(product.source_catalog, copy=True), facts | {"apertures": apertures}
+        product = _read(product)
+    instrument, apertures = product.meta.instrument, apertures_in(product.source_catalog.colnames)
+    about = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
+    return Table(product.source_catalog, copy=True), about | {"apertures": apertures}
 
 
-def _opened(product: str | os.PathLike) -> ForcedPhotometryModel:
-    """Open a product."""
+def _read(product: str | os.PathLike) -> ForcedPhotometryModel:
+    """Read a product from a file."""
     advice = "give the path of a *_forcedphot.asdf file that strun forced_phot wrote"
     try:
-        model = rdm.open(product)
+        return ForcedPhotometryModel.read(product)
+    except TypeError as error:
+        raise ValidationError(f"product {error}; {advice}") from error
     except Exception as error:  # of many kinds: missing, truncated, no ASDF file
         reason = " ".join(str(error).split())[:200]
         raise ValidationError(
             f"product '{product}' cannot be opened ({reason}): {advice}"
         ) from error
-    if not isinstance(model, ForcedPhotometryModel):
-        model.close()
-        raise ValidationError(f"product '{product}' is a {type(model).__name__}: {advice}")
-    return model
 
 
 def _match(table: Table, reference: Reference, radius_arcsec: float) -> np.ndarray:
     """Return the nearest reference row within a radius for each row of the table, else -1."""
-    from scipy.spatial import cKDTree
-
     row = np.full(len(table), -1)
-    ours, theirs = _directions(table["ra"], table["dec"]), _directions(reference.ra, reference.dec)
-    known, usable = np.isfinite(ours).all(axis=1), np.flatnonzero(np.isfinite(theirs).all(axis=1))
-    if not known.any() or not usable.size:
+    ours, known = _coordinates(table["ra"], table["dec"])
+    theirs, usable = _coordinates(reference.ra, reference.dec)
+    if not known.size or not usable.size:
         return row
-    chord = 2 * np.sin(np.deg2rad(radius_arcsec / 3600) / 2)
-    distance, nearest = cKDTree(theirs[usable]).query(ours[known])
-    row[known] = np.where(distance <= chord, usable[nearest], -1)
+    nearest, separation, _ = ours.match_to_catalog_sky(theirs)
+    row[known] = np.where(separation.arcsec <= radius_arcsec, usable[nearest], -1)
     return row
 
 
-def _directions(ra, dec) -> np.ndarray:
-    """Return unit vectors (n, 3) of positions in degrees."""
-    ra, dec = np.deg2rad(np.asarray(ra, float)), np.deg2rad(np.asarray(dec, float))
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+def _coordinates(ra, dec) -> tuple[SkyCoord, np.ndarray]:
+    """Return the coordinates of the finite positions, and their rows."""
+    ra, dec = np.asarray(ra, float), np.asarray(dec, float)
+    rows = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+    return SkyCoord(ra[rows], dec[rows], unit="deg"), rows
 
 
 def _match_labels(table: Table, reference: Reference) -> np.ndarray:
@@ -215,7 +209,7 @@ def _match_labels(table: Table, reference: Reference) -> np.ndarray:
 
 
 def _differences(
-    table: Table, reference: Reference, row: np.ndarray, aperture: str, n_rows: int, facts: dict
+    table: Table, reference: Reference, row: np.ndarray, aperture: str, n_rows: int, about: dict
 ) -> Comparison:
     """Return the differences of matched rows."""
     flux, flux_err = (
@@ -238,7 +232,7 @@ def _differences(
         row=row,
         n_rows=n_rows,
         aperture=aperture,
-        band=facts["band"],
-        detector=facts["detector"],
+        band=about["band"],
+        detector=about["detector"],
         reference=reference,
     )
