@@ -11,9 +11,9 @@ from typing import Any
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 
-from ..storage import file_name
+from ..storage import file_name, shown
 from .errors import CatalogError
-from .files import printable, read_table, shown_location
+from .files import read_table
 from .frames import CelestialSystem
 from .names import folded
 from .tables import WantedColumns
@@ -143,9 +143,9 @@ class CatalogColumns:
     @property
     def listed(self) -> str:
         """The names of the columns, the first 40 of them."""
-        shown = ", ".join(map(printable, self.names[:_N_LISTED])) or "none at all"
+        listed = " ".join(", ".join(self.names[:_N_LISTED]).split()) or "none at all"
         n_more = len(self.names) - _N_LISTED
-        return shown + (f", and {n_more} more" if n_more > 0 else "")
+        return listed + (f", and {n_more} more" if n_more > 0 else "")
 
     @cached_property
     def _by_folded_name(self) -> dict[str, list[str]]:
@@ -208,8 +208,10 @@ def open_catalog(
     if not os.fspath(catalog).strip():
         raise CatalogError("catalog is empty: expected a path; give it with --catalog=FILE")
     read = read_table(catalog, wanted, storage_options)
-    words = printable(file_name(catalog)), f"catalog {shown_location(catalog)}"
-    return CatalogColumns(read.table, read.names, *words, read.sky_columns, read.systems)
+    words = f"catalog {shown(catalog)}"
+    return CatalogColumns(
+        read.table, read.names, file_name(catalog), words, read.sky_columns, read.systems
+    )
 
 
 def _of_table(table: Table, name: str, kind: str) -> CatalogColumns:

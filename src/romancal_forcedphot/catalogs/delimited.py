@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from astropy.table import Table
 
+from .errors import UnusableContentError
 from .tables import CatalogTable, WantedColumns
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ def read_csv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
 
     Raises
     ------
+    UnusableContentError
+        A quote is not closed.
     ValueError
-        A row has not as many fields as the header, or a quote is not closed.
+        A row has not as many fields as the header.
     """
     content = without_bom(file.read())
     encoding = _encoding(content)
@@ -134,18 +137,19 @@ def check_quotes(body: bytes, n_rows: int, delimiter: str, encoding: str) -> Non
 
     Raises
     ------
-    ValueError
+    UnusableContentError
         There are more lines than rows, and not because quoted fields have lines in them.
     """
     if b'"' not in body or _count_lines(body) == n_rows:
         return
+    words = "has quotes that are not closed, in which rows would be lost"
     lines = io.StringIO(body.decode(encoding), newline="")
     try:
         n_strict = sum(1 for row in csv.reader(lines, delimiter=delimiter, strict=True) if row)
     except csv.Error as error:
-        raise ValueError(f"quotes are not balanced ({error}): rows would be lost") from error
+        raise UnusableContentError(f"{words}: {error}; close or double the quote") from error
     if n_strict != n_rows:
-        raise ValueError(f"quotes are not balanced: {n_rows} rows were read, not {n_strict}")
+        raise UnusableContentError(f"{words}: {n_rows} rows of {n_strict}; check its quotes")
 
 
 def _is_content(line: str) -> bool:

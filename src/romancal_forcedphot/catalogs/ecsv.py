@@ -15,6 +15,7 @@ from typing import BinaryIO
 from astropy.table import Table
 
 from .delimited import NOT_UTF8, check_quotes, without_bom
+from .errors import UnusableContentError
 from .tables import CatalogTable, WantedColumns
 
 __all__ = ["read_ecsv"]
@@ -40,9 +41,10 @@ def read_ecsv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
 
     Raises
     ------
+    UnusableContentError
+        Two columns have the same name, or a row would be lost.
     Exception
-        Of many types, where the file is no ECSV, two columns have the same name, or a row would
-        be lost.
+        Of many types, where the file is no ECSV.
     """
     content = _in_utf8(without_bom(file.read()))
     header = _HEADER.match(content).group()
@@ -51,9 +53,9 @@ def read_ecsv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     names = next(csv.reader(lines, delimiter=delimiter), [])
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(
-            f"several columns are called {', '.join(map(repr, repeated))}: give each column a name "
-            "of its own"
+        raise UnusableContentError(
+            f"has several columns called {', '.join(map(repr, repeated))}: expected one; give each "
+            "column a name of its own"
         )
     body = content[len(header) + len(lines.getvalue()[: lines.tell()].encode()) :]
     try:
@@ -80,8 +82,8 @@ def _count_comments(body: bytes, n_columns: int, delimiter: str) -> int:
     comments = re.findall(r"^[ \t]*#[^\r\n]*", body.decode(), re.MULTILINE)
     for line in comments:
         if len(next(csv.reader([line], delimiter=delimiter))) == n_columns:
-            raise ValueError(
-                f"the row {line!r} begins with # and would be taken for a comment: put its first "
-                "field in quotes"
+            raise UnusableContentError(
+                f"has the row {line!r}, which begins with # and would be taken for a comment: put "
+                "its first field in quotes"
             )
     return len(comments)

@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 
 from astropy.units import UnitsWarning
 
-from ..storage import StorageError, file_name, is_uri, open_for_reading
+from ..storage import StorageError, file_name, is_uri, open_for_reading, shown
 from .delimited import delimiter_of, header_line, read_csv, without_bom
 from .ecsv import read_ecsv
-from .errors import CatalogError
+from .errors import CatalogError, UnusableContentError
 from .fits import read_fits
 from .hats import read_directory
 from .parquet import read_parquet
@@ -31,7 +31,7 @@ from .tables import CatalogTable, WantedColumns
 from .trees import read_asdf
 from .votable import read_votable
 
-__all__ = ["printable", "read_table", "shown_location"]
+__all__ = ["read_table"]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
@@ -87,43 +87,8 @@ def read_table(
                     read = _read_file(file, location, wanted)
     except StorageError as error:
         raise CatalogError(f"catalog {error}") from error
-    _log_warnings(caught, printable(file_name(location)))
+    _log_warnings(caught, file_name(location))
     return read
-
-
-def shown_location(location: str | os.PathLike) -> str:
-    """Return a location as an error shows it: quoted, and what cannot be printed escaped.
-
-    Parameters
-    ----------
-    location : str or path-like
-        A path or URI.
-
-    Returns
-    -------
-    str
-        On one line, whatever characters the path has.
-    """
-    return f"'{printable(os.fspath(location))}'"
-
-
-def printable(text: str) -> str:
-    """Escape the characters of a text that cannot be printed or encoded, such as line ends.
-
-    Parameters
-    ----------
-    text : str
-        Any text; bytes of file names that are no UTF-8 stand in it as surrogates.
-
-    Returns
-    -------
-    str
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def _read_file(file: BinaryIO, location: str | os.PathLike, wanted: WantedColumns) -> CatalogTable:
@@ -140,18 +105,20 @@ def _read_file(file: BinaryIO, location: str | os.PathLike, wanted: WantedColumn
 @contextmanager
 def _named(location: str | os.PathLike, form: str) -> Iterator[None]:
     """Turn whatever a reader raises into a CatalogError that names the file and its format."""
-    where = f"catalog {shown_location(location)}"
+    where = f"catalog {shown(location)}"
     try:
         yield
     except (CatalogError, StorageError):
         raise
+    except UnusableContentError as error:
+        raise CatalogError(f"{where} {error}") from error
     except MemoryError as error:
         raise CatalogError(
             f"{where} does not fit into memory as {form}: it is damaged, or too large for this "
             "machine; write it again, with fewer columns or rows"
         ) from error
     except Exception as error:  # each reader raises what it likes on a damaged file
-        reason = printable(" ".join(str(error).split())) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise CatalogError(
             f"{where} cannot be read as {form}: {reason[:300]}; expected a whole, valid {form} "
             "file: write it again, for example with astropy.table.Table.write"
@@ -177,7 +144,7 @@ def _recognise(head: bytes, location: str | os.PathLike) -> str:
     if not text:
         size = "0 bytes" if not head else "nothing but blanks"
         raise CatalogError(
-            f"catalog {shown_location(location)} is empty ({size}): expected {_FORMATS}; "
+            f"catalog {shown(location)} is empty ({size}): expected {_FORMATS}; "
             "a catalog without sources still needs its header"
         )
     if head.startswith(b"SIMPLE  ="):
@@ -195,7 +162,7 @@ def _recognise(head: bytes, location: str | os.PathLike) -> str:
     if b"\0" not in head and (named_csv or delimiter_of(header) in header):
         return "CSV"
     raise CatalogError(
-        f"catalog {shown_location(location)} is of unknown format (it begins with {head[:16]!r}): "
+        f"catalog {shown(location)} is of unknown format (it begins with {head[:16]!r}): "
         f"expected {_FORMATS}; convert it with astropy.table.Table"
     )
 

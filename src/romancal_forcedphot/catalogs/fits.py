@@ -8,6 +8,7 @@ from typing import BinaryIO
 from astropy.io import fits
 from astropy.table import Table
 
+from .errors import UnusableContentError
 from .tables import CatalogTable, WantedColumns
 
 __all__ = ["read_fits"]
@@ -29,9 +30,10 @@ def read_fits(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
 
     Raises
     ------
+    UnusableContentError
+        Two columns have the same name.
     Exception
-        Of many types, where the file holds no table, is damaged, breaks its own checksums, or
-        gives two columns the same name.
+        Of many types, where the file holds no table, is damaged, or breaks its own checksums.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="(Checksum|Datasum) verification failed")
@@ -49,7 +51,7 @@ def _check_names(hdus: fits.HDUList) -> None:
     names = [table.header.get(f"TTYPE{i + 1}") for i in range(table.header.get("TFIELDS", 0))]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise ValueError(
-            f"several columns are called {', '.join(map(repr, repeated))}: give each column a name "
-            "of its own"
+        raise UnusableContentError(
+            f"has several columns called {', '.join(map(repr, repeated))}: expected one; give each "
+            "column a name of its own"
         )

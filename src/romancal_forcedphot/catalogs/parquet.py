@@ -14,6 +14,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
+from .errors import UnusableContentError
 from .tables import CatalogTable, WantedColumns
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_parquet_parts(
 
     Raises
     ------
-    ValueError
+    UnusableContentError
         A part lacks a wanted column that another has, or has it in another unit.
     Exception
         Of many types, where a file is damaged.
@@ -115,15 +116,15 @@ def _check_alike(first: _Part, part: _Part, name: str) -> None:
     """Refuse a part that has not the columns and units of the first one."""
     for column in {*first.arrow.column_names, *part.arrow.column_names}:
         if column not in first.arrow.column_names or column not in part.arrow.column_names:
-            raise ValueError(
-                f"its part {name!r} differs from the first one: only one of the two has a column "
-                f"{column!r}"
+            raise UnusableContentError(
+                f"has a part, {name!r}, that differs from the first one: only one of the two has a "
+                f"column {column!r}; leave the part out, or write it again"
             )
         units = [each.units.get(column) for each in (first, part)]
         if not _same_unit(*units):
-            raise ValueError(
-                f"its part {name!r} has the column {column!r} in the unit {units[1]}, the first "
-                f"part in {units[0]}"
+            raise UnusableContentError(
+                f"has a part, {name!r}, with the column {column!r} in the unit {units[1]}, where "
+                f"the first part has {units[0]}: expected the same; write the part again"
             )
 
 

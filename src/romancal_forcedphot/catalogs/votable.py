@@ -14,6 +14,7 @@ from xml.parsers import expat
 from astropy.io.votable import parse
 from astropy.io.votable.tree import FieldRef, TableElement, VOTableFile
 
+from .errors import UnusableContentError
 from .frames import CelestialSystem
 from .tables import CatalogTable, WantedColumns
 
@@ -37,9 +38,10 @@ def read_votable(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
 
     Raises
     ------
+    UnusableContentError
+        The file holds no table or several, or keeps its data elsewhere.
     Exception
-        Of many types, where the file is damaged, holds no table or several, or keeps its data
-        elsewhere.
+        Of many types, where the file is damaged.
     """
     content = file.read()
     _refuse_streams(content)
@@ -47,7 +49,9 @@ def read_votable(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     elements = list(document.iter_tables())
     if len(elements) != 1:
         found = ", ".join(str(each.name or each.ID or "one without a name") for each in elements)
-        raise ValueError(f"expected one table, but found {found or 'none'}")
+        raise UnusableContentError(
+            f"has {len(elements)} tables, {found or 'none'}: expected one; write a VOTable of it"
+        )
     element = elements[0]
     table = element.to_table(use_names_over_ids=True)
     names = tuple(str(field.name or field.ID) for field in element.fields)
@@ -64,9 +68,9 @@ def _refuse_streams(content: bytes) -> None:
     def start(tag: str, attributes: dict[str, str]) -> None:
         location = attributes.get("href")
         if tag.rpartition(":")[2] == "STREAM" and location is not None:
-            raise ValueError(
-                f"its data are in another file, {location!r}, which is not opened: give that file, "
-                "or write the data into the VOTable"
+            raise UnusableContentError(
+                f"has its data in another file, {location!r}, which is never opened: give that "
+                "file, or write the data into the VOTable"
             )
 
     parser = expat.ParserCreate()
