@@ -122,7 +122,7 @@ def delimiter_of(line: str) -> str:
 
 
 def check_quotes(body: bytes, n_rows: int, delimiter: str, encoding: str) -> None:
-    """Raise where a quote that is not closed has swallowed rows.
+    """Raise where a quote that is not closed may have swallowed rows.
 
     Parameters
     ----------
@@ -138,9 +138,9 @@ def check_quotes(body: bytes, n_rows: int, delimiter: str, encoding: str) -> Non
     Raises
     ------
     UnusableContentError
-        There are more lines than rows, and not because quoted fields have lines in them.
+        A quote is not closed, or stands within a field (Python's own parser is strict about it).
     """
-    if b'"' not in body or _count_lines(body) == n_rows:
+    if b'"' not in body:
         return
     words = "has quotes that are not closed, in which rows would be lost"
     lines = io.StringIO(body.decode(encoding), newline="")
@@ -258,8 +258,8 @@ def _ids(text: pa.ChunkedArray) -> np.ndarray | None:
     if _any(text, _UNUSUAL_INTEGER):
         return None
     integers = _integers(text)
-    if integers is None and _all(text, _WHOLE_FLOAT):
-        return compute.fill_null(compute.cast(text, "float64"), 0.0).to_numpy()
+    if integers is None and not text.null_count and _all(text, _WHOLE_FLOAT):
+        return compute.cast(text, "float64").to_numpy()
     return integers
 
 
@@ -310,10 +310,3 @@ def _any(text: pa.ChunkedArray, pattern: str) -> bool:
     import pyarrow.compute as compute
 
     return compute.any(compute.match_substring_regex(text, pattern)).as_py() is True
-
-
-def _count_lines(body: bytes) -> int:
-    """Count the lines that are not empty."""
-    characters = np.frombuffer(body, np.uint8)
-    ends = (characters == 10) | (characters == 13)
-    return int(np.count_nonzero(~ends[1:] & ends[:-1])) + int(not ends[0])

@@ -46,6 +46,8 @@ _READERS: dict[str, Callable[[BinaryIO, WantedColumns], CatalogTable]] = {
 }
 _FORMATS = "ECSV, FITS, CSV, Parquet, VOTable or ASDF"
 _HEAD_BYTES = 65536
+_SPEAKING = (ValueError, OSError, EOFError, ImportError, NotImplementedError, Warning)
+"""Errors of readers that say what is wrong with a file; others tell of the reader's own code."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -118,10 +120,11 @@ def _named(location: str | os.PathLike, form: str) -> Iterator[None]:
             "machine; write it again, with fewer columns or rows"
         ) from error
     except Exception as error:  # each reader raises what it likes on a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
+        kind = type(error).__name__
+        reason = " ".join(str(error).split()) if isinstance(error, _SPEAKING) else f"{kind} in it"
         raise CatalogError(
-            f"{where} cannot be read as {form}: {reason[:300]}; expected a whole, valid {form} "
-            "file: write it again, for example with astropy.table.Table.write"
+            f"{where} cannot be read as {form}: {(reason or kind)[:300]}; expected a whole, valid "
+            f"{form} file: write it again, for example with astropy.table.Table.write"
         ) from error
 
 

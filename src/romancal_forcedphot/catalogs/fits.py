@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import BinaryIO
 
@@ -12,6 +13,8 @@ from .errors import UnusableContentError
 from .tables import CatalogTable, WantedColumns
 
 __all__ = ["read_fits"]
+
+_BLOCK_BYTES = 2880
 
 
 def read_fits(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
@@ -31,16 +34,28 @@ def read_fits(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     Raises
     ------
     UnusableContentError
-        Two columns have the same name.
+        Two columns have the same name, or bytes are missing.
     Exception
         Of many types, where the file holds no table, is damaged, or breaks its own checksums.
     """
+    _check_size(file)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="(Checksum|Datasum) verification failed")
-        with fits.open(file, memmap=False, checksum=True) as hdus:
+        with fits.open(file, memmap=False, checksum=True, character_as_bytes=True) as hdus:
             _check_names(hdus)
             table = Table.read(hdus, format="fits")
     return CatalogTable(table, tuple(table.colnames))
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Refuse what is no whole number of blocks: bytes are missing, or too many, anywhere in it."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size % _BLOCK_BYTES:
+        raise UnusableContentError(
+            f"is damaged: a FITS file has a multiple of {_BLOCK_BYTES} bytes, this one {size}; "
+            "fetch or write it again"
+        )
 
 
 def _check_names(hdus: fits.HDUList) -> None:

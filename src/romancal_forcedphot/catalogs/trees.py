@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+from asdf.exceptions import AsdfConversionWarning
 from astropy.table import Table
 
 from ..storage import open_asdf
@@ -32,7 +34,7 @@ def read_asdf(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     Raises
     ------
     UnusableContentError
-        The file holds no table, or several.
+        The file holds no table, several, or one with parts that asdf does not understand.
     StorageError
         The file is damaged, or refers to other files; see `storage.open_asdf`.
     """
@@ -52,9 +54,21 @@ def _tables(tree: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
     """Names and tables of a Roman catalog, else of the top of a tree."""
     roman = tree.get("roman")
     if isinstance(roman, Mapping) and "source_catalog" in roman:
-        tree, prefix = {"source_catalog": roman["source_catalog"]}, "roman."
+        names, prefix, tree = ["source_catalog"], "roman.", roman
     else:
-        prefix = ""
-    for name in tree:
-        if isinstance(tree[name], Table):
-            yield f"{prefix}{name}", tree[name]
+        names, prefix = list(tree), ""
+    for name in names:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            node = tree[name]
+        for warning in caught:
+            if isinstance(node, Table) and issubclass(warning.category, AsdfConversionWarning):
+                raise UnusableContentError(
+                    f"has a table with parts that are not understood ({warning.message}): it is "
+                    "damaged, or of a newer kind; fetch or write it again"
+                )
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        if isinstance(node, Table):
+            yield f"{prefix}{name}", node

@@ -11,8 +11,10 @@ import io
 from typing import BinaryIO
 from xml.parsers import expat
 
+import numpy as np
 from astropy.io.votable import parse
 from astropy.io.votable.tree import FieldRef, TableElement, VOTableFile
+from astropy.table import MaskedColumn, Table
 
 from .errors import UnusableContentError
 from .frames import CelestialSystem
@@ -59,7 +61,7 @@ def read_votable(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     for current, name in unique:
         if current != name:
             table.rename_column(current, name)
-    return CatalogTable(table, names, systems=_systems(document, element))
+    return CatalogTable(_masked(table), names, systems=_systems(document, element))
 
 
 def _refuse_streams(content: bytes) -> None:
@@ -76,6 +78,19 @@ def _refuse_streams(content: bytes) -> None:
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
     parser.Parse(content, True)
+
+
+def _masked(table: Table) -> Table:
+    """Mask empty texts, for which VOTable has no other null: they are unknown in any format."""
+    for name in table.colnames:
+        column = table[name]
+        if column.ndim == 1 and column.dtype.kind in "OSU":
+            values = np.asarray(column).tolist()
+            empty = np.array([isinstance(value, str | bytes) and not value for value in values])
+            if empty.any():
+                mask = np.ma.getmaskarray(column) | empty
+                table[name] = MaskedColumn(column, mask=mask, copy=False)
+    return table
 
 
 def _systems(document: VOTableFile, element: TableElement) -> dict[str, CelestialSystem]:
