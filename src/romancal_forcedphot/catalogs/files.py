@@ -7,6 +7,7 @@ here, see `sources`.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import logging
@@ -121,7 +122,8 @@ def _named(location: str | os.PathLike, form: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # each reader raises what it likes on a damaged file
         kind = type(error).__name__
-        reason = " ".join(str(error).split()) if isinstance(error, _SPEAKING) else f"{kind} in it"
+        speaks = isinstance(error, _SPEAKING) and getattr(error, "errno", None) != errno.EINVAL
+        reason = " ".join(str(error).split()) if speaks else f"{kind} in it"
         raise CatalogError(
             f"{where} cannot be read as {form}: {(reason or kind)[:300]}; expected a whole, valid "
             f"{form} file: write it again, for example with astropy.table.Table.write"
