@@ -86,6 +86,7 @@ def measure_exposure(
     on_image_only: bool = False,
     n_threads: int = 0,
     storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
     progress: Callable[[int], object] = lambda n_rows: None,
     inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
 ) -> Measurement:
@@ -104,7 +105,9 @@ def measure_exposure(
     on_image_only, n_threads, progress
         See `photometry.measure`.
     storage_options : mapping, optional
-        Options of the file system for a remote image, see `storage.open_remote`.
+        How to reach an image that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
         Called with the exposure, the table, the pixel-area map and the aperture correction while
         the image is open.
@@ -122,7 +125,7 @@ def measure_exposure(
     ValueError
         A setting is invalid.
     """
-    model = open_image(location, storage_options=storage_options)
+    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
         exposure = read_level2(model, dq_mask=settings.dq_mask)
         return _measure(
