@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.photometry.batches import batches_by_place, rows_near
+from romancal_forcedphot.photometry.batches import spatial_batches, rows_near
 from small import SHAPE
 
 
@@ -33,7 +33,7 @@ def test_rows_near_are_those_whose_circle_may_touch_the_image(reach):
 @pytest.mark.parametrize("n_pixels_each", [1, 1000, 10**9])
 def test_each_row_is_in_one_batch_with_its_neighbours(n_pixels_each):
     x, y = positions()
-    batches = list(batches_by_place(x, y, SHAPE, 3.0, n_pixels_each=n_pixels_each))
+    batches = list(spatial_batches(x, y, SHAPE, 3.0, n_pixels_each=n_pixels_each))
     rows = np.concatenate(batches)
     np.testing.assert_array_equal(np.sort(rows), rows_near(x, y, SHAPE, 3.0))
     assert max(map(len, batches)) <= max(1_000_000 // n_pixels_each, 1)
@@ -43,5 +43,5 @@ def test_each_row_is_in_one_batch_with_its_neighbours(n_pixels_each):
 
 def test_nobody_makes_no_batch():
     nowhere = np.full(4, np.nan)
-    assert list(batches_by_place(nowhere, nowhere, SHAPE, 3.0, n_pixels_each=49)) == []
-    assert list(batches_by_place(nowhere[:0], nowhere[:0], SHAPE, 3.0, n_pixels_each=49)) == []
+    assert list(spatial_batches(nowhere, nowhere, SHAPE, 3.0, n_pixels_each=49)) == []
+    assert list(spatial_batches(nowhere[:0], nowhere[:0], SHAPE, 3.0, n_pixels_each=49)) == []

@@ -10,11 +10,11 @@ from astropy.table import Table
 from romancal_forcedphot import WarningFlag
 from romancal_forcedphot.table import (
     Column,
-    check_more_names,
+    check_catalog_columns,
     count_rows,
     make_table,
     on_image,
-    typical_fractions,
+    median_ee_fractions,
 )
 from small import output_columns
 
@@ -50,7 +50,7 @@ def test_rows_are_counted():
 
 def test_typical_fractions_are_medians_of_what_is_known():
     _, table = photometry()
-    (small, large) = typical_fractions(table, [3.0, 5.0])
+    (small, large) = median_ee_fractions(table, [3.0, 5.0])
     assert small == pytest.approx(0.8)
     assert large is None
 
@@ -60,6 +60,6 @@ def test_typical_fractions_are_medians_of_what_is_known():
 )
 def test_names_of_ours_are_refused_for_other_columns(name):
     ours = [*output_columns([3.0]), Column("psf_flux", "float32", "nJy", "PSF flux")]
-    check_more_names(["truth", "flux", "aper_flux"], ours)
+    check_catalog_columns(["truth", "flux", "aper_flux"], ours)
     with pytest.raises(ValueError, match=f"keep_columns names '{name}'.*rename"):
-        check_more_names(["truth", name], ours)
+        check_catalog_columns(["truth", name], ours)
