@@ -28,6 +28,7 @@ from ..photometry.blank_sky import calibrate_errors
 from ..photometry.proper_motion import at_time
 from ..psfs import Correction
 from ..references import Finder
+from ..storage import shown
 from ..table import count_rows, typical_fractions
 from .corrections import aperture_correction, with_remedy
 from .dq import dq_bits
@@ -112,6 +113,8 @@ def measure_exposure(
         A reference file is not to be had, or does not fit.
     ValueError
         A setting is none that can be worked with.
+    MemoryError
+        There is not enough memory, for apertures nearly as large as the image say.
     """
     model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
@@ -126,6 +129,12 @@ def measure_exposure(
             progress=progress,
             inspect=inspect,
         )
+    except MemoryError as error:
+        name = shown(location) if isinstance(location, str | Path) else "the image"
+        raise MemoryError(
+            f"{name} cannot be measured: there is not enough memory ({error}); choose smaller "
+            "radii or fewer threads (--n_threads)"
+        ) from error
     finally:
         if isinstance(location, str | Path):
             model.close()

@@ -16,8 +16,9 @@ from typing import Any
 
 from astropy.table import Table
 
-from ..exposures import InputError, read_association
+from ..exposures import InputError, check_is_input, read_association
 from ..product.model import ForcedPhotometryModel
+from ..storage import open_for_reading
 
 __all__ = ["ExposuresFailed", "Member", "SavedProducts", "find_members", "first", "run_each"]
 
@@ -132,6 +133,7 @@ def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator
 
 def _member(dataset: Any) -> Member:
     """A path or model, which stays as it is."""
+    check_is_input(dataset)
     name = dataset
     if not isinstance(dataset, str | Path):
         name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
@@ -179,7 +181,8 @@ class SavedProducts(Sequence):
             return [self[i] for i in range(*index.indices(len(self)))]
         path = self.paths[index]
         if path.endswith(".parquet"):
-            return Table.read(path)
+            with open_for_reading(path) as file:  # pyarrow would take the path for a URI
+                return Table.read(file, format="parquet")
         return ForcedPhotometryModel.read(path)
 
 

@@ -100,7 +100,15 @@ class CircularApertures:
 
     def reach(self, exposure: Exposure) -> float:
         """Return the radius in pixels of the largest aperture anywhere on the image."""
-        return RadiiOnImage.on(exposure, self.radius_unit).largest(max(self.aperture_radii))
+        return self._radii_on(exposure).largest(max(self.aperture_radii))
+
+    def _radii_on(self, exposure: Exposure) -> RadiiOnImage:
+        """Return the conversion of radii to pixels, which has refused radii beyond the image."""
+        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii.check("aperture_radii", self.aperture_radii)
+        if self.background.is_subtracted:
+            radii.check("annulus_radii", self.annulus_radii)
+        return radii
 
     def bind(
         self,
@@ -132,10 +140,11 @@ class CircularApertures:
         Raises
         ------
         ValueError
-            ``bkg_mask_radius`` is larger than an annulus in arcsec is here.
+            ``bkg_mask_radius`` is larger than an annulus in arcsec is here, or a radius exceeds
+            the image.
         """
         del sources, psf
-        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii = self._radii_on(exposure)
         background = self.background
         if background.is_subtracted:
             background.check_mask(radii.smallest(self.annulus_radii[0]))

@@ -6,6 +6,7 @@ has its own in pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ __all__ = ["RadiiOnImage"]
 
 SCALE_SLACK = 1e-3  # how far the scale between grid points may lie beyond that at the points
 N_GRID = 17
+#: Radii up to this many pixels are accepted on images of any size.
+ALWAYS_ACCEPTED_PIX = 50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,31 @@ class RadiiOnImage:
     def smallest(self, radius: float) -> float:
         """Return the smallest that a radius is in pixels anywhere on the image."""
         return float(radius / self._scale_range[1])
+
+    def check(self, name: str, radii: Sequence[float]) -> None:
+        """Refuse radii that exceed the image, which would take memory without end.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter, for the message.
+        radii : sequence of float
+            As in the settings.
+
+        Raises
+        ------
+        ValueError
+            A radius is larger than the diagonal of the image.
+        """
+        limit = max(math.hypot(*self.shape), ALWAYS_ACCEPTED_PIX)
+        largest = self.largest(max(radii))
+        if largest > limit:
+            ny, nx = self.shape
+            raise ValueError(
+                f"{name} has {max(radii):g}, which is {largest:.0f} pixels on an image of {nx} x "
+                f"{ny}: expected no radius above its diagonal, {limit:.0f} pixels; choose smaller "
+                "ones"
+            )
 
     def at(self, x: NDArray, y: NDArray, radii: Sequence[float]) -> tuple[float | NDArray, ...]:
         """Return radii in pixels at positions (n,): numbers, or (n,) arrays for radii in arcsec."""
