@@ -113,7 +113,7 @@ def _links_followed(path: Path) -> Iterator[Path]:
             current = current.parent
             continue
         place = current / part
-        if not place.is_symlink():
+        if not os.path.islink(place):
             current = place
             continue
         yield place
