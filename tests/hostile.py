@@ -14,7 +14,7 @@ NAMES = (
         " space ",
         "{brace}",
         "[list]",
-        "$HOME",
+        "US$5",
         "~nobody",
         "star*",
         "back\\slash",

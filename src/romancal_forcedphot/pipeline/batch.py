@@ -16,9 +16,9 @@ from typing import Any
 
 from astropy.table import Table
 
-from ..exposures import InputError, check_is_input, read_association
+from ..exposures import InputError, read_association
 from ..product.model import ForcedPhotometryModel
-from ..storage import open_for_reading
+from ..storage import file_name, open_for_reading
 
 __all__ = ["ExposuresFailed", "Member", "SavedProducts", "find_members", "first", "run_each"]
 
@@ -133,11 +133,10 @@ def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator
 
 def _member(dataset: Any) -> Member:
     """A path or model, which stays as it is."""
-    check_is_input(dataset)
     name = dataset
     if not isinstance(dataset, str | Path):
         name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
-    return Member(Path(name).name, lambda: contextlib.nullcontext(dataset))
+    return Member(file_name(name), lambda: contextlib.nullcontext(dataset))
 
 
 def _members_of_library(library: Any) -> Iterator[Member]:
@@ -157,7 +156,7 @@ def _members_of_library(library: Any) -> Iterator[Member]:
 
     names = [member["expname"] for member in library.asn["products"][0]["members"]]
     for index, name in enumerate(names):
-        yield Member(Path(name).name, lending(index))
+        yield Member(file_name(name), lending(index))
 
 
 class SavedProducts(Sequence):

@@ -202,7 +202,8 @@ class FrameworkStep(RomanStep):
 
     def _refuse_credentials(self) -> None:
         """Raise where a parameter is a URI with credentials in it, which stpipe would log."""
-        for name, value in vars(self).items():
+        parameters = {**vars(self), "input_dir": self.input_dir}
+        for name, value in parameters.items():
             if not name.startswith("_"):
                 refuse_credentials(value, name)
 

@@ -21,8 +21,7 @@ def open_local(location: str | os.PathLike) -> BinaryIO:
     Parameters
     ----------
     location : str or path-like
-        Any path that the operating system allows. A leading ``~`` is the home directory, unless
-        there is a file of that very name.
+        Any path that the operating system allows; for a leading ``~`` see `local.local_path`.
 
     Returns
     -------
