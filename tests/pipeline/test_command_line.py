@@ -82,6 +82,27 @@ def test_commas_and_hashes_need_no_quotes(name):
     assert step.catalog == name
 
 
+@pytest.mark.parametrize("name", ["c,d.ecsv", "c#d.ecsv"])
+def test_commas_and_hashes_for_a_step_of_a_pipeline_need_quotes(name):
+    """stpipe has cut them before the step is made."""
+    shutil.copy("catalog.ecsv", name)
+    option = "--steps.forced_phot.catalog"
+
+    def strun_pipeline(value):
+        return Step.from_cmdline(
+            [
+                *("hostile_pipeline.OnlyForcedPhotometry", IMAGE, "--disable-crds-steppars"),
+                f"{option}={value}",
+                *("--steps.forced_phot.pixel_area=wcs", "--steps.forced_phot.methods=aperture"),
+                "--steps.forced_phot.aperture_correction=none",
+            ]
+        )
+
+    with pytest.raises(ValueError, match=f"{option}='{name}' would be cut.*quotation marks"):
+        strun_pipeline(name)
+    assert strun_pipeline(f'"{name}"').forced_phot.catalog == name
+
+
 def test_quotes_do_as_before():
     shutil.copy("catalog.ecsv", "c,d.ecsv")
     step = strun(IMAGE, "--catalog='c,d.ecsv'", *PLAIN, "--aperture_radii=2,4")
