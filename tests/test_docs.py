@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
-from romancal_forcedphot.columns import output_columns
+from small import output_columns
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

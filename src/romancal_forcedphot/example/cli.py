@@ -1,4 +1,4 @@
-"""`forced_phot_example DIR`: simulate an exposure, measure it with `strun`, judge by the truth."""
+"""Command `forced_phot_example`: simulate an exposure, run `strun`, compare with the truth."""
 
 from __future__ import annotations
 
@@ -20,24 +20,44 @@ from .summary import compare, summarize
 def make_example(
     directory: str | Path, *, report: Report = lambda stage: None
 ) -> tuple[Scene, Path]:
-    """Make the full-size example exposure and its CRDS cache, or find those made before.
+    """Make the full-size example exposure and its CRDS cache, unless they exist already.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        Directory of the files, created if necessary.
+    report : callable
+        Called with the name of each stage as it begins.
 
     Returns
     -------
-    (Scene, Path)
-        The scene and the cache.
+    scene : Scene
+        The exposure and its catalog.
+    cache : pathlib.Path
+        Directory of the CRDS cache.
     """
     scene = make_scene(directory, report=report)
     return scene, make_crds_cache(scene.directory / "crds", [scene], report=report)
 
 
 def strun_command(scene: Scene) -> list[str]:
-    """Return the command that measures the example's catalog on its image."""
-    beside = Path(sys.executable).with_name("strun")
+    """Return the command line that measures the example's catalog on its image.
+
+    Parameters
+    ----------
+    scene : Scene
+        The example.
+
+    Returns
+    -------
+    list of str
+        With the ``strun`` of this Python environment.
+    """
+    own = Path(sys.executable).with_name("strun")
     found = shutil.which("strun")
-    same = found is not None and beside.exists() and Path(found).samefile(beside)
+    same = found is not None and own.exists() and Path(found).samefile(own)
     return [
-        "strun" if same or not beside.exists() else os.fspath(beside),
+        "strun" if same or not own.exists() else os.fspath(own),
         "forced_phot",
         os.fspath(scene.image),
         f"--catalog={scene.catalog}",
@@ -46,12 +66,25 @@ def strun_command(scene: Scene) -> list[str]:
 
 
 def product_path(scene: Scene) -> Path:
-    """Return where `strun_command` leaves its product."""
+    """Return the path of the product of `strun_command`."""
     return scene.image.with_name(scene.image.name.replace("_cal.asdf", "_forcedphot.asdf"))
 
 
 def run_strun(scene: Scene, cache: Path) -> int:
-    """Print the lines a user would type, run the last of them, and return its exit status."""
+    """Print the shell commands of a measurement, and run it.
+
+    Parameters
+    ----------
+    scene : Scene
+        The example.
+    cache : pathlib.Path
+        Directory of its CRDS cache.
+
+    Returns
+    -------
+    int
+        Exit status of ``strun``.
+    """
     environment = crds_environment(cache)
     command = strun_command(scene)
     for name, value in environment.items():
@@ -62,20 +95,32 @@ def run_strun(scene: Scene, cache: Path) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the example; the exit status is 0 if the photometry agrees with the truth."""
+    """Run the command `forced_phot_example`.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command-line arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if the photometry agrees with the truth, 1 if not, that of ``strun`` if it
+        failed.
+    """
     parser = argparse.ArgumentParser(
         prog="forced_phot_example",
         description="Simulate a full Roman exposure of known stars, once; measure it with strun "
         "forced_phot; compare the fluxes with the truth.",
     )
-    parser.add_argument("directory", metavar="DIR", help="where the files go (0.2 GB)")
+    parser.add_argument("directory", metavar="DIR", help="directory of the files (0.2 GB)")
     directory = parser.parse_args(arguments).directory
     start = time.monotonic()
 
-    def say(line: str) -> None:
+    def write_line(line: str) -> None:
         print(f"{time.monotonic() - start:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    with Progress("making", len(STAGES) + 1, say=say) as progress:
+    with Progress("making", len(STAGES) + 1, write=write_line) as progress:
         scene, cache = make_example(directory, report=progress.stage)
     status = run_strun(scene, cache)
     if status != 0:

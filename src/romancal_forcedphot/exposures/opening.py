@@ -57,7 +57,7 @@ def open_image(
     Raises
     ------
     InputError
-        There is no such file, it is not readable, or it holds something else.
+        There is no such file, it is not readable, or it is not a Level-2 image.
     """
     is_location = isinstance(dataset, str | Path)
     model = _open(dataset, storage_options, verify_checksums) if is_location else dataset
@@ -184,6 +184,7 @@ def _told(location: str | Path, error: StorageError) -> str:
 
 
 def _not_a_model(location: str | Path, error: Exception) -> InputError:
+    """The error of an ASDF file that is not a Roman model."""
     reason = " ".join(str(error).split())[:200]
     return InputError(
         f"input {shown(location)} cannot be opened as a Roman model ({reason}): expected a "

@@ -1,7 +1,7 @@
-"""Reference files: how they are found, and what each kind of them holds.
+"""Finding and reading reference files.
 
-`finder` asks for a file by kind; a module per kind reads it (`area`, `apcorr`, `epsf`, `gain`), and
-`stpsf` keeps the grids that STPSF computes. Nothing here knows the photometry.
+`finder` finds a file by its kind; one module per kind reads it (`area`, `apcorr`, `epsf`, `gain`),
+and `stpsf` caches the grids that STPSF computes. Nothing here depends on the photometry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .finder import (
     CRDSFinder,
     Finder,
     Reference,
-    asked,
+    query_reference,
     quiet_crds,
     remedy_for,
     require,
@@ -35,8 +35,8 @@ __all__ = [
     "Finder",
     "Reference",
     "ReferenceFileError",
-    "asked",
     "optical_grid",
+    "query_reference",
     "quiet_crds",
     "read_apcorr",
     "read_area",

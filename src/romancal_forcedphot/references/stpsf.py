@@ -1,10 +1,10 @@
-"""ePSF grids of STPSF, kept on disk: minutes of computing that depend on the image hardly at all.
+"""Disk cache of the PSF grids of STPSF, whose computation takes minutes.
 
-A grid is found again by everything that makes it what it is: filter, detector, places, spectrum,
-size and sampling of its stamps, the versions of STPSF and of its data. Jitter and the detector's
-own blurs are not in it (see `psfs.stpsf`). A grid appears on disk whole or not at all, and what is
-found there is checked before it is believed: a grid that is damaged, or was made for another
-request, is computed again.
+A cached grid is identified by all parameters that determine it: filter, detector, positions,
+spectrum, size and sampling of its stamps, and the versions of STPSF and of its data. It does not
+include jitter, charge diffusion and pixel area (see `psfs.stpsf`). Files are written atomically,
+and checked when they are read: a grid that is damaged, or was made for another request, is computed
+again.
 """
 
 from __future__ import annotations
@@ -38,23 +38,24 @@ _NUMBERS = ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas")
 
 
 def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
-    """Return a grid of PSFs from the cache, or compute it and put it there.
+    """Return a grid of optical PSFs from the cache, or compute it and store it there.
 
     Parameters
     ----------
     request : GridRequest
-        What is wanted.
+        Parameters of the grid.
 
     Returns
     -------
     grid : OpticalGrid
+        The PSFs.
     provenance : dict
-        What it was computed from, for the product's metadata.
+        The parameters and versions it was computed with, for the product's metadata.
 
     Raises
     ------
     CorrectionUnavailable
-        There are no data for STPSF, or not for this filter.
+        STPSF's data are missing, or lack the filter.
     """
     data_path, data_version = _data()
     provenance = {
@@ -80,7 +81,7 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
 
 
 def _data() -> tuple[Path, str]:
-    """Where STPSF's data are, and their version."""
+    """Directory of STPSF's data, and their version."""
     named = os.environ.get("STPSF_PATH")
     path = Path(named).expanduser() if named else configured_data_path()
     expected = (
@@ -100,18 +101,18 @@ def _data() -> tuple[Path, str]:
 
 
 def _cache_directory() -> Path:
-    """Where the user keeps what can be made again."""
+    """Directory of the cache in the user's cache directory."""
     return platformdirs.user_cache_path("romancal_forcedphot") / "stpsf"
 
 
 def _name(provenance: dict[str, Any]) -> str:
-    """File name of a grid: the first words for people, the rest for us."""
+    """File name of a grid: main parameters, and a digest of all."""
     digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:16]
     return f"{provenance['detector']}_{provenance['band']}_{provenance['n_psfs']}_{digest}.npz"
 
 
 def _read(path: Path, request: GridRequest, provenance: dict[str, Any]) -> OpticalGrid | None:
-    """Return a grid that was kept, None where there is none or it is not what it should be."""
+    """Return a cached grid, None if there is none or it is damaged."""
     if not os.path.lexists(path):
         return None
     try:
@@ -144,12 +145,12 @@ def _check(grid: OpticalGrid, request: GridRequest) -> None:
     light = grid.samples.sum(axis=(-2, -1), dtype=np.float64)
     if grid.samples.min() < 0 or light.min() < _LIGHT[0] or light.max() > _LIGHT[1]:
         raise ValueError(f"its stamps hold {light.min():g} to {light.max():g} of a star's light")
-    if min(grid.pixel_arcsec, grid.charge_diffusion_mas + 1, grid.jitter_mas + 1) <= 0:
+    if grid.pixel_arcsec <= 0 or min(grid.charge_diffusion_mas, grid.jitter_mas) < 0:
         raise ValueError("its pixel, diffusion or jitter is negative")
 
 
 def _write(path: Path, grid: OpticalGrid, provenance: dict[str, Any]) -> None:
-    """Keep a grid; a disk that cannot be written costs time the next time, nothing else."""
+    """Write a grid to the cache; a failure is only logged, as the grid can be computed again."""
     content = {name: getattr(grid, name) for name in (*_ARRAYS, *_NUMBERS)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
