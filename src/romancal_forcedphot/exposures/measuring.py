@@ -29,6 +29,7 @@ from ..photometry.blank_sky import calibrate_errors
 from ..photometry.proper_motion import apply_proper_motion
 from ..psfs import Correction
 from ..references import Finder
+from ..storage import shown
 from ..table import count_rows, median_ee_fractions
 from .corrections import aperture_correction, with_remedy
 from .dq import dq_bits
@@ -124,6 +125,8 @@ def measure_exposure(
         A reference file is not available or invalid, or the PSF does not cover the apertures.
     ValueError
         A setting is invalid.
+    MemoryError
+        There is not enough memory, for apertures nearly as large as the image say.
     """
     model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
@@ -138,6 +141,12 @@ def measure_exposure(
             progress=progress,
             inspect=inspect,
         )
+    except MemoryError as error:
+        name = shown(location) if isinstance(location, str | Path) else "the image"
+        raise MemoryError(
+            f"{name} cannot be measured: there is not enough memory ({error}); choose smaller "
+            "radii or fewer threads (--n_threads)"
+        ) from error
     finally:
         if isinstance(location, str | Path):
             model.close()

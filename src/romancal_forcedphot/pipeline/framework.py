@@ -77,14 +77,15 @@ class FrameworkStep(RomanStep):
     @classmethod
     def load_spec_file(cls, *args, **kwargs):
         """Return the parameters' kinds; the first thing that ``strun`` asks a step for."""
-        command_line.check_unread_arguments()
-        return super().load_spec_file(*args, **kwargs)
+        spec = super().load_spec_file(*args, **kwargs)
+        command_line.check_unread_arguments(spec)
+        return spec
 
     @classmethod
     def from_config_section(cls, config, parent=None, name=None, config_file=None):
         """Make a step of a configuration. See `stpipe.Step.from_config_section`."""
-        prefix = "" if parent is None else f"steps.{name}."
-        command_line.restore_texts(config, cls.load_spec_file(), prefix)
+        if parent is None:
+            command_line.restore_texts(config, cls.load_spec_file())
         with _choices_explained(cls):
             return super().from_config_section(
                 config, parent=parent, name=name, config_file=config_file
@@ -203,7 +204,8 @@ class FrameworkStep(RomanStep):
 
     def _refuse_credentials(self) -> None:
         """Raise where a parameter is a URI with credentials in it, which stpipe would log."""
-        for name, value in vars(self).items():
+        parameters = {**vars(self), "input_dir": self.input_dir}
+        for name, value in parameters.items():
             if not name.startswith("_"):
                 refuse_credentials(value, name)
 

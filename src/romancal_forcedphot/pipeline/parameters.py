@@ -129,6 +129,9 @@ class InMemoryCatalog(str):
         wrapped.table = table
         return wrapped
 
+    def __getnewargs__(self):
+        return self.table, str(self)
+
     @classmethod
     def wrap(cls, value: Any) -> Any:
         """Wrap a table, a SkyCoord or a catalog model.
