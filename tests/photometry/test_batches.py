@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.photometry.batches import spatial_batches, rows_near
+from romancal_forcedphot.photometry.batches import rows_near, spatial_batches
 from small import SHAPE
 
 

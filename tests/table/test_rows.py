@@ -13,8 +13,8 @@ from romancal_forcedphot.table import (
     check_catalog_columns,
     count_rows,
     make_table,
-    on_image,
     median_ee_fractions,
+    on_image,
 )
 from small import output_columns
 
