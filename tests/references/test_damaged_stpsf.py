@@ -42,10 +42,10 @@ def computed(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def path(computed):
+def path(computed, tmp_path):
     """The file that a first run has left."""
     stpsf.optical_grid(REQUEST)
-    (path,) = stpsf._cache_directory().iterdir()
+    (path,) = (tmp_path / "cache" / "romancal_forcedphot" / "stpsf").iterdir()
     return path
 
 
