@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from romancal_forcedphot.columns import WarningFlag
+from romancal_forcedphot.columns import Column, WarningFlag
 from romancal_forcedphot.lightcurves import rows
+
+CHI2 = Column("chi2", "float32", "", "Reduced chi-squared of the fit")
 
 
 def test_every_column_is_named_once_and_has_a_unit_that_astropy_knows():
     for columns in (
-        rows.exposure_columns(["chi2"], source_names=True),
-        rows.light_curve_columns(["chi2"], baseline=True),
+        rows.exposure_columns([CHI2], source_names=True),
+        rows.light_curve_columns([CHI2], baseline=True),
     ):
         names = [column.name for column in columns]
         assert len(set(names)) == len(names)

@@ -15,13 +15,14 @@ from romancal_forcedphot.lightcurves.times import (
 )
 
 NOW = Time("2026-03-01T12:00:00", scale="utc")
+AWAY_KM, MOVING_KM_S = np.array([1.0e6, -9.0e5, 2.0e5]), np.array([0.1, -0.05, 0.2])
 
 
 def ephemeris_at(time, /, **changes):
     """What meta.ephemeris holds for a spacecraft that is somewhere near the Earth."""
     position, velocity = get_body_barycentric_posvel("earth", time, ephemeris="builtin")
-    position = position.xyz.to_value(u.km) + (1.0e6, -9.0e5, 2.0e5)
-    velocity = velocity.xyz.to_value(u.km / u.s) + (0.1, -0.05, 0.2)
+    position = position.xyz.to_value(u.km) + AWAY_KM
+    velocity = velocity.xyz.to_value(u.km / u.s) + MOVING_KM_S
     ephemeris = {"time": time.utc.mjd, "ephemeris_reference_frame": "EME2000", "type": "PREDICTED"}
     for name, vector in (("spatial", position), ("velocity", velocity)):
         for axis, value in zip("xyz", vector, strict=True):

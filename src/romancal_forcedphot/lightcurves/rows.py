@@ -75,12 +75,12 @@ DIFFERENCE_COLUMNS = (
 )
 
 
-def exposure_columns(quality: Iterable[str] = (), *, source_names: bool = False) -> list[Column]:
+def exposure_columns(quality: Iterable[Column] = (), *, source_names: bool = False) -> list[Column]:
     """List the columns of the file of one exposure in their order.
 
     Parameters
     ----------
-    quality : iterable of str
+    quality : iterable of Column
         Columns that the method of measurement adds.
     source_names : bool
         Whether the catalog has text ids.
@@ -91,15 +91,15 @@ def exposure_columns(quality: Iterable[str] = (), *, source_names: bool = False)
     """
     identity = [CATALOG_ROW, LABEL, *([SOURCE_NAME] if source_names else []), *CONSTANT_COLUMNS]
     *measured, flags = MEASURED_COLUMNS
-    return [*identity, *measured, *DERIVED_COLUMNS, *map(_quality_column, quality), flags]
+    return [*identity, *measured, *DERIVED_COLUMNS, *quality, flags]
 
 
-def light_curve_columns(quality: Iterable[str] = (), *, baseline: bool = False) -> list[Column]:
+def light_curve_columns(quality: Iterable[Column] = (), *, baseline: bool = False) -> list[Column]:
     """List what a point of a light curve holds, in order.
 
     Parameters
     ----------
-    quality : iterable of str
+    quality : iterable of Column
         Columns that the method of measurement adds.
     baseline : bool
         Whether there is a baseline, and so `DIFFERENCE_COLUMNS`.
@@ -113,12 +113,8 @@ def light_curve_columns(quality: Iterable[str] = (), *, baseline: bool = False) 
     first = [known.pop(name) for name in (*order, "flux", "flux_err")]
     flags = known.pop("warning_flags")
     difference = DIFFERENCE_COLUMNS if baseline else ()
-    more = [*difference, *DERIVED_COLUMNS, *known.values(), *map(_quality_column, quality)]
+    more = [*difference, *DERIVED_COLUMNS, *known.values(), *quality]
     return [*first, *more, flags]
-
-
-def _quality_column(name: str) -> Column:
-    return Column(name, "float32", "", f"Quality of the measurement: {name}")
 
 
 def signal_to_noise(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
