@@ -76,7 +76,7 @@ def test_a_worker_that_dies_while_it_waits_costs_nothing(tmp_path):
         assert pool.submit(requested(1)[0]).result().content
         os.kill(int((tmp_path / "pids").read_text()), signal.SIGKILL)
         time.sleep(0.5)
-        assert list(outcomes(pool, requested(1)))[0].content
+        assert next(iter(outcomes(pool, requested(1)))).content
 
 
 class Dying:
