@@ -6,8 +6,7 @@
     exposures/NAME.parquet     each exposure that was measured: result and checkpoint
     failed/NAME.json           each that could not be, and why
     exposures.parquet          a row per exposure
-    label_index.parquet        where each source's light curve is
-    lightcurves/               the light curves, a HATS catalog
+    lightcurves/               the light curves, a HATS catalog, and label_index.parquet
 
 Every file appears whole or not at all, so the directory is right after any kill; a run does what
 is missing or failed and nothing else. The directory belongs to one catalog and one choice of
@@ -33,6 +32,7 @@ from .checkpoints import read_record
 from .identity import Identity, exposure_digest
 
 __all__ = [
+    "LABEL_INDEX",
     "Dataset",
     "DatasetError",
     "Requested",
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+LABEL_INDEX = "label_index.parquet"
 
 
 class DatasetError(ValueError):
@@ -102,7 +103,7 @@ class Dataset:
     @property
     def label_index(self) -> Path:
         """File that tells where the light curve of each source is."""
-        return self.directory / "label_index.parquet"
+        return self.light_curves / LABEL_INDEX
 
     @property
     def catalog(self) -> Path:
