@@ -1,6 +1,6 @@
 """Collating of made-up exposures: time, memory, and how fast one light curve is read.
 
-    python benchmarks/lightcurves_collating.py [--exposures 1000] [--sources 10000] [--directory DIR]
+python benchmarks/lightcurves_collating.py [--exposures 1000] [--sources 10000] [--directory DIR]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from romancal_forcedphot.catalogs import Sources
+from romancal_forcedphot.photometry import Sources
 from romancal_forcedphot.lightcurves.checkpoints import to_parquet
 from romancal_forcedphot.lightcurves.collating import collate
 from romancal_forcedphot.lightcurves.dataset import Dataset, Requested
@@ -41,14 +41,27 @@ def make(directory: Path, n_exposures: int, n_sources: int) -> Dataset:
     requested = []
     for number in range(n_exposures):
         name = f"r0003201001001001004_{number:04d}_wfi01_f106"
-        record = ExposureRecord(name, f"/{name}_cal.asdf", ("F106", "F158")[number % 2], "WFI01",
-                                61000 + number / 7, 107.0, "spacecraft", 70.0, 0.1, 0.11)
+        record = ExposureRecord(
+            name,
+            f"/{name}_cal.asdf",
+            ("F106", "F158")[number % 2],
+            "WFI01",
+            61000 + number / 7,
+            107.0,
+            "spacecraft",
+            70.0,
+            0.1,
+            0.11,
+        )
         err = np.sqrt(15.0**2 + 5 * truth)
         columns = {
             "bjd_tdb": 2461000.5 + number / 7 + 1e-5 * rng.uniform(size=n_sources),
-            "x": rng.uniform(0, 4088, n_sources), "y": rng.uniform(0, 4088, n_sources),
-            "flux": truth + err * rng.normal(size=n_sources), "flux_err": err,
-            "bkg_flux": rng.normal(100, 1, n_sources), "bkg_flux_err": np.full(n_sources, 1.0),
+            "x": rng.uniform(0, 4088, n_sources),
+            "y": rng.uniform(0, 4088, n_sources),
+            "flux": truth + err * rng.normal(size=n_sources),
+            "flux_err": err,
+            "bkg_flux": rng.normal(100, 1, n_sources),
+            "bkg_flux_err": np.full(n_sources, 1.0),
             "nea": rng.uniform(8, 9, n_sources),
             "warning_flags": np.where(rng.uniform(size=n_sources) < 0.02, 8, 0).astype(np.int32),
         }
@@ -74,7 +87,9 @@ def main() -> None:
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         size = sum(p.stat().st_size for p in dataset.light_curves.rglob("*") if p.is_file()) / 1e9
-        print(f"{collated.n_points} points: {wall:.1f} s ({cpu:.1f} s CPU), peak {peak:.2f} GB, {size:.2f} GB")
+        print(
+            f"{collated.n_points} points: {wall:.1f} s ({cpu:.1f} s CPU), peak {peak:.2f} GB, {size:.2f} GB"
+        )
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from romancal_forcedphot.catalogs import Sources
-from romancal_forcedphot.columns import Column
 from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.photometry import Sources
+from romancal_forcedphot.table import Column
 
 CHI2 = Column("chi2", "float32", "", "Reduced chi-squared of the fit")
 BANDS = ("F106", "F158")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from lightcurves.series import made_catalog, made_exposure
 
-from romancal_forcedphot.catalogs import Motion
 from romancal_forcedphot.lightcurves.checkpoints import to_parquet
 from romancal_forcedphot.lightcurves.dataset import Dataset, DatasetError, Requested
 from romancal_forcedphot.lightcurves.identity import Identity, catalog_digests, exposure_digest
+from romancal_forcedphot.photometry import Motion
 
 SETTINGS = {"aperture_radii": (3.0,), "bkg_sigma": 3.0, "dq_mask": ["DO_NOT_USE"]}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from romancal_forcedphot.columns import Column, WarningFlag
 from romancal_forcedphot.lightcurves import rows
+from romancal_forcedphot.table import Column, WarningFlag
 
 CHI2 = Column("chi2", "float32", "", "Reduced chi-squared of the fit")
 

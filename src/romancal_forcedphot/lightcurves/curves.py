@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..catalogs import Sources
-from ..columns import Column
+from ..photometry import Sources
+from ..table import Column
 from .checkpoints import arrow_field
 from .hats import INDEX_COLUMN
 from .options import CurveOptions

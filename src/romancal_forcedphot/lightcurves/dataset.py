@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..catalogs import Sources
+from ..photometry import Sources
 from ..storage import is_uri, open_for_reading, write_atomically
 from .checkpoints import read_record
 from .identity import Identity, exposure_digest

@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 from astropy.timeseries import TimeSeries
 
-from ..calibration import AB_ZERO_POINT
+from ..photometry.calibration import AB_ZERO_POINT
 from ..storage import check_output_directory, write_atomically
 from .reading import LightCurves
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..columns import Column
+from ..table import Column
 from .checkpoints import arrow_field
 from .dataset import Requested
 from .survey import Survey

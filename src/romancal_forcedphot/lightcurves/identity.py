@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..catalogs import Sources
+from ..photometry import Sources
 from ..storage import is_uri, open_for_reading
 
 __all__ = ["Identity", "catalog_digests", "exposure_digest"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..inputs import read_association
+from ..exposures import read_association
 from ..storage import file_name, is_uri, open_for_reading
 from .dataset import Requested
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalogs import Sources
+from ..photometry import Sources
 from .checkpoints import to_parquet
 from .dataset import Requested
 from .identity import exposure_digest

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Column
+from ..table import Column
 from .checkpoints import read_exposure
 from .dataset import Dataset
 from .records import ExposureRecord, MeasuredExposure

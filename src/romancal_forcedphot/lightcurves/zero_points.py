@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
-from ..statistics import MEDIAN_ERROR, SIGMA_PER_MAD
+from ..table.statistics import MEDIAN_ERROR_FACTOR
 
 __all__ = ["ZeroPoints", "relative_zero_points"]
 
@@ -22,6 +23,8 @@ MIN_SOURCES = 5
 _MIN_POINTS = 3
 _ROUNDS = 5
 _SCATTER_LIMIT = 3.0
+#: Standard deviation of a normal distribution per median absolute deviation.
+_SIGMA_PER_MAD = float(1 / norm.ppf(0.75))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +86,10 @@ def relative_zero_points(
         use &= constant[source]
     residual = np.abs(ratio / value[exposure] - 1)
     n_sources = _counts(exposure, n_exposures, use)
-    scatter = SIGMA_PER_MAD * _group_medians(exposure, residual, n_exposures, use)
+    scatter = _SIGMA_PER_MAD * _group_medians(exposure, residual, n_exposures, use)
     value[n_sources < MIN_SOURCES] = np.nan
     scatter[n_sources < MIN_SOURCES] = np.nan
-    error = MEDIAN_ERROR * value * scatter / np.sqrt(np.maximum(n_sources, 1))
+    error = MEDIAN_ERROR_FACTOR * value * scatter / np.sqrt(np.maximum(n_sources, 1))
     return ZeroPoints(value, error, scatter, n_sources)
 
 
@@ -94,7 +97,7 @@ def _constant(
     source: NDArray, residual: NDArray, relative_err: NDArray, n_sources: int, use: NDArray
 ) -> NDArray:
     """Which sources scatter no more than their like or than their errors let them."""
-    scatter = SIGMA_PER_MAD * _group_medians(source, residual, n_sources, use)
+    scatter = _SIGMA_PER_MAD * _group_medians(source, residual, n_sources, use)
     expected = _group_medians(source, relative_err, n_sources, use)
     enough = _counts(source, n_sources, use) >= _MIN_POINTS
     if not (enough & np.isfinite(scatter)).any():
