@@ -8,9 +8,12 @@ runs them keeps the results, so that they need no common disk.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,8 +101,9 @@ def attempt(job: Job, exposure: Requested) -> Outcome:
     start = time.monotonic()
     try:
         image = exposure_digest(exposure.location)
-        measured = job.measure(exposure.location, job.settings, job.sources, job.finder)
-        measured = measured.named(exposure.name, exposure.location)
+        with _heard() as warnings:
+            measured = job.measure(exposure.location, job.settings, job.sources, job.finder)
+        measured = measured.named(exposure.name, exposure.location, warnings)
         content = to_parquet(
             measured,
             job.sources.label,
@@ -115,6 +119,30 @@ def attempt(job: Job, exposure: Requested) -> Outcome:
             details=traceback.format_exc(),
         )
     return Outcome(exposure, content, "", measured.record, time.monotonic() - start)
+
+
+class _Ear(logging.Handler):
+    """Hears what this thread is warned of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.messages.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Keep what is logged as a warning in the context: it belongs to the exposure."""
+    ear, logger = _Ear(), logging.getLogger("romancal")
+    logger.addHandler(ear)
+    try:
+        yield ear.messages
+    finally:
+        logger.removeHandler(ear)
 
 
 def reason_of(error: BaseException) -> str:

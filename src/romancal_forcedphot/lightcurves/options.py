@@ -1,4 +1,4 @@
-"""What shapes light curves beside the settings of the measurement."""
+"""What shapes light curves beside the settings of the photometry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,34 @@ from dataclasses import dataclass
 
 from .rows import BAD_FLAGS
 
-__all__ = ["CurveOptions"]
+__all__ = ["CurveOptions", "MeasureOptions"]
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How an exposure is measured for light curves; to change it is to measure anew.
+
+    Attributes
+    ----------
+    flux : str
+        Beginning of the names of the flux's columns, such as ``'psf'`` or ``'aper3pix'``; the
+        PSF's, a model's or the first aperture's if empty.
+    align : bool
+        Whether positions are moved by the median offset of bright sources from the catalog.
+    limit_sigma : float
+        How many times the error the limiting magnitude is.
+    """
+
+    flux: str = ""
+    align: bool = False
+    limit_sigma: float = 3.0
+
+    def __post_init__(self):
+        if not (math.isfinite(self.limit_sigma) and self.limit_sigma > 0):
+            raise ValueError(
+                f"limit_sigma is {self.limit_sigma}: expected how many times the error a limit "
+                "is, such as 3"
+            )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ is gone); the engine then asks whether work can go on.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -218,6 +219,9 @@ _jobs: list[Job] = []
 def _begin(job: bytes) -> None:
     """Begin a worker's life: keep the job, and end when the parent does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logger = logging.getLogger("romancal")  # its warnings come back with each exposure
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
     _jobs[:] = [pickle.loads(job)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -36,6 +36,8 @@ class ExposureRecord:
         In s.
     place : str
         Where the telescope was for barycentric times: ``'spacecraft'`` or ``'Earth: why'``.
+    flux : str
+        Beginning of the names of the columns that the flux was taken of, such as ``'aper3pix'``.
     flux_scale : float
         C·Ω₀, nJy per image unit (DN/s).
     sky_rms : float
@@ -61,6 +63,7 @@ class ExposureRecord:
     mjd_tai: float
     exptime: float
     place: str = ""
+    flux: str = ""
     flux_scale: float = math.nan
     sky_rms: float = math.nan
     pixel_scale: float = math.nan
@@ -145,9 +148,11 @@ class MeasuredExposure:
                     f"{np.shape(values)}: expected {rows.shape}"
                 )
 
-    def named(self, name: str, location: str) -> MeasuredExposure:
-        """Return this under the name and location that the run knows the exposure by."""
-        return replace(self, record=replace(self.record, exposure=name, location=location))
+    def named(self, name: str, location: str, warnings: Sequence[str] = ()) -> MeasuredExposure:
+        """Return this under the name and location of a run, with what it was warned of."""
+        said = tuple(dict.fromkeys((*self.record.warnings, *warnings)))
+        record = replace(self.record, exposure=name, location=location, warnings=said)
+        return replace(self, record=record)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,308 @@
+"""One exposure becomes rows of light curves: measured, timed, compared with the catalog.
+
+`measure_image` wraps `exposures.measure_exposure` for many exposures: it keeps the rows that are on
+the image, and adds what light curves need beside fluxes (times, offsets from the catalog, noise of
+the sky, noise-equivalent area).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.stats import mad_std
+from astropy.table import Table
+from astropy.time import Time
+from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
+
+from ..exposures import measure_exposure, open_image
+from ..photometry import Exposure, Settings, Sources
+from ..photometry.calibration import flux_scale
+from ..psfs import Correction, PSFError
+from ..references import Finder
+from ..table import Column
+from .offsets import Offset, median_offset, vote
+from .options import MeasureOptions
+from .records import ExposureRecord, MeasuredExposure
+from .rows import noise_equivalent_area
+from .times import barycentric_times, mid_exposure, telescope_place
+
+__all__ = ["flux_prefix", "measure_image", "noise_equivalent_areas"]
+
+#: Prefixes of flux columns, the one to be preferred first.
+_PREFERRED = (r"psf", r"model", r"aper\w+?(pix|arcsec|\d\d)", r"kron")
+_NO_QUALITY = re.compile(r"(total_)?flux(_err)?|abmag(_err)?|bkg_flux(_err)?")
+_BRIGHT_SNR, _MOST_BRIGHT = 30.0, 200
+#: Offsets that centroids alone can be believed to find: so far, with so much scatter.
+_NEAR_PIX, _SCATTER_PIX = 1.5, 0.3
+_SKY_STEP = 16
+_PLACEHOLDER = -999999.0
+_NEA_SIDE, _NEA_PHASES = 31, np.array([-0.375, -0.125, 0.125, 0.375])
+
+
+def measure_image(
+    location: str,
+    settings: Settings,
+    sources: Sources,
+    finder: Finder,
+    *,
+    options: MeasureOptions | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> MeasuredExposure:
+    """Measure the sources of a catalog on one image.
+
+    Parameters
+    ----------
+    location : str
+        Path or URI of a Level-2 image.
+    settings : Settings
+        Every parameter that shapes a number.
+    sources : Sources
+        n sources with sky positions.
+    finder : Finder
+        Finds the reference files.
+    options : MeasureOptions, optional
+        Which flux, and whether positions follow the sources.
+    storage_options : mapping, optional
+        How to reach an image that is not local. See `storage.open_remote`.
+
+    Returns
+    -------
+    MeasuredExposure
+        A row for each source on the image.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `exposures.measure_exposure` does.
+    """
+    options = options or MeasureOptions()
+    # The table has labels and no row numbers: let the row numbers be the labels.
+    numbered = replace(sources, label=np.arange(len(sources)), columns=None, source_name=None)
+    model = open_image(location, storage_options=storage_options)
+    try:
+        measure = partial(_measured, model, settings, finder, options.flux)
+        seen = measure(numbered)
+        offset, shift = seen.offset, (0.0, 0.0)
+        if options.align and np.isfinite(offset.x):
+            shift = (offset.x, offset.y)
+            seen = measure(_moved(numbered, seen.table, shift))
+        return _as_rows(location, seen, offset, shift)
+    finally:
+        model.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one measurement of an image gave, and what was looked at while it was open."""
+
+    table: Table
+    metadata: Mapping[str, Any]
+    prefix: str
+    mid_time: Time
+    band: str
+    detector: str
+    offset: Offset
+    flux_scale: float
+    sky_rms: float
+    pixel_scale: float
+    nea: NDArray
+
+
+def _measured(model: Any, settings: Settings, finder: Finder, flux: str, sources: Sources) -> _Seen:
+    """Measure sources whose labels are row numbers on an open image."""
+    looks: dict[str, Any] = {}
+
+    def look(exposure: Exposure, table: Table, area: Any, correction: Correction | None) -> None:
+        prefix = flux_prefix(table.colnames, flux)
+        looks.update(
+            prefix=prefix,
+            mid_time=exposure.mid_time,
+            band=exposure.band,
+            detector=exposure.detector,
+            offset=_offset(exposure, table, prefix),
+            flux_scale=flux_scale(exposure.conversion, exposure.pixel_area),
+            sky_rms=_sky_rms(exposure.data),
+            pixel_scale=float((exposure.pixel_area * u.sr).to_value(u.arcsec**2)) ** 0.5,
+            nea=noise_equivalent_areas(correction, table, exposure.shape),
+        )
+
+    measurement = measure_exposure(
+        model, settings, sources, finder, on_image_only=True, n_threads=1, inspect=look
+    )
+    return _Seen(measurement.table, measurement.metadata, **looks)
+
+
+def _as_rows(
+    location: str, seen: _Seen, offset: Offset, shift: tuple[float, float]
+) -> MeasuredExposure:
+    """Put what was measured in the columns of light curves."""
+    table, prefix = seen.table, seen.prefix
+    about = seen.metadata.get("exposure") or {}
+    start, end = about.get("start_time"), about.get("end_time")
+    middle = mid_exposure(Time(start), Time(end)) if start and end else seen.mid_time.tai
+    place = telescope_place(seen.metadata.get("ephemeris"), middle)
+    record = ExposureRecord(
+        exposure=str(location),
+        location=str(location),
+        band=seen.band,
+        detector=seen.detector,
+        mjd_tai=middle.mjd,
+        exptime=_known(about.get("exposure_time")),
+        place=place.source,
+        flux=prefix,
+        flux_scale=seen.flux_scale,
+        sky_rms=seen.sky_rms,
+        pixel_scale=seen.pixel_scale,
+        offset_x=offset.x,
+        offset_y=offset.y,
+        offset_scatter=offset.scatter,
+        n_offset=offset.n_sources,
+        shift_x=shift[0],
+        shift_y=shift[1],
+    )
+    flux = f"{prefix}_total_flux" if f"{prefix}_total_flux" in table.colnames else f"{prefix}_flux"
+    background = next((p for p in (prefix, "aper") if f"{p}_bkg_flux" in table.colnames), None)
+    columns = {
+        "bjd_tdb": barycentric_times(middle, place, np.array(table["ra"]), np.array(table["dec"])),
+        "x": np.array(table["x"]),
+        "y": np.array(table["y"]),
+        "flux": np.array(table[flux]),
+        "flux_err": np.array(table[f"{flux}_err"]),
+        "nea": seen.nea,
+        "warning_flags": np.array(table["warning_flags"]),
+    }
+    for name in ("bkg_flux", "bkg_flux_err") if background else ():
+        columns[name] = np.array(table[f"{background}_{name}"])
+    quality = _quality(table, prefix)
+    columns |= {column.name: np.array(table[f"{prefix}_{column.name}"]) for column in quality}
+    return MeasuredExposure(record, np.array(table["label"]), columns, quality)
+
+
+def flux_prefix(names: Sequence[str], wanted: str = "") -> str:
+    """Return the beginning of the names of the columns that light curves are made of.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Columns of a table.
+    wanted : str
+        Such as ``'psf'`` or ``'aper3pix'``; the PSF's, a model's, the first aperture's, or that of
+        Kron if not given.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        There is no such flux.
+    """
+    found = [name.removesuffix("_flux") for name in names if name.endswith("_flux")]
+    found = [name.removesuffix("_total") for name in found if not name.endswith("_bkg")]
+    found = list(dict.fromkeys(found))
+    if wanted in found:
+        return wanted
+    for pattern in () if wanted else _PREFERRED:
+        matches = [name for name in found if re.fullmatch(pattern, name)]
+        if matches:
+            return matches[0]
+    raise ValueError(
+        f"flux {wanted!r} is not measured: expected one of {', '.join(found)}; correct --flux, or "
+        "measure it with --methods or --aperture_radii"
+    )
+
+
+def _quality(table: Table, prefix: str) -> tuple[Column, ...]:
+    """What a method tells beside flux, magnitude and background."""
+    names = [
+        name.removeprefix(f"{prefix}_") for name in table.colnames if name.startswith(f"{prefix}_")
+    ]
+    columns = []
+    for name in names:
+        if not _NO_QUALITY.fullmatch(name):
+            about = table[f"{prefix}_{name}"]
+            unit, text = str(about.unit or ""), about.description or name
+            columns.append(Column(name, about.dtype.name, unit, text))
+    return tuple(columns)
+
+
+def _moved(sources: Sources, table: Table, shift: tuple[float, float]) -> Sources:
+    """Sources on the image, by pixel positions, moved."""
+    on_image = sources.take(np.array(table["label"]))
+    x, y = np.array(table["x"]) + shift[0], np.array(table["y"]) + shift[1]
+    return replace(on_image, ra=None, dec=None, motion=None, x=x, y=y)
+
+
+def _offset(exposure: Exposure, table: Table, prefix: str) -> Offset:
+    """Offset of the sources from the catalog."""
+    x, y = np.array(table["x"]), np.array(table["y"])
+    flux = np.array(table[f"{prefix}_flux"], dtype=np.float64)
+    snr = flux / np.array(table[f"{prefix}_flux_err"], dtype=np.float64)
+    bright = np.flatnonzero((snr >= _BRIGHT_SNR) & (np.array(table["warning_flags"]) == 0))
+    bright = bright[np.argsort(-flux[bright], kind="stable")[:_MOST_BRIGHT]]
+    near = median_offset(exposure.data, x[bright], y[bright])
+    if np.hypot(near.x, near.y) < _NEAR_PIX and near.scatter < _SCATTER_PIX:
+        return near
+    far = vote(exposure.data, x, y)
+    return far if np.isfinite(far.x) else near
+
+
+def _sky_rms(data: NDArray) -> float:
+    """Scatter of the sky from pixel to pixel, by a sample of pixels."""
+    sample = data[::_SKY_STEP, ::_SKY_STEP]
+    sample = sample[np.isfinite(sample)]
+    return float(mad_std(sample)) if sample.size else np.nan
+
+
+def noise_equivalent_areas(
+    correction: Correction | None, table: Table, shape: tuple[int, int]
+) -> NDArray:
+    """Return the noise-equivalent area of the PSF at each source.
+
+    It is evaluated at nine places of the detector, as the mean over sub-pixel phases, and
+    interpolated.
+
+    Parameters
+    ----------
+    correction : Correction or None
+        What was used; only a PSF on pixels has such an area.
+    table : astropy.table.Table
+        ``x`` and ``y`` of n sources.
+    shape : (int, int)
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    (n,) ndarray
+        In pixels; NaN without a PSF.
+    """
+    nothing = np.full(len(table), np.nan)
+    if not hasattr(correction, "on_pixels") or not len(table):
+        return nothing
+    ny, nx = shape
+    nodes = [np.linspace(0, n - 1, 3) for n in (ny, nx)]
+    y, x, phase_y, phase_x = np.meshgrid(
+        *(np.rint(values) for values in nodes), _NEA_PHASES, _NEA_PHASES, indexing="ij"
+    )
+    x, y = (x + phase_x).ravel(), (y + phase_y).ravel()
+    try:
+        stamps = correction.for_rows(np.zeros(len(x), dtype=int)).on_pixels(x, y, _NEA_SIDE)
+    except PSFError:
+        return nothing
+    area = noise_equivalent_area(stamps).reshape(3, 3, -1).mean(axis=2)
+    between = RegularGridInterpolator(nodes, area, bounds_error=False, fill_value=None)
+    return between(np.column_stack([table["y"], table["x"]]))
+
+
+def _known(value: Any) -> float:
+    """A number of the metadata, NaN for RAD's placeholder or nothing."""
+    number = np.nan if value is None else float(value)
+    return np.nan if number == _PLACEHOLDER else number
