@@ -219,9 +219,10 @@ _jobs: list[Job] = []
 def _begin(job: bytes) -> None:
     """Begin a worker's life: keep the job, and end when the parent does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logger = logging.getLogger("romancal")  # its warnings come back with each exposure
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    logging.captureWarnings(True)
+    for name in ("romancal", "py.warnings"):  # what matters comes back with each exposure
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
     _jobs[:] = [pickle.loads(job)]
 
 
