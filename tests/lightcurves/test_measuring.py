@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from astropy.time import Time
-from lightcurves.images import NJY_PER_DN, PLAIN, SHAPE, Field, pixel_scale_arcsec
+from lightcurves.images import NJY_PER_DN, PLAIN, Field, pixel_scale_arcsec
 from lightcurves.test_times import ephemeris_at
 from roman_datamodels import datamodels as rdm
 
@@ -93,24 +93,6 @@ def test_drifts_are_found_and_followed(field, sources, tmp_path, drift):
     pull = (after.columns["flux"] - truth) / after.columns["flux_err"]
     assert np.median(np.abs(pull)) < 1.5
     assert np.abs(pull[after.columns["warning_flags"] == 0]).max() < 5
-
-
-def test_a_psf_gives_its_noise_equivalent_area(field, sources, tmp_path):
-    """A correction with a PSF on pixels, put in the place of the one that settings ask for."""
-    from romancal_forcedphot.lightcurves.measuring import noise_equivalent_areas
-    from romancal_forcedphot.psfs import GriddedEPSF
-
-    oversample, sigma = 4, 1.1
-    grid = np.arange(-80, 81) / oversample
-    stamp = np.exp(-(grid[:, None] ** 2 + grid**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
-    stamps = np.stack([stamp] * 4)
-    psf = GriddedEPSF(
-        stamps, np.array([0, 199, 0, 199.0]), np.array([0, 0, 179, 179.0]), oversample
-    )
-    table = Table({"x": [20.0, 150.3], "y": [30.0, 99.9]})
-    area = noise_equivalent_areas(psf, table, SHAPE)
-    np.testing.assert_allclose(area, 4 * np.pi * sigma**2, rtol=0.01)
-    assert np.isnan(noise_equivalent_areas(None, table, SHAPE)).all()
 
 
 def test_which_flux_is_taken():

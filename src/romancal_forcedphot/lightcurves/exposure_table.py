@@ -21,6 +21,8 @@ __all__ = ["EXPOSURE_COLUMNS", "exposure_table"]
 _FAR_OFF_PIX = 0.1
 #: So is a zero point this far from the others', relative and in its own errors.
 _ODD_ZERO_POINT, _ODD_SIGMA = 0.01, 5.0
+#: Exposures of a detector and band from which their usual offset is taken for the PSF's.
+_ENOUGH_ALIKE = 3
 
 EXPOSURE_COLUMNS = (
     Column("exposure", "str", "", "Name of the exposure"),
@@ -109,11 +111,11 @@ def _measured(survey: Survey, zero_points: ZeroPoints, number: int) -> dict[str,
         "zero_point_scatter": zero_points.scatter[number],
         "n_zero_point": int(zero_points.n_sources[number]),
     }
-    row["warnings"] = "; ".join([*record.warnings, *_warnings(row)])
+    row["warnings"] = "; ".join([*record.warnings, *_warnings(row, _usual_offset(survey, number))])
     return row
 
 
-def _warnings(row: Mapping[str, Any]) -> list[str]:
+def _warnings(row: Mapping[str, Any], usual: Mapping[str, float]) -> list[str]:
     """What is odd about an exposure."""
     said = []
     if row["n_rows"] == 0:
@@ -123,13 +125,29 @@ def _warnings(row: Mapping[str, Any]) -> list[str]:
     away, error = row["zero_point"] - 1, row["zero_point_err"]
     if abs(away) > max(_ODD_ZERO_POINT, _ODD_SIGMA * error):
         said.append(f"its fluxes are off by {100 * away:+.1f} % (relative_calibration)")
-    offset = math.hypot(row["offset_x"], row["offset_y"])
-    if offset > _FAR_OFF_PIX:
+    x, y = (row[f"offset_{axis}"] - usual[axis] for axis in "xy")
+    if math.hypot(x, y) > _FAR_OFF_PIX:
         said.append(
-            f"its sources lie {offset:.2f} pixels off the catalog "
-            f"({row['offset_x']:+.2f}, {row['offset_y']:+.2f}) (align)"
+            f"its sources lie {math.hypot(x, y):.2f} pixels off the catalog ({x:+.2f}, {y:+.2f}) "
+            "(align)"
         )
     return said
+
+
+def _usual_offset(survey: Survey, number: int) -> dict[str, float]:
+    """Median offset of the exposures of a detector and band, as far as a PSF may make it.
+
+    The centroid of a PSF that is not symmetric lies beside the star.
+    """
+    mine = survey.records[number]
+    like = [r for r in survey.records if (r.detector, r.band) == (mine.detector, mine.band)]
+    usual = {}
+    for axis in "xy":
+        offsets = np.array([getattr(record, f"offset_{axis}") for record in like])
+        offsets = offsets[np.isfinite(offsets)]
+        median = float(np.median(offsets)) if len(offsets) >= _ENOUGH_ALIKE else 0.0
+        usual[axis] = float(np.clip(median, -_FAR_OFF_PIX, _FAR_OFF_PIX))
+    return usual
 
 
 def _array(column: Column, values: list[Any]) -> pa.Array:

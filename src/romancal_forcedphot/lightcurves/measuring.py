@@ -19,21 +19,20 @@ from astropy.stats import mad_std
 from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from ..exposures import measure_exposure, open_image
 from ..photometry import Exposure, Settings, Sources
 from ..photometry.calibration import flux_scale
-from ..psfs import Correction, PSFError
+from ..psfs import Correction
 from ..references import Finder
 from ..table import Column
 from .offsets import Offset, median_offset, vote
 from .options import MeasureOptions
+from .psf_sample import PSFSample
 from .records import ExposureRecord, MeasuredExposure
-from .rows import noise_equivalent_area
 from .times import barycentric_times, mid_exposure, telescope_place
 
-__all__ = ["flux_prefix", "measure_image", "noise_equivalent_areas"]
+__all__ = ["flux_prefix", "measure_image"]
 
 #: Prefixes of flux columns, the one to be preferred first.
 _PREFERRED = (r"psf", r"model", r"aper\w+?(pix|arcsec|\d\d)", r"kron")
@@ -43,7 +42,6 @@ _BRIGHT_SNR, _MOST_BRIGHT = 30.0, 200
 _NEAR_PIX, _SCATTER_PIX = 1.5, 0.3
 _SKY_STEP = 16
 _PLACEHOLDER = -999999.0
-_NEA_SIDE, _NEA_PHASES = 31, np.array([-0.375, -0.125, 0.125, 0.375])
 
 
 def measure_image(
@@ -121,16 +119,17 @@ def _measured(model: Any, settings: Settings, finder: Finder, flux: str, sources
 
     def look(exposure: Exposure, table: Table, area: Any, correction: Correction | None) -> None:
         prefix = flux_prefix(table.colnames, flux)
+        psf = PSFSample.of(correction, exposure.shape)
         looks.update(
             prefix=prefix,
             mid_time=exposure.mid_time,
             band=exposure.band,
             detector=exposure.detector,
-            offset=_offset(exposure, table, prefix),
+            offset=_offset(exposure, table, prefix, psf),
             flux_scale=flux_scale(exposure.conversion, exposure.pixel_area),
             sky_rms=_sky_rms(exposure.data),
             pixel_scale=float((exposure.pixel_area * u.sr).to_value(u.arcsec**2)) ** 0.5,
-            nea=noise_equivalent_areas(correction, table, exposure.shape),
+            nea=psf.noise_equivalent_area(np.array(table["x"]), np.array(table["y"])),
         )
 
     measurement = measure_exposure(
@@ -241,18 +240,19 @@ def _moved(sources: Sources, table: Table, shift: tuple[float, float]) -> Source
     return replace(on_image, ra=None, dec=None, motion=None, x=x, y=y)
 
 
-def _offset(exposure: Exposure, table: Table, prefix: str) -> Offset:
-    """Offset of the sources from the catalog."""
+def _offset(exposure: Exposure, table: Table, prefix: str, psf: PSFSample) -> Offset:
+    """Offset of the sources from the catalog, less that of the PSF's own centroid."""
     x, y = np.array(table["x"]), np.array(table["y"])
     flux = np.array(table[f"{prefix}_flux"], dtype=np.float64)
     snr = flux / np.array(table[f"{prefix}_flux_err"], dtype=np.float64)
     bright = np.flatnonzero((snr >= _BRIGHT_SNR) & (np.array(table["warning_flags"]) == 0))
     bright = bright[np.argsort(-flux[bright], kind="stable")[:_MOST_BRIGHT]]
-    near = median_offset(exposure.data, x[bright], y[bright])
-    if np.hypot(near.x, near.y) < _NEAR_PIX and near.scatter < _SCATTER_PIX:
-        return near
-    far = vote(exposure.data, x, y)
-    return far if np.isfinite(far.x) else near
+    found = median_offset(exposure.data, x[bright], y[bright])
+    if not (np.hypot(found.x, found.y) < _NEAR_PIX and found.scatter < _SCATTER_PIX):
+        far = vote(exposure.data, x, y)
+        found = far if np.isfinite(far.x) else found
+    own_x, own_y = psf.centroid
+    return replace(found, x=found.x - own_x, y=found.y - own_y)
 
 
 def _sky_rms(data: NDArray) -> float:
@@ -260,46 +260,6 @@ def _sky_rms(data: NDArray) -> float:
     sample = data[::_SKY_STEP, ::_SKY_STEP]
     sample = sample[np.isfinite(sample)]
     return float(mad_std(sample)) if sample.size else np.nan
-
-
-def noise_equivalent_areas(
-    correction: Correction | None, table: Table, shape: tuple[int, int]
-) -> NDArray:
-    """Return the noise-equivalent area of the PSF at each source.
-
-    It is evaluated at nine places of the detector, as the mean over sub-pixel phases, and
-    interpolated.
-
-    Parameters
-    ----------
-    correction : Correction or None
-        What was used; only a PSF on pixels has such an area.
-    table : astropy.table.Table
-        ``x`` and ``y`` of n sources.
-    shape : (int, int)
-        Shape (ny, nx) of the image.
-
-    Returns
-    -------
-    (n,) ndarray
-        In pixels; NaN without a PSF.
-    """
-    nothing = np.full(len(table), np.nan)
-    if not hasattr(correction, "on_pixels") or not len(table):
-        return nothing
-    ny, nx = shape
-    nodes = [np.linspace(0, n - 1, 3) for n in (ny, nx)]
-    y, x, phase_y, phase_x = np.meshgrid(
-        *(np.rint(values) for values in nodes), _NEA_PHASES, _NEA_PHASES, indexing="ij"
-    )
-    x, y = (x + phase_x).ravel(), (y + phase_y).ravel()
-    try:
-        stamps = correction.for_rows(np.zeros(len(x), dtype=int)).on_pixels(x, y, _NEA_SIDE)
-    except PSFError:
-        return nothing
-    area = noise_equivalent_area(stamps).reshape(3, 3, -1).mean(axis=2)
-    between = RegularGridInterpolator(nodes, area, bounds_error=False, fill_value=None)
-    return between(np.column_stack([table["y"], table["x"]]))
 
 
 def _known(value: Any) -> float:

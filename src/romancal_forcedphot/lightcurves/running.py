@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -17,9 +18,9 @@ from ..exposures import check_settings
 from ..photometry import Settings, Sources
 from ..photometry.measuring import available_cores
 from ..progress import Progress
-from ..references import CRDSFinder, Finder
+from ..references import CRDSFinder, Finder, KeepingFinder
 from .collating import Collated, collate
-from .dataset import Dataset, State
+from .dataset import Dataset, Requested, State
 from .engine import outcomes
 from .identity import Identity
 from .inputs import find_exposures, name_exposures
@@ -32,6 +33,8 @@ from .pools import DaskPool, ExecutorPool, Pool, ProcessPool, opened
 __all__ = ["Run", "run", "run_dataset"]
 
 log = logging.getLogger(f"romancal.{__name__}")
+
+_DETECTOR = re.compile(r"wfi\d\d_[^_]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def run(
         output_dir=output_dir,
         settings=parameters.settings,
         measure=partial(measure_image, options=measure_options, storage_options=storage_options),
-        finder=finder or CRDSFinder(parameters.overrides),
+        finder=finder or KeepingFinder(CRDSFinder(parameters.overrides)),
         more_settings={**asdict(measure_options), **_reference_settings(parameters.overrides)},
         curve_options=curve_options,
         executor=executor,
@@ -190,6 +193,7 @@ def run_dataset(
     for exposure, reason in refused.items():
         _fail(dataset, Outcome(exposure, reason=reason), failed)
     todo = [each for each in exposures if not dataset.is_done(each, identity.digests)]
+    todo.sort(key=_by_detector)
     log.info("%d of %d exposures are to be measured", len(todo), len(exposures))
     limit_sigma = float(identity.settings.get("limit_sigma", 3.0))
     job = Job(measure, settings, sources, finder, identity.digests, limit_sigma)
@@ -203,6 +207,12 @@ def run_dataset(
     collated = collate(dataset, curve_options) if state.done else None
     failed = {**state.failed, **failed}
     return Run(n_measured, state, failed, collated, time.monotonic() - start)
+
+
+def _by_detector(exposure: Requested) -> tuple[str, str]:
+    """Order by which exposures that share reference files follow one another."""
+    detector = _DETECTOR.search(exposure.name)
+    return (detector[0].lower() if detector else "", exposure.name)
 
 
 def _reference_settings(overrides: Mapping[str, str]) -> dict[str, str]:
