@@ -90,7 +90,7 @@ def measure_image(
         offset, shift = seen.offset, (0.0, 0.0)
         if options.align and np.isfinite(offset.x):
             shift = (offset.x, offset.y)
-            seen = measure(_moved(numbered, seen.table, shift))
+            seen = measure(_moved(numbered, seen.table, shift), psf=seen.psf)
         return _as_rows(location, seen, offset, shift)
     finally:
         model.close()
@@ -106,6 +106,7 @@ class _Seen:
     mid_time: Time
     band: str
     detector: str
+    psf: PSFSample
     offset: Offset
     flux_scale: float
     sky_rms: float
@@ -113,23 +114,36 @@ class _Seen:
     nea: NDArray
 
 
-def _measured(model: Any, settings: Settings, finder: Finder, flux: str, sources: Sources) -> _Seen:
-    """Measure sources whose labels are row numbers on an open image."""
+def _measured(
+    model: Any,
+    settings: Settings,
+    finder: Finder,
+    flux: str,
+    sources: Sources,
+    *,
+    psf: PSFSample | None = None,
+) -> _Seen:
+    """Measure sources whose labels are row numbers on an open image.
+
+    Offsets are looked for unless the PSF is known from an earlier look.
+    """
     looks: dict[str, Any] = {}
 
     def look(exposure: Exposure, table: Table, area: Any, correction: Correction | None) -> None:
         prefix = flux_prefix(table.colnames, flux)
-        psf = PSFSample.of(correction, exposure.shape)
+        sample = psf or PSFSample.of(correction, exposure.shape)
+        offset = Offset() if psf else _offset(exposure, table, prefix, sample)
         looks.update(
+            psf=sample,
+            offset=offset,
             prefix=prefix,
             mid_time=exposure.mid_time,
             band=exposure.band,
             detector=exposure.detector,
-            offset=_offset(exposure, table, prefix, psf),
             flux_scale=flux_scale(exposure.conversion, exposure.pixel_area),
             sky_rms=_sky_rms(exposure.data),
             pixel_scale=float((exposure.pixel_area * u.sr).to_value(u.arcsec**2)) ** 0.5,
-            nea=psf.noise_equivalent_area(np.array(table["x"]), np.array(table["y"])),
+            nea=sample.noise_equivalent_area(np.array(table["x"]), np.array(table["y"])),
         )
 
     measurement = measure_exposure(

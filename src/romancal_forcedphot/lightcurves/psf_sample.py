@@ -19,21 +19,21 @@ from .rows import noise_equivalent_area
 
 __all__ = ["PSFSample"]
 
-_SIDE = 31
-_PHASES = np.array([-0.375, -0.125, 0.125, 0.375])
+_SIDE = 21
+_PHASES = np.array([-0.25, 0.25])
 
 
 @dataclass(frozen=True, eq=False)
 class PSFSample:
-    """Stamps of a PSF at nine places of a detector and sixteen sub-pixel phases each.
+    """Stamps of a PSF at nine places of a detector and four sub-pixel phases each.
 
     Attributes
     ----------
     nodes : tuple of ndarray
         The y and the x of the places, three each.
-    x, y : (144,) ndarray
+    x, y : (36,) ndarray
         Positions of the stamps' stars.
-    stamps : (144, 31, 31) ndarray, or None
+    stamps : (36, 21, 21) ndarray, or None
         Fraction of a star's light on each pixel; None where no PSF is known.
     """
 
@@ -74,12 +74,12 @@ class PSFSample:
         """Median x and y of the PSF's centroid about the star in pixels; 0 if it is not known."""
         if self.stamps is None:
             return 0.0, 0.0
+        image = np.concatenate(list(self.stamps), axis=1)  # side by side
         middle = _SIDE // 2
-        away = []
-        for stamp, x, y in zip(self.stamps, self.x, self.y, strict=True):
-            at = np.array([middle + x - np.rint(x)]), np.array([middle + y - np.rint(y)])
-            found = centroids(stamp, *at)
-            away.append([found[0][0] - at[0][0], found[1][0] - at[1][0]])
+        x = middle + self.x - np.rint(self.x) + _SIDE * np.arange(len(self.x))
+        y = middle + self.y - np.rint(self.y)
+        found = centroids(image, x, y)
+        away = np.column_stack([found[0] - x, found[1] - y])
         x, y = np.nan_to_num(np.nanmedian(away, axis=0))
         return float(x), float(y)
 
