@@ -87,7 +87,8 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         size = sum(p.stat().st_size for p in dataset.light_curves.rglob("*") if p.is_file()) / 1e9
         print(
-            f"{collated.n_points} points: {wall:.1f} s ({cpu:.1f} s CPU), peak {peak:.2f} GB, {size:.2f} GB"
+            f"{collated.n_points} points: {wall:.1f} s ({cpu:.1f} s CPU), peak {peak:.2f} GB, "
+            f"{size:.2f} GB"
         )
 
 
