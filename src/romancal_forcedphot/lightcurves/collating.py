@@ -172,7 +172,13 @@ class _Collation:
         ]
         edges = np.array([0, *(stop for each in ranges for _, stop in each)])
         runs, zero_points = self._gather(survey, edges)
-        table = exposure_table(survey, zero_points, dataset.requested(), failed)
+        table = exposure_table(
+            survey,
+            zero_points,
+            dataset.requested(),
+            failed,
+            is_calibrated=options.relative_calibration,
+        )
         with write_atomically(dataset.exposure_table) as path:
             pq.write_table(table, path, compression="zstd")
         maker = CurveMaker(

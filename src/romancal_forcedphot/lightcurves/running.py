@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..catalogs import read_sources
@@ -43,6 +44,8 @@ class Run:
 
     Attributes
     ----------
+    directory : pathlib.Path
+        Of the data set.
     n_measured : int
         Exposures that it measured; others were done before.
     state : State
@@ -55,6 +58,7 @@ class Run:
         How long it took.
     """
 
+    directory: Path
     n_measured: int
     state: State
     failed: Mapping[str, str]
@@ -206,7 +210,8 @@ def run_dataset(
     state = dataset.state()
     collated = collate(dataset, curve_options) if state.done else None
     failed = {**state.failed, **failed}
-    return Run(n_measured, state, failed, collated, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return Run(dataset.directory, n_measured, state, failed, collated, seconds)
 
 
 def _by_detector(exposure: Requested) -> tuple[str, str]:
