@@ -132,8 +132,8 @@ def _show(options: argparse.Namespace, _: Sequence[str]) -> int:
         from .. import plots
 
         axes = plots.light_curve(series, period=options.period)
-        with write_atomically(options.plot) as path:
-            axes.figure.savefig(path)
+        with write_atomically(options.plot) as file:
+            axes.figure.savefig(file, format=Path(options.plot).suffix.removeprefix(".") or "png")
         print(f"picture     {options.plot}")
     return 0
 

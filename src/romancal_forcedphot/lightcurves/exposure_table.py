@@ -33,7 +33,7 @@ EXPOSURE_COLUMNS = (
     Column("detector", "str", "", "Detector"),
     Column("mjd_tai", "float64", "d", "Middle of the exposure, MJD, TAI"),
     Column("exptime", "float32", "s", "Exposure time"),
-    Column("place", "str", "", "Where the telescope was taken to be for barycentric times"),
+    Column("observer", "str", "", "Observer of barycentric times: spacecraft, or Earth and why"),
     Column("flux", "str", "", "Which flux was taken, by the beginning of its columns' names"),
     Column("n_rows", "int32", "", "Sources on the exposure"),
     Column("n_good", "int32", "", "Good points"),

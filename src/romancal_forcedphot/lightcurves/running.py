@@ -136,7 +136,12 @@ def run(
         catalog,
         output_dir=output_dir,
         settings=parameters.settings,
-        measure=partial(measure_image, options=measure_options, storage_options=storage_options),
+        measure=partial(
+            measure_image,
+            options=measure_options,
+            storage_options=storage_options,
+            verify_checksums=parameters.verify_checksums,
+        ),
         finder=finder or KeepingFinder(CRDSFinder(parameters.overrides)),
         more_settings={**asdict(measure_options), **_reference_settings(parameters.overrides)},
         curve_options=curve_options,
