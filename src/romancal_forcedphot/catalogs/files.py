@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.parsers.expat import ExpatError
 
 from astropy.units import UnitsWarning
 
@@ -47,7 +48,7 @@ _READERS: dict[str, Callable[[BinaryIO, WantedColumns], CatalogTable]] = {
 }
 _FORMATS = "ECSV, FITS, CSV, Parquet, VOTable or ASDF"
 _HEAD_BYTES = 65536
-_SPEAKING = (ValueError, OSError, EOFError, ImportError, NotImplementedError, Warning)
+_SPEAKING = (ValueError, OSError, EOFError, ImportError, NotImplementedError, Warning, ExpatError)
 """Errors of readers that say what is wrong with a file; others tell of the reader's own code."""
 _GZIP = b"\x1f\x8b"
 
