@@ -1,8 +1,7 @@
-"""A catalog file of any supported format becomes an astropy Table.
+"""Reading of catalog files of any supported format as an astropy Table.
 
-The format is told by what the file holds, not by what it is called: a catalog keeps its meaning
-under any name. Each format has a reader in a module of its own; what the columns mean is not known
-here, see `sources`.
+The format is recognised from the content of the file, not from its name. Each format has a reader
+in a module of its own; `sources` interprets the columns.
 """
 
 from __future__ import annotations
