@@ -1,8 +1,9 @@
-"""One exposure: a Roman model becomes a `photometry.Exposure`, and is measured.
+"""Reading and measuring of one exposure.
 
-`opening` opens files, `level2` reads an image; what settings ask for beside the pixels is put
-together in `ingredients` (gain, pixel areas) and `corrections`; `measuring` has `measure_exposure`,
-the whole of one exposure as one function. Nothing behind the readers looks at ``model.meta``.
+`opening` opens files, and `level2` reads a Roman model as a `photometry.Exposure`; only such
+readers use ``model.meta``. `ingredients` (gain, pixel areas) and `corrections` supply what settings
+require beside the image, and `measuring` has `measure_exposure`, the whole measurement of one
+exposure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reads a Roman Level-2 model as an `Exposure`.
+"""Reading of a Roman Level-2 model as an `Exposure`.
 
-This is the one place that knows what such a model looks like inside. It decides once which pixels
-may be used; from then on an unusable pixel is simply not finite. The model itself is only read.
+Only this module depends on the structure of such models. It applies the data-quality mask: from
+then on an unusable pixel is NaN. The model itself is not changed.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ _NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics
 
 
 def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> Exposure:
-    """Read an exposure from a Level-2 model, which stays as it is.
+    """Read an exposure from a Level-2 model, which is not changed.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.ImageModel
         The image. Keep it open while the exposure is in use: its WCS is read from it.
     dq_mask : str or sequence of str
-        Names of `roman_datamodels.dqflags.pixel` whose pixels may not be used; ``'ANY'`` for
-        all of them, ``'NONE'`` for none. The bits of a ``dq2`` array (RAD 1.2) have no names yet:
-        they exclude a pixel with ``'ANY'`` alone, for what must not be used has DO_NOT_USE in
+        Names of the flags (`roman_datamodels.dqflags.pixel`) that make a pixel unusable; ``'ANY'``
+        for all of them, ``'NONE'`` for none. The bits of a ``dq2`` array (RAD 1.2) have no names
+        yet: they exclude a pixel only with ``'ANY'``, because unusable pixels have DO_NOT_USE in
         ``dq`` as well. Pixels whose data are not finite, or whose err is not finite and positive,
-        are never used.
+        are never usable.
 
     Returns
     -------
@@ -93,10 +93,10 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
 
 
 def _calibration(model: Any) -> tuple[float, float, float]:
-    """C, Ω₀ (both positive) and the sign by which the image must be multiplied.
+    """C (MJy/sr per image unit), Ω₀ (sr), both positive, and the sign to multiply the image by.
 
-    romanisim and early references carry both numbers negative; their product is right, but an
-    image that ``FluxStep`` multiplied by a negative C is upside down.
+    romanisim and early references have both numbers negative: their product is correct, but an
+    image that ``FluxStep`` multiplied by a negative C has the wrong sign.
     """
     photometry = model.meta.get("photometry") or {}
     conversion = _number(model, photometry, "conversion_megajanskys")
@@ -120,7 +120,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
 
 
 def _number(model: Any, photometry: Any, key: str) -> float:
-    """Finite, non-zero entry of ``meta.photometry``."""
+    """Entry of ``meta.photometry``; raise an ExposureError unless finite and not 0."""
     value = photometry.get(key)
     number = math.nan if value is None else float(getattr(value, "value", value))
     if not math.isfinite(number) or number == 0:

@@ -57,7 +57,7 @@ def open_image(
     Raises
     ------
     InputError
-        There is no such file, it is not readable, or it holds something else.
+        There is no such file, it is not readable, or it is not a Level-2 image.
     """
     is_location = isinstance(dataset, str | Path)
     model = _open(dataset, storage_options, verify_checksums) if is_location else dataset
@@ -124,8 +124,8 @@ def check_is_input(dataset: Any) -> None:
         return
     kind = type(dataset).__name__
     raise InputError(
-        f"input is of type {kind}: expected a Level-2 image, as a path, an ImageModel or several "
-        "of them; to measure arrays without a file see romancal_forcedphot.measure"
+        f"input {kind!r} is a {kind}: expected a Level-2 image, as a path, an ImageModel or "
+        "several of them; to measure arrays without a file see romancal_forcedphot.measure"
     )
 
 
@@ -138,7 +138,7 @@ def _open(
             location, storage_options=storage_options, verify_checksums=verify_checksums
         )
     except StorageError as error:
-        raise InputError(f"input {error}{_expected(location, error)}") from error
+        raise InputError(_told(location, error)) from error
     try:
         model = rdm.open(file)
         _give_name(model, file_name(location))
@@ -170,16 +170,21 @@ def _check_planes(file: asdf.AsdfFile, model: Any) -> None:
     expect_blocks(file, blocks)
 
 
-def _expected(location: str | Path, error: StorageError) -> str:
-    """What an error should say beside what the operating system or the network says."""
+def _told(location: str | Path, error: StorageError) -> str:
+    """What a message says about a file that cannot be read."""
     if isinstance(error, RemoteError):
-        return ""
-    if not is_uri(location) and isinstance(error.__cause__, OSError):
-        return "; it is not a file, expected that of a Level-2 image (*_cal.asdf)"
-    return "; expected a Level-2 image (*_cal.asdf) as romancal writes it"
+        return f"input {error}"
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror and not is_uri(location):
+        return (
+            f"input {shown(location)} is not a file ({cause.strerror}): expected the path of a "
+            "Level-2 image (*_cal.asdf); check the name and the directory"
+        )
+    return f"input {error}; expected a Level-2 image (*_cal.asdf) as romancal writes it"
 
 
 def _not_a_model(location: str | Path, error: Exception) -> InputError:
+    """The error of an ASDF file that is not a Roman model."""
     reason = " ".join(str(error).split())[:200]
     return InputError(
         f"input {shown(location)} cannot be opened as a Roman model ({reason}): expected a "

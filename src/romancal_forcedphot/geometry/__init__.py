@@ -1,7 +1,7 @@
-"""Where a sky position falls on the detector, and how much sky each pixel sees.
+"""Sky and pixel coordinates.
 
-Positions (`positions`), solid angles and pixel scales (`area`), exact overlaps of shapes with
-pixels (`overlap`), and the frame of the detector (`detector`).
+Conversion of positions (`positions`), pixel areas and scales (`area`), exact overlaps of circles
+with pixels (`overlap`), and the dimensions of the detector (`detector`).
 """
 
 from __future__ import annotations

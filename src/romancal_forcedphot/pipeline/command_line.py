@@ -25,7 +25,7 @@ _QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
 _OPTION = re.compile(r"^option\((?P<choices>.*), *default=")
 
 
-def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any], prefix: str) -> None:
+def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any]) -> None:
     """Put the texts that ``strun`` was given back into a configuration that has lost part of them.
 
     Parameters
@@ -34,41 +34,49 @@ def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any], pre
         The configuration of a step, which is changed.
     spec : mapping
         The step's spec: for each parameter its kind.
-    prefix : str
-        What the names of the step's options begin with: ``''``, or ``'steps.forced_phot.'`` in a
-        pipeline.
     """
     arguments = _parsing().get("args")
     if arguments is None or isinstance(arguments, list):
         return
-    for option, value in vars(arguments).items():
-        name = option.removeprefix(prefix)
-        if value is None or not option.startswith(prefix) or _QUOTED.fullmatch(value):
-            continue
-        if str(spec.get(name, "")).startswith(_TEXTS):
+    for name, value in vars(arguments).items():
+        is_text = str(spec.get(name, "")).startswith(_TEXTS)
+        if is_text and value is not None and not _QUOTED.fullmatch(value):
             config[name] = _cmdline.FromCommandLine(value)
 
 
-def check_unread_arguments() -> None:
+def check_unread_arguments(spec: Mapping[str, Any]) -> None:
     """Raise for options of ``strun`` that stpipe cannot read, before it tries.
+
+    Parameters
+    ----------
+    spec : mapping
+        The step's spec: for each parameter its kind.
 
     Raises
     ------
     ValueError
-        A value begins with a quotation mark or ends in a space, say.
+        A value begins with a quotation mark or ends in a space, say; or a text for a step of a
+        pipeline, which `restore_texts` comes too late for, would be cut.
     """
     arguments = _parsing().get("args")
     if not isinstance(arguments, list):
         return
     for option, value in _options(arguments):
         try:
-            ConfigObj()._handle_value(value)
+            read, comment = ConfigObj()._handle_value(value)
         except SyntaxError:
             raise ValueError(
                 f"{option}={value!r} cannot be read: a value may not begin with a quotation mark "
                 f"or a space; to name such a file write ./ before it ({option}=./...)"
             ) from None
         check_texts({option: value})
+        pipeline, _, name = option.rpartition(".")
+        is_text = str(spec.get(name, "")).startswith(_TEXTS)
+        if pipeline and is_text and (comment or not isinstance(read, str)):
+            raise ValueError(
+                f"{option}={value!r} would be cut at a comma or #: write it in quotation marks "
+                f"within the shell's, {option}='\"...\"'"
+            )
 
 
 def check_texts(parameters: Mapping[str, Any]) -> None:

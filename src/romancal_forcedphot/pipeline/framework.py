@@ -1,7 +1,7 @@
-"""How the step lives within stpipe and romancal: all of it but the photometry.
+"""Base class that integrates the step with stpipe and romancal.
 
-Which exposures it is run on, whether as a hook, what its products are called, what is recorded in
-them, and how CRDS is asked for parameters.
+It determines the exposures of a run, runs as a hook, names products, records provenance in them,
+and requests parameters from CRDS.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ logging.getLogger("romancal.romancal_forcedphot").setLevel(logging.DEBUG)
 
 
 class FrameworkStep(RomanStep):
-    """A step that measures exposures one by one, and leaves them as they are.
+    """A step that measures exposures one by one, and does not change them.
 
-    A subclass has `process` for one exposure, and `_prepare` for what all exposures share. Each of
-    many exposures is measured by a copy of the step, so that the step itself stays as it is.
+    A subclass defines `process` for one exposure, and `_prepare` for data common to all exposures.
+    Each of many exposures is measured by a copy of the step, so that the step itself is not
+    changed.
     """
 
     spec = """
@@ -61,11 +62,11 @@ class FrameworkStep(RomanStep):
         self._refuse_credentials()
 
     def _prepare(self) -> Any:
-        """What all exposures share, checked before any is opened."""
+        """Return data common to all exposures, checked before any exposure is opened."""
         raise NotImplementedError("a step of exposures defines _prepare")
 
     def _parameters(self) -> dict[str, Any]:
-        """Parameters of this step that shaped the numbers."""
+        """Parameters of this step, without those inherited, overrides and storage options."""
         inherited = set(RomanStep.load_spec_file())
         return {
             name: value
@@ -76,14 +77,15 @@ class FrameworkStep(RomanStep):
     @classmethod
     def load_spec_file(cls, *args, **kwargs):
         """Return the parameters' kinds; the first thing that ``strun`` asks a step for."""
-        command_line.check_unread_arguments()
-        return super().load_spec_file(*args, **kwargs)
+        spec = super().load_spec_file(*args, **kwargs)
+        command_line.check_unread_arguments(spec)
+        return spec
 
     @classmethod
     def from_config_section(cls, config, parent=None, name=None, config_file=None):
         """Make a step of a configuration. See `stpipe.Step.from_config_section`."""
-        prefix = "" if parent is None else f"steps.{name}."
-        command_line.restore_texts(config, cls.load_spec_file(), prefix)
+        if parent is None:
+            command_line.restore_texts(config, cls.load_spec_file())
         with _choices_explained(cls):
             return super().from_config_section(
                 config, parent=parent, name=name, config_file=config_file
@@ -135,8 +137,8 @@ class FrameworkStep(RomanStep):
         -------
         ForcedPhotometryModel or sequence of ForcedPhotometryModel or None
             The product; a sequence of products, in order, where there may be several exposures
-            (those that were saved are opened when they are asked for); None for a hook, whose host
-            keeps its own result.
+            (saved products are opened when they are accessed); None for a hook, whose host keeps
+            its own result.
         """
         host = hooks.find_host(self)
         if self.skip and (host or self.parent):
@@ -202,7 +204,8 @@ class FrameworkStep(RomanStep):
 
     def _refuse_credentials(self) -> None:
         """Raise where a parameter is a URI with credentials in it, which stpipe would log."""
-        for name, value in vars(self).items():
+        parameters = {**vars(self), "input_dir": self.input_dir}
+        for name, value in parameters.items():
             if not name.startswith("_"):
                 refuse_credentials(value, name)
 
@@ -223,7 +226,7 @@ class FrameworkStep(RomanStep):
             model.meta.cal_logs = [printable(line) for line in lines]
 
     def _basepath(self, filename):
-        """Name a product is made from: an output_file, else its exposure's, not a pipeline's."""
+        """File name from which that of a product is made: output_file, or that of its exposure."""
         given = self.output_file or (self.search_output_file and self.search_attr("output_file"))
         return given or filename
 
@@ -234,7 +237,7 @@ class FrameworkStep(RomanStep):
         return super().save_model(model, *args, output_file=output_file, **kwargs)
 
     def remove_suffix(self, name):
-        """Remove a step's suffix, ours too, from a file name."""
+        """Remove the suffix of a romancal step or of this one from a file name."""
         for ours in (f"_{self.suffix}", "_forcedphot"):
             if name.endswith(ours):
                 return name.removesuffix(ours), "_"
@@ -254,7 +257,7 @@ class FrameworkStep(RomanStep):
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
-        """Parameters that CRDS keeps for this step: none, where CRDS is out of reach."""
+        """Parameters of this step in CRDS; none if CRDS is unreachable."""
         try:
             with quiet_crds():
                 return super()._get_config_from_parameters(crds_parameters, crds_observatory)

@@ -112,7 +112,7 @@ class ForcedPhotometryModel(DataModel):
         version = importlib.metadata.version("romancal_forcedphot")
         meta["forced_phot"] = {"version": version, **plain(forced_phot)}
         node = ForcedPhotometryNode({})
-        node["meta"] = _fill_missing(meta)
+        node["meta"] = _fill_missing(meta) if _level_of(metadata) == 2 else meta
         node["source_catalog"] = table.copy()
         return cls(node)
 
@@ -261,9 +261,11 @@ class ForcedPhotometryModel(DataModel):
         unit = meta.get("flux_unit", FLUX_UNITS[0])
         of_methods = []
         if "aperture" in meta.methods:
-            of_methods += aperture_columns(
-                meta.aperture_radii, meta.aperture_radius_unit, flux_unit=unit
-            )
+            radii, radius_unit = meta.get("aperture_radii", []), meta.get("aperture_radius_unit")
+            try:
+                of_methods += aperture_columns(radii, radius_unit, flux_unit=unit)
+            except ValueError as error:
+                raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
             of_methods += background_columns(flux_unit=unit)
         for column in table_columns(of_methods):
             if column.name not in table.colnames:
@@ -304,14 +306,21 @@ def _properties(schema: Mapping[str, Any], level: int = 2) -> dict[str, Any]:
     return found
 
 
+def _level_of(image_meta: Mapping[str, Any]) -> int:
+    """Level of an image by its metadata."""
+    return 3 if "coadd_info" in image_meta else 2
+
+
 def _catalog_metadata(image_meta: Mapping[str, Any]) -> dict[str, Any]:
     """Copy what a catalog shares with its image; references not used yet become ``N/A``."""
-    level = 3 if "coadd_info" in image_meta else 2
     schema = ForcedPhotometryNode({}).get_schema()["properties"]["meta"]
-    names = _properties(schema, level)
+    names = _properties(schema, _level_of(image_meta))
     meta = {name: plain(image_meta[name]) for name in names if name in image_meta}
-    reference_types = [name for name in _properties(names["ref_file"]) if name != "crds"]
+    of_images = _properties(_properties(schema)["ref_file"])  # mosaics have no such entry
+    reference_types = [name for name in of_images if name != "crds"]
     not_used = dict.fromkeys(("area", "apcorr", "epsf"), "N/A")
+    if _level_of(image_meta) == 3:
+        not_used["crds"] = {"version": "?", "context": "?"}
     meta["ref_file"] = dict.fromkeys(reference_types, "N/A") | meta.get("ref_file", {}) | not_used
     problem = meta.get("exposure", {}).get("data_problem")
     if isinstance(problem, bool):  # the first generation; text or nothing since

@@ -26,7 +26,7 @@ from .errors import StorageError
 from .local import local_path, reason, refuse_foreign_links
 from .locations import shown
 
-__all__ = ["PartFile", "remove_leftovers", "write_atomically"]
+__all__ = ["PartFile", "part_name", "remove_leftovers", "write_atomically"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -52,7 +52,7 @@ class PartFile(io.FileIO):
     """
 
     def __init__(self, directory: Path, destination: Path) -> None:
-        super().__init__(directory / _part_name(destination), "x+b")
+        super().__init__(directory / part_name(destination), "x+b")
         self.destination = destination
 
     def write(self, content) -> int:
@@ -152,6 +152,23 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
                     log.info("Removed %s, which a killed run had left", shown(entry.path))
 
 
+def part_name(destination: Path) -> str:
+    """Return a name for the temporary file of a destination.
+
+    Parameters
+    ----------
+    destination : pathlib.Path
+        What it will become.
+
+    Returns
+    -------
+    str
+        Unique, and short enough for any file system; `remove_leftovers` knows it.
+    """
+    stem = os.fsencode(destination.name)[:_MAX_STEM_BYTES].decode(errors="ignore")
+    return f".{stem}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}{_SUFFIX}"
+
+
 def _destination(path: str | os.PathLike) -> Path:
     """Return the real path of what is to be written, or raise where that cannot be."""
     path = local_path(path)
@@ -204,12 +221,6 @@ def _explained(destination: Path) -> Iterator[None]:
         raise StorageError(
             f"cannot write {shown(destination)}: it {reason(error)}; {remedy}"
         ) from error
-
-
-def _part_name(destination: Path) -> str:
-    """Return a name for the temporary file of a destination, unique and short enough anywhere."""
-    stem = os.fsencode(destination.name)[:_MAX_STEM_BYTES].decode(errors="ignore")
-    return f".{stem}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}{_SUFFIX}"
 
 
 def _host() -> str:

@@ -91,7 +91,9 @@ class _CheckedBlock(ReadBlock):
             if fd.read(len(_MAGIC)) != _MAGIC:
                 raise ValueError("there is no block where the file's index has it")
             super().load()
-        except (ValueError, OverflowError, struct.error) as error:
+        except StorageError:
+            raise
+        except (OSError, ValueError, OverflowError, struct.error) as error:
             raise self._damaged(f"cannot be read ({error})") from error
         fd.seek(0, 2)
         self._check_sizes(fd.tell())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import uuid
 from pathlib import Path
 from typing import BinaryIO
 
-from .atomic import remove_leftovers
+from .atomic import part_name, remove_leftovers
 from .errors import StorageError
 from .local import local_path, reason, refuse_foreign_links
 from .locations import is_uri, shown
@@ -22,8 +21,7 @@ def open_local(location: str | os.PathLike) -> BinaryIO:
     Parameters
     ----------
     location : str or path-like
-        Any path that the operating system allows. A leading ``~`` is the home directory, unless
-        there is a file of that very name.
+        Any path that the operating system allows; for a leading ``~`` see `local.local_path`.
 
     Returns
     -------
@@ -103,7 +101,7 @@ def _is_there(place: Path, wanted: str | os.PathLike) -> bool:
 
 def _probe(directory: Path, wanted: str | os.PathLike) -> None:
     """Raise where no file can be made, by making one: permission bits tell root nothing."""
-    probe = directory / f".{uuid.uuid4().hex}.probe"
+    probe = directory / part_name(Path("probe"))
     try:
         probe.touch(exist_ok=False)
         probe.unlink()

@@ -34,7 +34,8 @@ def local_path(location: str | os.PathLike) -> Path:
     Parameters
     ----------
     location : str or path-like
-        A path. A leading ``~`` is the home directory, unless there is a file of that very name.
+        A path. A leading ``~`` or ``~user`` is a home directory, unless the working directory has
+        something of that very name.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def local_path(location: str | os.PathLike) -> Path:
     path = Path(location)
     if "\0" in str(path):
         raise StorageError(f"{shown(location)} contains a null character, which no path may")
-    if os.path.lexists(path):
+    if not str(path).startswith("~") or os.path.lexists(path.parts[0]):
         return path
     try:
         return path.expanduser()
@@ -113,7 +114,7 @@ def _links_followed(path: Path) -> Iterator[Path]:
             current = current.parent
             continue
         place = current / part
-        if not place.is_symlink():
+        if not os.path.islink(place):
             current = place
             continue
         yield place

@@ -43,9 +43,10 @@ def file_name(location: str | os.PathLike) -> str:
     Returns
     -------
     str
-        The file name, without characters that cannot be written as UTF-8 (see `printable`).
+        The file name, without credentials and without characters that cannot be written as UTF-8
+        (see `printable`).
     """
-    return printable(os.fspath(location).rstrip("/").rsplit("/", 1)[-1])
+    return printable(_without_credentials(location).rstrip("/").rsplit("/", 1)[-1])
 
 
 def printable(text: str) -> str:
