@@ -1,4 +1,4 @@
-"""The first table of a FITS file becomes an astropy Table."""
+"""Reading of the first table of a FITS file as an astropy Table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes `Sources` of a catalog: an id and a position per row, and what else is asked for."""
+"""Reading of a catalog as `photometry.Sources`: an id and a position for each of its rows."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def read_sources(
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
-    Sky positions win over pixel positions where a catalog has both. Numbers without a unit are
-    ICRS degrees or 0-indexed pixels; units of angle are converted, and positions in another frame
-    (coordinate objects, or columns of a VOTable with a COOSYS) are transformed to ICRS.
+    Sky positions take precedence over pixel positions where a catalog has both. Numbers without a
+    unit are ICRS degrees or 0-indexed pixels; units of angle are converted, and positions in
+    another frame (coordinate objects, or columns of a VOTable with a COOSYS) are transformed to
+    ICRS.
 
     Parameters
     ----------
