@@ -7,7 +7,7 @@ by errors of many kinds: here each becomes an `ExposureError` that names the fil
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,15 @@ from astropy.time import Time
 from ..geometry import pixel_to_sky
 from .errors import ExposureError
 
-__all__ = ["explained", "file_name_of", "required", "shown_name", "time_of_exposure", "usable_wcs"]
+__all__ = [
+    "explained",
+    "file_name_of",
+    "required",
+    "section",
+    "shown_name",
+    "time_of_exposure",
+    "usable_wcs",
+]
 
 _N_TRIED = 3  # positions along each axis at which a WCS is tried
 _MAX_REASON = 200
@@ -33,9 +41,11 @@ def file_name_of(model: Any) -> str:
     Returns
     -------
     str
-        ``meta.filename``; '' if it has none.
+        ``meta.filename``; '' if it has none that is text.
     """
-    return str((model.get("meta") or {}).get("filename") or "")
+    meta = model.get("meta")
+    name = meta.get("filename") if isinstance(meta, Mapping) else None
+    return str(name) if isinstance(name, str) else ""
 
 
 def shown_name(model: Any) -> str:
@@ -82,6 +92,37 @@ def explained(model: Any, what: str) -> Iterator[None]:
         ) from error
 
 
+def section(model: Any, group: str) -> Mapping[str, Any]:
+    """Return a section of the metadata.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+    group : str
+        Its name in ``meta``.
+
+    Returns
+    -------
+    mapping
+        Empty if there is none.
+
+    Raises
+    ------
+    ExposureError
+        It is not a mapping.
+    """
+    entries = model.meta.get(group)
+    if entries is None:
+        return {}
+    if not isinstance(entries, Mapping):
+        raise ExposureError(
+            f"{shown_name(model)} has meta.{group}={str(entries)[:_MAX_REASON]!r}: expected "
+            "several entries by name, as romancal writes them; correct it"
+        )
+    return entries
+
+
 def required(model: Any, group: str, key: str) -> Any:
     """Return an entry of the metadata that no image lacks.
 
@@ -101,7 +142,7 @@ def required(model: Any, group: str, key: str) -> Any:
     ExposureError
         It is not there.
     """
-    value = (model.meta.get(group) or {}).get(key)
+    value = section(model, group).get(key)
     if value is None:
         raise ExposureError(
             f"{shown_name(model)} has no meta.{group}.{key}: expected the metadata that romancal "
@@ -167,6 +208,12 @@ def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
             raise ExposureError(
                 f"{shown_name(model)} has no WCS (meta.wcs): expected the gwcs object that "
                 "romancal's assign_wcs step adds; run the image through the exposure pipeline first"
+            )
+        if not callable(wcs):
+            raise ExposureError(
+                f"{shown_name(model)} has a {type(wcs).__name__} for its WCS (meta.wcs): expected "
+                "the gwcs object that romancal's assign_wcs step adds; the file is damaged, or of "
+                "another program"
             )
         y, x = np.meshgrid(*(np.linspace(0, n - 1, _N_TRIED) for n in shape), indexing="ij")
         ra, dec = pixel_to_sky(wcs, x, y)

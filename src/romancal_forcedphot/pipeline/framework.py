@@ -22,7 +22,6 @@ from ..product.model import ForcedPhotometryModel
 from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, quiet_crds
 from ..storage import (
     check_output_directory,
-    printable,
     refuse_credentials,
     shown,
     write_atomically,
@@ -37,6 +36,8 @@ __all__ = ["FrameworkStep"]
 # Below romancal's logger, whose handlers every romancal pipeline sets up: our lines are shown and
 # recorded wherever this step runs.
 log = logging.getLogger(f"romancal.{__name__}")
+
+_NO_NAME = "?"  # what RAD has for the name of a model without one
 # As romancal does for its own: stpipe sets no level where an instance is run rather than called.
 logging.getLogger("romancal.romancal_forcedphot").setLevel(logging.DEBUG)
 
@@ -54,7 +55,6 @@ class FrameworkStep(RomanStep):
 
     # Of a copy that measures one of many exposures: what all share.
     _shared: Any = None
-    _own_lines: list[str] | None = None
 
     def __init__(self, *args, **kwargs):
         with _choices_explained(type(self)):
@@ -182,13 +182,9 @@ class FrameworkStep(RomanStep):
         names = self.get_stpipe_loggers()
         with (
             recording.log_config_kept(self._silent, [n for n in names if n != "py.warnings"]),
-            recording.own_lines(names, self._log_records_formatter, anew=anew) as lines,
+            recording.own_lines(names, self._log_records_formatter, anew=anew),
         ):
-            self._own_lines = lines
-            try:
-                yield
-            finally:
-                self._own_lines = None
+            yield
 
     @classmethod
     def _silent(cls):
@@ -222,13 +218,13 @@ class FrameworkStep(RomanStep):
         except CRDS_OUT_OF_REACH:
             log.warning("CRDS is out of reach: its context is not recorded in meta.ref_file")
         if isinstance(model, ForcedPhotometryModel):
-            lines = self.log_records if self._own_lines is None else self._own_lines
-            model.meta.cal_logs = [printable(line) for line in lines]
+            model.meta.cal_logs = recording.lines_so_far()
 
     def _basepath(self, filename):
         """File name from which that of a product is made: output_file, or that of its exposure."""
         given = self.output_file or (self.search_output_file and self.search_attr("output_file"))
-        return given or filename
+        has_name = filename not in ("", _NO_NAME)
+        return given or (filename if has_name else None)
 
     def save_model(self, model, *args, output_file=None, **kwargs):
         """Save a product under the name of its exposure. See `stpipe.Step.save_model`."""
