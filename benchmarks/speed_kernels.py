@@ -18,7 +18,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from romancal_forcedphot.aperture import cut_stamps, local_background, sum_in_circle
+from romancal_forcedphot.photometry.pixels.aperture_sums import cut_stamps, sum_in_circle
+from romancal_forcedphot.photometry.pixels.background import local_background
 from romancal_forcedphot.psfs import GriddedEPSF
 
 RADIUS, ANNULUS, BATCH = 3.0, (20.0, 25.0), 4096
@@ -26,7 +27,7 @@ RADIUS, ANNULUS, BATCH = 3.0, (20.0, 25.0), 4096
 
 @dataclass(frozen=True)
 class Scene:
-    """An image and positions sorted along strips of 64 rows, as `forced.measure` sorts them."""
+    """An image and positions sorted along strips of 64 rows, as `photometry.batches` sorts them."""
 
     data: np.ndarray
     err: np.ndarray

@@ -1,4 +1,4 @@
-"""Write the pages of parameters (from the step's spec) and of columns (from columns.py).
+"""Write the pages of parameters (from the step's spec) and of columns (from `table`).
 
     python docs/make_pages.py
 
@@ -14,13 +14,15 @@ from pathlib import Path
 from stpipe import config_parser
 
 from romancal_forcedphot import ForcedPhotometryStep
-from romancal_forcedphot.columns import (
+from romancal_forcedphot.table import (
     FLAG_MEANINGS,
     FLUX_UNITS,
     Column,
     WarningFlag,
+    aperture_columns,
     aperture_name,
-    output_columns,
+    background_columns,
+    table_columns,
 )
 
 HERE = Path(__file__).parent
@@ -58,7 +60,8 @@ def parameters_page() -> str:
 
 def columns_page() -> str:
     """Return the page of output columns and flags."""
-    columns = output_columns([3.0], source_names=True)
+    of_apertures = [*aperture_columns([3.0]), *background_columns()]
+    columns = table_columns(of_apertures, source_names=True)
     flags = [(str(flag.value), f"`{flag.name}`", FLAG_MEANINGS[flag]) for flag in WarningFlag]
     names = "; ".join(
         f"{radius:g} {unit}: `{aperture_name(radius, unit)}`"

@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from stpsf_tree import make_tree
 
 from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
+from stpsf_tree import make_tree
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +70,16 @@ def small_scene(example_directory):
 def small_cache(small_scene) -> Path:
     """The CRDS cache with the references of `small_scene`."""
     return make_crds_cache(small_scene.directory / "crds", [small_scene])
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch) -> Path:
+    """An empty working directory from which no CRDS is within reach."""
+    for name in list(os.environ):
+        if name.startswith("CRDS"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

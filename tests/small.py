@@ -1,4 +1,8 @@
-"""A small Level-2 image with a plain tangent-plane WCS, for tests that need no real sky."""
+"""A small Level-2 image with a plain tangent-plane WCS, for tests that need no real sky.
+
+Also what goes with it: an exposure and sources of plain arrays, and the step's parameters for a run
+that needs no reference file.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,18 @@ from astropy.time import Time
 from gwcs import coordinate_frames, wcs
 from roman_datamodels import datamodels as rdm
 
+from romancal_forcedphot import Exposure, Sources
 from romancal_forcedphot.example.crds_cache import crds_environment, write_context
+from romancal_forcedphot.table import aperture_columns, background_columns, table_columns
 
+#: Name of the image, and of what the step makes of it.
+IMAGE = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
+PRODUCT = IMAGE.replace("_cal", "_forcedphot")
+#: Parameters of the step for a run without reference files, and the same on the command line.
+PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
+PLAIN_OPTIONS = tuple(f"--{name}={value}" for name, value in PLAIN.items())
+SHAPE = (180, 200)
+CONVERSION, PIXEL_AREA = 0.3, 2.8e-13  # of the exposure
 SCALE_DEG = 0.11 / 3600
 CENTER = (270.0, 66.0)
 STEPS = ("assign_wcs", "dark", "dark_decay", "dq_init", "flat_field", "flux", "linearity")
@@ -33,7 +47,17 @@ def tangent_wcs(shape):
     return wcs.WCS([(pixels, transform), (sky, None)])
 
 
-def level2_image(shape=(180, 200), seed=0):
+class GrowingPixels:
+    """A WCS whose pixels grow along x, by a tenth over an image of `SHAPE`."""
+
+    def __init__(self):
+        self.plane = tangent_wcs(SHAPE)
+
+    def __call__(self, x, y, **options):
+        return self.plane(x + 2.5e-4 * x**2, y, **options)
+
+
+def level2_image(shape=SHAPE, seed=0):
     """An ImageModel of noise about 2 DN/s with a calibration, ready to be measured."""
     image = rdm.ImageModel.create_fake_data(shape=shape)
     image.data = np.random.default_rng(seed).normal(2.0, 0.1, shape).astype(np.float32)
@@ -46,11 +70,47 @@ def level2_image(shape=(180, 200), seed=0):
     image.meta.exposure.start_time = Time("2027-03-01T00:00:00")
     image.meta.exposure.end_time = Time("2027-03-01T00:02:00")
     image.meta["cal_step"] = dict.fromkeys(STEPS, "INCOMPLETE")
-    image.meta.filename = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
+    image.meta.filename = IMAGE
     return image
 
 
-def small_crds_cache(directory, detector="WFI01", shape=(180, 200)):
+def exposure_of(data, err, **changes):
+    """An exposure of arrays, about `CENTER`, with a zero point."""
+    values = {
+        "data": data,
+        "err": err,
+        "saturated": np.zeros(data.shape, dtype=bool),
+        "wcs": tangent_wcs(data.shape),
+        "conversion": CONVERSION,
+        "pixel_area": PIXEL_AREA,
+        "detector": "WFI01",
+        "band": "F106",
+        "mid_time": Time("2027-01-01"),
+    }
+    return Exposure(**values | changes)
+
+
+def pixel_sources(x, y, **fields):
+    """Sources at pixel positions, labelled from 1."""
+    x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
+    return Sources(label=np.arange(1, x.size + 1), x=x, y=y, name="test", **fields)
+
+
+def output_columns(radii, unit="pixel", *, flux_unit="nJy", source_names=False):
+    """All columns of a product with apertures."""
+    of_method = aperture_columns(radii, unit, flux_unit=flux_unit)
+    of_method += background_columns(flux_unit=flux_unit)
+    return table_columns(of_method, source_names=source_names)
+
+
+def run_step(image, catalog, **parameters):
+    """The product of a run without reference files, but for what the parameters say."""
+    from romancal_forcedphot import ForcedPhotometryStep
+
+    return ForcedPhotometryStep.call(image, catalog=catalog, **PLAIN | parameters)
+
+
+def small_crds_cache(directory, detector="WFI01", shape=SHAPE):
     """A CRDS cache with a flat area map and a Gaussian star; return the environment to use it."""
     references = directory / "references" / "roman"
     references.mkdir(parents=True)

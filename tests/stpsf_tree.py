@@ -12,8 +12,10 @@ so that both put an aberration on the same pixel of the detector.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,17 @@ def make_tree(
     except OSError:  # another process was faster
         shutil.rmtree(partial)
     return tree
+
+
+@contextlib.contextmanager
+def stpsf_with(data: Path):
+    """STPSF itself, with its data in a tree; what it says of itself is no concern of a test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import stpsf
+
+        with stpsf.conf.set_temp("STPSF_PATH", str(data)):
+            yield stpsf
 
 
 def _write_pupil(path: Path, band: str, detector: str) -> tuple[int, int]:

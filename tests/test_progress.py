@@ -13,12 +13,9 @@ import termios
 import numpy as np
 import pytest
 
-from romancal_forcedphot import progress
-from romancal_forcedphot.catalogs import Sources
-from romancal_forcedphot.exposure import Exposure
-from romancal_forcedphot.forced import measure
+from romancal_forcedphot import measure, progress, read_level2
 from romancal_forcedphot.progress import Progress
-from small import level2_image
+from small import level2_image, pixel_sources
 
 WORK = """
 import time
@@ -123,10 +120,10 @@ def test_lines_go_to_the_log_where_nobody_else_takes_them(caplog):
 @pytest.mark.parametrize("on_image_only", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 2000])
 def test_measuring_reports_every_row_once(n, on_image_only):
-    exposure = Exposure.from_model(level2_image())
+    exposure = read_level2(level2_image())
     rng = np.random.default_rng(n)
     x = rng.uniform(-100, 300, n)
-    sources = Sources(label=np.arange(n), x=x, y=rng.uniform(0, 180, n))
+    sources = pixel_sources(x, rng.uniform(0, 180, n))
     told = []
     measure(exposure, sources, on_image_only=on_image_only, progress=told.append)
     assert sum(told) == n

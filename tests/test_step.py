@@ -14,32 +14,37 @@ import numpy as np
 import pytest
 from astropy.stats import SigmaClip
 from astropy.table import Table
+from astropy.time import Time
 from photutils.aperture import CircularAnnulus, CircularAperture
 from roman_datamodels import datamodels as rdm
+from romancal.stpipe import RomanStep
 from stpipe import Step
 
-from romancal_forcedphot import ForcedPhotometryModel, ForcedPhotometryStep, WarningFlag
+from romancal_forcedphot import (
+    ForcedPhotometryModel,
+    ForcedPhotometryStep,
+    Settings,
+    WarningFlag,
+)
 from romancal_forcedphot.references import ReferenceFileError
-from small import CENTER, level2_image
+from small import (
+    CENTER,
+    IMAGE,
+    PLAIN,
+    PLAIN_OPTIONS,
+    PRODUCT,
+    SCALE_DEG,
+    level2_image,
+    run_step,
+)
 
-# stpipe 1.1 asks crds 14 by a function that crds deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
-
-PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
-PLAIN_OPTIONS = [f"--{name}={value}" for name, value in PLAIN.items()]
-IMAGE = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
-PRODUCT = "r0003201001001001004_0001_wfi01_f106_forcedphot.asdf"
 CATALOG = "catalog.ecsv"
 RADII = {"aper3pix", "aper5pix"}
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
+def _here(workplace):
     """An image and a catalog in the working directory, and no CRDS."""
-    for name in list(os.environ):
-        if name.startswith("CRDS"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
     level2_image().save(IMAGE)
     sources().write(CATALOG)
 
@@ -69,13 +74,13 @@ def logged(product, text):
 
 
 def test_path_model_and_table_give_the_same_rows():
-    expected = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, **PLAIN)
+    expected = run_step(IMAGE, catalog=CATALOG)
     assert isinstance(expected, ForcedPhotometryModel)
     assert list(expected.source_catalog["label"]) == [7, 5, 6]
     assert np.isfinite(expected.source_catalog["aper3pix_total_flux"]).all()
     for image in (Path(IMAGE), level2_image()):
         for catalog in (Path(CATALOG), sources()):
-            product = ForcedPhotometryStep.call(image, catalog=catalog, **PLAIN)
+            product = run_step(image, catalog=catalog)
             assert_same_rows(product.source_catalog, expected.source_catalog)
 
 
@@ -106,7 +111,7 @@ def test_the_instance_runs_as_well_as_the_class():
 
 @pytest.mark.parametrize("value", ["3,5", "[3, 5]", [3, 5], (3.0, 5.0), ["3", "5"]])
 def test_radii_in_python(value):
-    product = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, aperture_radii=value, **PLAIN)
+    product = run_step(IMAGE, catalog=CATALOG, aperture_radii=value)
     assert radii_of(product) == RADII
     assert product.meta.forced_phot.aperture_radii == [3.0, 5.0]
 
@@ -133,14 +138,12 @@ def test_radii_that_are_not_given_go_with_their_unit():
 
 
 def test_apertures_in_arcsec():
-    product = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, radius_unit="arcsec", **PLAIN)
+    product = run_step(IMAGE, catalog=CATALOG, radius_unit="arcsec")
     assert radii_of(product) == {"aper0p33arcsec"}
     meta = product.meta.forced_phot
     assert (meta.aperture_radius_unit, meta.aperture_radii) == ("arcsec", [0.33])
     assert meta.annulus_radii == [2.4, 2.8]
-    in_pixels = ForcedPhotometryStep.call(
-        IMAGE, catalog=CATALOG, annulus_radii=[2.4 / 0.11, 2.8 / 0.11], **PLAIN
-    )
+    in_pixels = run_step(IMAGE, catalog=CATALOG, annulus_radii=[2.4 / 0.11, 2.8 / 0.11])
     np.testing.assert_allclose(
         product.source_catalog["aper0p33arcsec_flux"],
         in_pixels.source_catalog["aper3pix_flux"],
@@ -179,6 +182,51 @@ def test_saved_parameters_give_the_same_run():
     assert radii_of(product) == {"aper4pix"}
     assert product.meta.forced_phot.parameters["annulus_radii"] == [15, 20.5]
     assert product.meta.forced_phot.parameters["dq_mask"] == ["SATURATED", "HOT"]
+
+
+#: Parameters that shape no number: of the catalog, of the run and of the output.
+NOT_SETTINGS = {
+    *("catalog", "ra_column", "dec_column", "x_column", "y_column", "label_column"),
+    *("spectral_type_column", "select", "keep_columns", "on_image_only", "storage_options"),
+    *("output_units", "save_plots", "n_threads", "suffix"),
+}
+
+
+def spec_names():
+    """Parameters that the step has beside those of all steps of romancal, and overrides."""
+    names = set(ForcedPhotometryStep.load_spec_file()) - set(RomanStep.load_spec_file())
+    return {name for name in names if not name.startswith("override_")} | {"suffix"}
+
+
+def settings_of(step):
+    return Settings.from_parameters({name: getattr(step, name) for name in Settings.names()})
+
+
+def test_every_parameter_is_a_setting_or_shapes_no_number():
+    assert spec_names() == set(Settings.names()) | NOT_SETTINGS
+    assert not set(Settings.names()) & NOT_SETTINGS
+
+
+@pytest.mark.parametrize("unit", ["pixel", "arcsec"])
+def test_defaults_of_the_spec_are_those_of_settings(unit):
+    settings = settings_of(ForcedPhotometryStep(radius_unit=unit))
+    assert settings == Settings(radius_unit=unit)
+    assert settings.fingerprint() == Settings(radius_unit=unit).fingerprint()
+    names = Settings.names()
+    for name in names:
+        assert type(getattr(settings, name)) is type(getattr(Settings(), name)), name
+
+
+def test_settings_are_the_same_from_python_and_from_a_parameter_file():
+    given = {"aperture_radii": "3,5", "bkg_sigma": 2, "dq_mask": "ANY", "ref_epoch": 2015}
+    given |= {"stpsf_charge_diffusion": 20, "defocus": 1, "gain_correction": True}
+    step = ForcedPhotometryStep(catalog=CATALOG, **given)
+    step.export_config("pars.asdf")
+    again = ForcedPhotometryStep.from_config_file("pars.asdf")
+    expected = Settings(**given | {"aperture_radii": (3, 5)})
+    assert settings_of(step) == settings_of(again) == expected
+    assert settings_of(step).fingerprint() == settings_of(again).fingerprint()
+    assert settings_of(again).fingerprint() == expected.fingerprint()
 
 
 def test_help_shows_the_defaults(capsys):
@@ -220,14 +268,14 @@ def snapshot(model):
 def test_a_model_handed_in_stays_as_it_is():
     image = level2_image()
     wcs, before = image.meta.wcs, snapshot(image)
-    ForcedPhotometryStep.call(image, catalog=CATALOG, save_results=True, **PLAIN)
+    run_step(image, catalog=CATALOG, save_results=True)
     assert snapshot(image) == before
     assert image.meta.wcs is wcs
 
 
 def test_a_model_handed_in_stays_open():
     with rdm.open(IMAGE) as image:
-        ForcedPhotometryStep.call(image, catalog=CATALOG, **PLAIN)
+        run_step(image, catalog=CATALOG)
         assert image.data.sum() == level2_image().data.sum()
 
 
@@ -235,7 +283,7 @@ def test_without_area_reference_the_wcs_is_used_and_said():
     product = ForcedPhotometryStep.call(
         IMAGE, catalog=CATALOG, override_area="N/A", aperture_correction="none"
     )
-    expected = ForcedPhotometryStep.call(IMAGE, catalog=CATALOG, **PLAIN)
+    expected = run_step(IMAGE, catalog=CATALOG)
     assert_same_rows(product.source_catalog, expected.source_catalog)
     assert product.meta.forced_phot.pixel_area == {"source": "wcs"}
     assert product.meta.ref_file.area == "N/A"
@@ -308,11 +356,9 @@ def test_a_second_run_does_not_pile_up_suffixes():
     image = level2_image()
     image.meta.filename = PRODUCT
     image.save(PRODUCT)
-    ForcedPhotometryStep.call(
-        PRODUCT, catalog=CATALOG, output_dir="products", save_results=True, **PLAIN
-    )
+    run_step(PRODUCT, catalog=CATALOG, output_dir="products", save_results=True)
     assert [path.name for path in Path("products").iterdir()] == [PRODUCT]
-    ForcedPhotometryStep.call(image, catalog=CATALOG, save_results=True, suffix="deep", **PLAIN)
+    run_step(image, catalog=CATALOG, save_results=True, suffix="deep")
     assert Path(PRODUCT.replace("_forcedphot", "_deep")).exists()
 
 
@@ -320,7 +366,7 @@ def test_a_second_run_does_not_pile_up_suffixes():
 def test_no_source_on_the_image_is_a_valid_product_with_a_warning(distance):
     catalog = sources()[:0] if distance is None else sources()
     catalog["dec"] -= distance or 0
-    product = ForcedPhotometryStep.call(IMAGE, catalog=catalog, save_results=True, **PLAIN)
+    product = run_step(IMAGE, catalog=catalog, save_results=True)
     table = product.source_catalog
     assert len(table) == (0 if distance is None else 3)
     assert np.isnan(table["aper3pix_flux"]).all()
@@ -328,6 +374,49 @@ def test_no_source_on_the_image_is_a_valid_product_with_a_warning(distance):
     assert logged(product, ":: WARNING :: No source of catalog")
     with rdm.open(PRODUCT) as saved:
         assert_same_rows(saved.source_catalog, table)
+
+
+def test_errors_are_compared_with_blank_sky():
+    """Right errors of the apertures; the part that the annulus gives is measured, hence right."""
+    image = level2_image(shape=(600, 600))
+    image.err = np.full((600, 600), 0.05, dtype=np.float16)
+    catalog = Table({"x": [100.0, 300.0], "y": [100.0, 400.0]})
+    product = run_step(image, catalog, error_calibration="empty_scale", pixel_area="none")
+    provenance = product.meta.forced_phot["error_calibration"]
+    assert provenance["scaled"] is True
+    pixels, n_annulus = np.pi * 3**2, np.pi * (25**2 - 20**2)
+    annulus = np.pi / 2 * 0.1**2 / n_annulus * pixels**2  # its scatter is seen, not believed
+    expected = np.sqrt((pixels * 0.1**2 + annulus) / (pixels * 0.05**2 + annulus))
+    assert provenance["ratios"][0] == pytest.approx(expected, abs=3 * provenance["ratio_errs"][0])
+
+
+class TestProperMotion:
+    """A star that crosses the image in the years before the exposure (2027.16)."""
+
+    PIXELS = 30.0
+
+    def measured(self, **options):
+        years = Time("2027-03-01T00:01:00").jyear - 2016.0
+        motion_mas = self.PIXELS * SCALE_DEG * 3.6e6 / years
+        catalog = Table({"ra": [CENTER[0]], "dec": [CENTER[1]], "pmra": [0.0]})
+        catalog["pmdec"], catalog["ref_epoch"] = [motion_mas], [2016.0]
+        return run_step(level2_image(), catalog, **options)
+
+    def test_measures_where_the_star_is_now(self):
+        product = self.measured()
+        (row,) = product.source_catalog
+        assert row["y"] == pytest.approx(89.5 + self.PIXELS, abs=1e-4)
+        assert row["dec"] == pytest.approx(CENTER[1] + self.PIXELS * SCALE_DEG, abs=1e-9)
+        provenance = product.meta.forced_phot["proper_motion"]
+        assert provenance["n_moved"] == 1
+        assert provenance["time"] == "2027-03-01T00:01:00.000"
+
+    def test_stays_where_the_catalog_has_it_when_told_so(self):
+        product = self.measured(proper_motion=False)
+        (row,) = product.source_catalog
+        assert row["y"] == pytest.approx(89.5, abs=1e-6)
+        assert row["dec"] == CENTER[1]
+        assert product.meta.forced_phot["proper_motion"]["applied"] is False
 
 
 def test_crds_does_not_frighten_the_user(small_scene, small_cache, strun, tmp_path):

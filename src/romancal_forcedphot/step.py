@@ -77,6 +77,7 @@ class ForcedPhotometryStep(FrameworkStep):
         stpsf_charge_diffusion = float(min=0, default=None) # Charge diffusion for STPSF, sigma in mas; STPSF's own if not given
         dq_mask = force_list(default='DO_NOT_USE') # DQ flags that make a pixel unusable; or ANY (dq2 too) or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Unit of the fluxes, nJy for ABmag; AB magnitudes are always there
+        verify_checksums = boolean(default=True) # Compare the image's arrays with the checksums in its file
         save_plots = boolean(default=False) # Also write a page of plots (PNG) beside the product; needs matplotlib
         n_threads = integer(default=0) # Number of threads; 0 for the cores available to the process
         suffix = string(default='forcedphot') # Default suffix for output files
@@ -140,6 +141,7 @@ class ForcedPhotometryStep(FrameworkStep):
                 on_image_only=self.on_image_only,
                 n_threads=self.n_threads,
                 storage_options=self.storage_options.options,
+                verify_checksums=self.verify_checksums,
                 progress=progress.advance,
                 inspect=self._inspector(settings),
             )

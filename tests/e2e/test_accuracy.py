@@ -11,10 +11,10 @@ import pytest
 import roman_datamodels as rdm
 from astropy.table import Table
 
-from romancal_forcedphot import Exposure, measure, read_sources
-from romancal_forcedphot.epsf_reference import read_epsf
+from romancal_forcedphot import measure, read_level2, read_sources
 from romancal_forcedphot.example import summary
 from romancal_forcedphot.psfs import GriddedEPSF
+from romancal_forcedphot.references import Reference, read_epsf
 
 FLAG_NOT_PLACED = 2
 
@@ -176,8 +176,9 @@ def test_by_epsf_masked_cores_cost_precision_and_no_flux(scene, crds_cache, comp
     references = crds_cache / "references" / "roman"
     random = np.random.default_rng(3)
     with rdm.open(scene.image) as model:
-        exposure = Exposure.from_model(model)
-        content = read_epsf(next(references.glob("*_epsf_01106.asdf")), model)
+        exposure = read_level2(model)
+        epsf_file = Reference("epsf", next(references.glob("*_epsf_01106.asdf")), "of the example")
+        content = read_epsf(epsf_file, detector=exposure.detector, band=exposure.band)
         with rdm.open(next(references.glob("*_area_01.asdf"))) as area_model:
             area = np.array(area_model.data)
         epsf = GriddedEPSF(content.stamps[0], content.x, content.y, content.oversample)

@@ -19,13 +19,11 @@ import pytest
 from astropy.table import Table
 from roman_datamodels import datamodels as rdm
 
-from small import CENTER, level2_image
+from small import CENTER, PLAIN_OPTIONS, level2_image
 
 STRUN = Path(sys.executable).with_name("strun")
 CATALOG = "catalog.ecsv"
 IMAGE = "image_cal.asdf"
-#: Without reference files, so that no CRDS is needed.
-PLAIN = ("--pixel_area=wcs", "--aperture_correction=none")
 
 #: name: (arguments, what the last line of the error must say)
 CASES = {
@@ -218,7 +216,7 @@ def answers(tmp_path_factory):
             (directory / path.name).symlink_to(path)
         before = set(directory.rglob("*"))
         process = subprocess.run(
-            [STRUN, "forced_phot", image, *PLAIN, *options],
+            [STRUN, "forced_phot", image, *PLAIN_OPTIONS, *options],
             cwd=directory,
             env=environment,
             capture_output=True,

@@ -18,15 +18,19 @@ from astropy.units import Unit
 from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
-from small import CENTER, level2_image, small_crds_cache
-
-# stpipe 1.1 asks crds 14 by a function that crds deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
+from small import (
+    CENTER,
+    IMAGE,
+    PLAIN,
+    PLAIN_OPTIONS,
+    PRODUCT,
+    level2_image,
+    run_step,
+    small_crds_cache,
+)
 
 STRUN = Path(sys.executable).with_name("strun")
-IMAGE = "r0003201001001001004_0001_wfi01_f106_cal.asdf"
-STEM = "r0003201001001001004_0001_wfi01_f106_forcedphot"
-PLAIN = {"pixel_area": "wcs", "aperture_correction": "none"}
+STEM = Path(PRODUCT).stem
 N_ROWS = 60
 KEPT = ["type", "F106", "n", "good", "colour é"]
 
@@ -47,18 +51,14 @@ def catalog():
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
+def _here(workplace):
     """An image and a catalog in the working directory, and no CRDS."""
-    for name in list(os.environ):
-        if name.startswith("CRDS"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
     level2_image().save(IMAGE)
     catalog().write("catalog.ecsv")
 
 
-def run_step(**parameters):
-    return ForcedPhotometryStep.call(IMAGE, catalog="catalog.ecsv", **PLAIN, **parameters)
+def product_of(**parameters):
+    return run_step(IMAGE, "catalog.ecsv", **parameters)
 
 
 def assert_same_table(found, expected):
@@ -79,7 +79,7 @@ def test_strun_writes_parquet_that_all_readers_read_as_the_same_table():
     """One run with everything that a command line can say; the product in ASDF is the oracle."""
     chosen = "type == 'PSF' and F106 > 1e-9 or not good"
     options = [
-        *(f"--{name}={value}" for name, value in PLAIN.items()),
+        *PLAIN_OPTIONS,
         f"--select={chosen}",
         "--keep_columns=" + ",".join(name for name in KEPT if name != "n"),
         "--on_image_only=True",
@@ -92,7 +92,7 @@ def test_strun_writes_parquet_that_all_readers_read_as_the_same_table():
     files = {path.name for path in Path().iterdir()}
     assert files == {IMAGE, "catalog.ecsv", f"{STEM}.parquet"}
     kept = [name for name in KEPT if name != "n"]
-    product = run_step(
+    product = product_of(
         select=chosen,
         keep_columns=kept,
         on_image_only=True,
@@ -124,7 +124,7 @@ def test_strun_writes_parquet_that_all_readers_read_as_the_same_table():
 
 
 def test_kept_columns_stand_beside_the_fluxes_in_the_file():
-    product = run_step(keep_columns=KEPT, save_results=True)
+    product = product_of(keep_columns=KEPT, save_results=True)
     with rdm.open(f"{STEM}.asdf") as opened:
         found = opened.source_catalog
         assert found.colnames == product.source_catalog.colnames
@@ -140,7 +140,7 @@ def test_kept_columns_stand_beside_the_fluxes_in_the_file():
 
 
 def test_missing_numbers_are_null_in_parquet():
-    product = run_step(keep_columns=["n"], save_results=True, output_ext="parquet")
+    product = product_of(keep_columns=["n"], save_results=True, output_ext="parquet")
     missing = mask_of(product.source_catalog["n"])
     column = pq.read_table(f"{STEM}.parquet", use_threads=False)["n"]
     assert missing.any()
@@ -152,8 +152,8 @@ def test_missing_numbers_are_null_in_parquet():
 
 @pytest.mark.parametrize("name", ["uJy", "mJy", "Jy", "maggy", "ABmag"])
 def test_fluxes_in_other_units_are_the_same_fluxes(name):
-    expected = run_step(bkg_estimator="median").source_catalog
-    product = run_step(output_units=name)
+    expected = product_of(bkg_estimator="median").source_catalog
+    product = product_of(output_units=name)
     product.validate()
     table = product.source_catalog
     unit = {"maggy": u.mgy, "ABmag": u.nJy}.get(name) or Unit(name)
@@ -184,9 +184,9 @@ def test_parameters_survive_a_parameter_file():
 
 
 def test_only_rows_on_the_image():
-    everything = run_step().source_catalog
+    everything = product_of().source_catalog
     on_image = (everything["warning_flags"] & WarningFlag.NOT_PLACED) == 0
-    product = run_step(on_image_only=True)
+    product = product_of(on_image_only=True)
     assert 0 < on_image.sum() < N_ROWS
     assert_same_table(product.source_catalog, everything[on_image])
     counts = product.meta.forced_phot.catalog
@@ -195,7 +195,7 @@ def test_only_rows_on_the_image():
 
 
 def test_nothing_selected_gives_a_valid_empty_product():
-    product = run_step(
+    product = product_of(
         select="F106 > 1", keep_columns=KEPT, save_results=True, output_ext="parquet"
     )
     assert len(product.source_catalog) == 0
@@ -214,7 +214,7 @@ def test_nothing_selected_gives_a_valid_empty_product():
 )
 def test_what_cannot_be_had_is_said_before_anything_is_written(parameters, said):
     with pytest.raises(ValueError, match=said):
-        run_step(**parameters, save_results=True)
+        product_of(**parameters, save_results=True)
     assert {path.name for path in Path().iterdir()} == {IMAGE, "catalog.ecsv"}
 
 

@@ -19,7 +19,7 @@ import roman_datamodels as rdm
 from astropy.table import Table
 from roman_datamodels.datamodels import ApcorrRefModel, PixelareaRefModel
 
-from romancal_forcedphot.example import crds_cache, crds_environment
+from romancal_forcedphot.example.crds_cache import crds_environment, write_context
 from small import CENTER, SCALE_DEG, level2_image
 
 SHAPE = (180, 200)
@@ -81,8 +81,7 @@ def environment(tmp_path_factory):
             name = f"roman_wfi_{kind}_{detector[3:]}.asdf"
             make(detector).save(directory / name)
             rules[kind][(detector,)] = name
-    crds_cache._write_config(cache / "config" / "roman")
-    crds_cache._write_mappings(cache / "mappings" / "roman", rules)
+    write_context(cache, rules)
     scripts = os.fspath(Path(sys.executable).parent)
     path = os.pathsep.join([scripts, os.environ["PATH"]])
     return os.environ | crds_environment(cache) | {"PATH": path}

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from .. import validate
+from ..storage import open_asdf
 from ..table.statistics import pull_width, robust_statistics
 from .scene import Scene
 
@@ -157,21 +158,9 @@ def compare(product: str | Path, scene: Scene) -> Comparison:
 
 
 def read_source_catalog(product: str | Path) -> Table:
-    """Read the table of a product into memory.
-
-    Parameters
-    ----------
-    product : str or path-like
-        Product of the step.
-
-    Returns
-    -------
-    astropy.table.Table
-    """
-    import asdf
-
-    with asdf.open(product, lazy_load=False, memmap=False) as file:
-        return file["roman"]["source_catalog"].copy()
+    """Return the table of a product, in memory."""
+    with open_asdf(product) as file:
+        return Table(file["roman"]["source_catalog"], copy=True)
 
 
 def isolated_stars(truth: Table, magnitude: np.ndarray) -> np.ndarray:

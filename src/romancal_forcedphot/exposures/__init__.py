@@ -13,17 +13,18 @@ from .dq import dq_bits
 from .errors import ExposureError, InputError
 from .level2 import read_level2
 from .measuring import Measurement, check_settings, measure_exposure
-from .opening import open_image, opened_if_remote
+from .opening import check_is_input, open_image, opened_for_metadata
 
 __all__ = [
     "ExposureError",
     "InputError",
     "Measurement",
+    "check_is_input",
     "check_settings",
     "dq_bits",
     "measure_exposure",
     "open_image",
-    "opened_if_remote",
+    "opened_for_metadata",
     "read_association",
     "read_level2",
 ]

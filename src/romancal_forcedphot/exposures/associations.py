@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..storage import is_uri, open_for_reading
+from ..storage import is_uri, open_for_reading, shown
 from .errors import InputError
 
 __all__ = ["read_association"]
@@ -48,7 +48,7 @@ def read_association(
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"association {str(path)!r} cannot be read ({type(error).__name__}: {error}): expected "
+            f"association {shown(path)} cannot be read ({type(error).__name__}: {error}): expected "
             "JSON with products, members and expnames as asn_from_list writes it; correct it or "
             "name the images themselves"
         ) from error

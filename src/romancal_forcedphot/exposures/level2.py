@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from astropy.time import Time
 from roman_datamodels import dqflags
 
 from ..photometry import Exposure
 from ..product.plain import plain
+from ..storage import ChecksumError
+from .checks import (
+    explained,
+    file_name_of,
+    required,
+    shown_name,
+    time_of_exposure,
+    usable_wcs,
+)
 from .dq import ANY_FLAG, dq_bits
 from .errors import ExposureError
 
@@ -25,6 +33,9 @@ __all__ = ["read_level2"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROWS_AT_ONCE = 256
+_INTEGERS = "ui"
+#: Arrays that are read, with the kinds of their types.
+_PLANES = {"data": "fui", "err": "fui", "dq": _INTEGERS}
 #: Parts of the metadata that a product has no use for, or that take long to copy.
 _NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics")
 
@@ -50,36 +61,34 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
     Raises
     ------
     ExposureError
-        The model has no WCS or no usable photometric calibration.
+        The model has no WCS or no usable photometric calibration, lacks metadata, or is damaged.
     ValueError
         A name in ``dq_mask`` is not a DQ flag.
     """
     bits = dq_bits(dq_mask)
-    meta = model.meta
-    wcs = meta.get("wcs")
-    if wcs is None:
-        raise ExposureError(
-            f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
-            "assign_wcs step adds; run the image through the exposure pipeline first"
-        )
-    conversion, pixel_area, sign = _calibration(model)
+    with explained(model, "metadata"):
+        conversion, pixel_area, sign = _calibration(model)
+        start, end = (time_of_exposure(model, name) for name in ("start_time", "end_time"))
+        meta = model.meta
+        entries = {
+            "detector": str(required(model, "instrument", "detector")),
+            "band": str(required(model, "instrument", "optical_element")),
+            "name": file_name_of(model),
+            "guide_star": plain(meta.get("guide_star") or {}),
+            "is_flat_fielded": (meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
+            "reference_parameters": plain(model.get_crds_parameters()),
+            "metadata": {key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        }
     data, err, saturated = _read_planes(model, bits, sign)
-    start, end = Time(meta.exposure.start_time), Time(meta.exposure.end_time)
     return Exposure(
         data=data,
         err=err,
         saturated=saturated,
-        wcs=wcs,
+        wcs=usable_wcs(model, data.shape),
         conversion=conversion,
         pixel_area=pixel_area,
-        detector=str(meta.instrument.detector),
-        band=str(meta.instrument.optical_element),
         mid_time=start + 0.5 * (end - start),
-        name=str(meta.get("filename", "")),
-        guide_star=plain(meta.get("guide_star") or {}),
-        is_flat_fielded=(meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
-        reference_parameters=model.get_crds_parameters(),
-        metadata={key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        **entries,
     )
 
 
@@ -94,7 +103,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
     pixel_area = _number(model, photometry, "pixel_area")
     if conversion * pixel_area <= 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
+            f"{shown_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
             f"pixel_area={pixel_area:g}: expected two positive numbers; run romancal's photom "
             "step with a current reference file"
         )
@@ -103,7 +112,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
         log.warning(
             "meta.photometry of %s has a negative conversion_megajanskys and a negative "
             "pixel_area: their product is right and is used",
-            _name(model),
+            shown_name(model),
         )
     if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
         return 1.0, abs(pixel_area), -1.0 if negative else 1.0
@@ -116,22 +125,23 @@ def _number(model: Any, photometry: Any, key: str) -> float:
     number = math.nan if value is None else float(getattr(value, "value", value))
     if not math.isfinite(number) or number == 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.{key}={value}: expected a finite number other "
-            "than 0; images without photometric calibration (grism, prism, dark) cannot be "
+            f"{shown_name(model)} has meta.photometry.{key}={value}: expected a finite number "
+            "other than 0; images without photometric calibration (grism, prism, dark) cannot be "
             "measured, others need romancal's photom step"
         )
     return number
 
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Data with NaN at unusable pixels, err, and the mask of saturated pixels, each (ny, nx)."""
-    data = _plane(model, "data").astype(np.float32)
-    err, dq = _plane(model, "err"), _plane(model, "dq")
+    """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
+    data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
-            f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
+            f"{shown_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
             f"{dq.shape}: expected three images of one shape"
         )
+    data = data.astype(np.float32)
+    err = err if err.dtype.kind == "f" else err.astype(np.float32)
     if sign < 0:
         data, err = -data, -err
     saturated = np.empty(data.shape, dtype=bool)
@@ -142,23 +152,30 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
     if bits == ANY_FLAG and "dq2" in model:
-        data[_plane(model, "dq2") != 0] = np.nan
+        data[_plane(model, "dq2", _INTEGERS) != 0] = np.nan
     return data, err, saturated
 
 
-def _plane(model: Any, name: str) -> np.ndarray:
-    """One of the model's arrays, read from its file if not in memory yet."""
+def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
+    """One of the model's arrays, read from its file where that has not happened yet."""
     try:
-        return np.asarray(model[name])
+        plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened
         raise
+    except ChecksumError as error:
+        raise ExposureError(
+            f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
+            "--verify_checksums=False"
+        ) from error
     except Exception as error:
         raise ExposureError(
-            f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
-            "Level-2 file; it is truncated or damaged, fetch it again"
+            f"{shown_name(model)} has a {name} array that cannot be read ({error}): expected a "
+            "whole Level-2 file; it is truncated or damaged, fetch it again"
         ) from error
-
-
-def _name(model: Any) -> str:
-    """File name of the model in quotes, for messages."""
-    return repr(str(model.meta.get("filename", "the model")))
+    if plane.dtype.kind not in kinds:
+        expected = "integers" if kinds == _INTEGERS else "real numbers"
+        raise ExposureError(
+            f"{shown_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, "
+            "as romancal writes them; mend it"
+        )
+    return plane

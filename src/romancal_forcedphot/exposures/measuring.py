@@ -29,6 +29,7 @@ from ..photometry.blank_sky import calibrate_errors
 from ..photometry.proper_motion import apply_proper_motion
 from ..psfs import Correction
 from ..references import Finder
+from ..storage import shown
 from ..table import count_rows, median_ee_fractions
 from .corrections import aperture_correction, with_remedy
 from .dq import dq_bits
@@ -86,6 +87,7 @@ def measure_exposure(
     on_image_only: bool = False,
     n_threads: int = 0,
     storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
     progress: Callable[[int], object] = lambda n_rows: None,
     inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
 ) -> Measurement:
@@ -104,7 +106,9 @@ def measure_exposure(
     on_image_only, n_threads, progress
         See `photometry.measure`.
     storage_options : mapping, optional
-        Options of the file system for a remote image, see `storage.open_remote`.
+        How to reach an image that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
         Called with the exposure, the table, the pixel-area map and the aperture correction while
         the image is open.
@@ -121,8 +125,10 @@ def measure_exposure(
         A reference file is not available or invalid, or the PSF does not cover the apertures.
     ValueError
         A setting is invalid.
+    MemoryError
+        There is not enough memory, for apertures nearly as large as the image say.
     """
-    model = open_image(location, storage_options=storage_options)
+    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
         exposure = read_level2(model, dq_mask=settings.dq_mask)
         return _measure(
@@ -135,6 +141,12 @@ def measure_exposure(
             progress=progress,
             inspect=inspect,
         )
+    except MemoryError as error:
+        name = shown(location) if isinstance(location, str | Path) else "the image"
+        raise MemoryError(
+            f"{name} cannot be measured: there is not enough memory ({error}); choose smaller "
+            "radii or fewer threads (--n_threads)"
+        ) from error
     finally:
         if isinstance(location, str | Path):
             model.close()

@@ -158,5 +158,15 @@ class Settings:
         str
             16 hexadecimal digits, equal for equal settings only.
         """
-        text = json.dumps(asdict(self), sort_keys=True)
+        values = {name: _canonical(value) for name, value in asdict(self).items()}
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    """Return equal values in one form: any number, and a truth value, as a float."""
+    if isinstance(value, tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, int | float | np.number | np.bool_):
+        return float(value) + 0.0  # -0.0 is 0.0
+    return value

@@ -18,6 +18,7 @@ from astropy.table import Table
 
 from ..exposures import InputError, read_association
 from ..product.model import ForcedPhotometryModel
+from ..storage import file_name, open_for_reading
 
 __all__ = ["ExposuresFailed", "Member", "SavedProducts", "find_members", "first", "run_each"]
 
@@ -151,7 +152,7 @@ def _member(dataset: Any) -> Member:
     name = dataset
     if not isinstance(dataset, str | Path):
         name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
-    return Member(Path(name).name, lambda: contextlib.nullcontext(dataset))
+    return Member(file_name(name), lambda: contextlib.nullcontext(dataset))
 
 
 def _members_of_library(library: Any) -> Iterator[Member]:
@@ -171,7 +172,7 @@ def _members_of_library(library: Any) -> Iterator[Member]:
 
     names = [member["expname"] for member in library.asn["products"][0]["members"]]
     for index, name in enumerate(names):
-        yield Member(Path(name).name, lending(index))
+        yield Member(file_name(name), lending(index))
 
 
 class SavedProducts(Sequence):
@@ -195,7 +196,8 @@ class SavedProducts(Sequence):
             return [self[i] for i in range(*index.indices(len(self)))]
         path = self.paths[index]
         if path.endswith(".parquet"):
-            return Table.read(path)
+            with open_for_reading(path) as file:  # pyarrow would take the path for a URI
+                return Table.read(file, format="parquet")
         return ForcedPhotometryModel.read(path)
 
 

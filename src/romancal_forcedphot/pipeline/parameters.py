@@ -15,6 +15,9 @@ from typing import Any
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from ..storage import refuse_credentials
+from .command_line import check_texts
+
 __all__ = [
     "CatalogParameter",
     "Extension",
@@ -142,6 +145,9 @@ class InMemoryCatalog(str):
         wrapped.table = table
         return wrapped
 
+    def __getnewargs__(self):
+        return self.table, str(self)
+
     @classmethod
     def wrap(cls, value: Any) -> Any:
         """Wrap a table, a SkyCoord or a catalog model.
@@ -181,6 +187,7 @@ class CatalogParameter(_Parameter):
     def parse(self, value: Any) -> str:
         """Return a path or an in-memory catalog; see `_Parameter.parse`."""
         value = InMemoryCatalog.wrap(value)
+        refuse_credentials(value, self.name)
         return value if isinstance(value, InMemoryCatalog) else str(value or "")
 
 
@@ -203,6 +210,16 @@ class StorageOptions(str):
         wrapped = super().__new__(cls)
         wrapped.options = dict(options or {})
         return wrapped
+
+    def __reduce__(self):
+        """Leave the options out of a pickle: it may be kept, or travel."""
+        return type(self), ()
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     @classmethod
     def wrap(cls, value: Any) -> Any:
@@ -244,17 +261,23 @@ _WRAPPERS = {"catalog": InMemoryCatalog.wrap, "storage_options": StorageOptions.
 
 
 def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a step with its objects wrapped as strings for stpipe.
+    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them.
 
     Parameters
     ----------
     parameters : mapping
-        Parameters of the step by name.
+        Values by name.
 
     Returns
     -------
     dict
+
+    Raises
+    ------
+    ValueError
+        stpipe would take a text for something else.
     """
+    check_texts(parameters)
     return {
         name: _WRAPPERS[name](value) if name in _WRAPPERS else value
         for name, value in parameters.items()

@@ -87,9 +87,9 @@ def save_summary(
         else _curve(correction, *middle, CURVE_REACH * max(apertures)),
         title=Path(path).stem,
     )
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
-    log.info("Saved plots in %s", path)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
+    log.info("Saved pictures in %s", path)
 
 
 def _curve(

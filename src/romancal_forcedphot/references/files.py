@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import asdf
 from roman_datamodels import datamodels as rdm
 
+from ..storage import open_asdf, shown
 from .errors import ReferenceFileError
 from .finder import Reference, remedy_for
 
@@ -40,16 +40,7 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
     if isinstance(content, rdm.DataModel):
         model, closing = content, contextlib.nullcontext()
     else:
-        try:
-            with asdf.config_context() as config:
-                config.validate_on_read = False  # maps in float64 instead of RAD's float32 are fine
-                model = closing = rdm.open(content)
-        except Exception as error:
-            raise ReferenceFileError(
-                f"{kind} reference {content!r} cannot be opened ({error}): expected "
-                f"an ASDF file that RAD describes as {expected.__name__}; name another with "
-                f"--override_{kind}=FILE"
-            ) from error
+        model = closing = _opened(content, kind, expected)
     with closing:
         if not isinstance(model, expected):
             raise ReferenceFileError(
@@ -58,6 +49,23 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
                 f"--override_{kind}=FILE"
             )
         yield model
+
+
+def _opened(path: str, kind: str, expected: type) -> Any:
+    """Open a file as a model, which closes the file when it is closed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = open_asdf(path, validate=False)  # a float64 map is as good as RAD's float32
+            stack.callback(file.close)
+            model = rdm.open(file)
+        except Exception as error:
+            raise ReferenceFileError(
+                f"{kind} reference {shown(path)} cannot be opened ({error}): expected "
+                f"an ASDF file that RAD describes as {expected.__name__}; name another with "
+                f"--override_{kind}=FILE"
+            ) from error
+        stack.pop_all()
+    return model
 
 
 def check_instrument(reference: Reference, model: Any, **expected: str) -> None:

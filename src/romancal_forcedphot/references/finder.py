@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -224,14 +225,20 @@ def remedy_for(kind: str) -> str:
 
 @contextlib.contextmanager
 def quiet_crds() -> Iterator[None]:
-    """Context in which CRDS logs nothing: the caller handles and reports its errors."""
-    logger = logging.getLogger("CRDS")
-    before = logger.disabled
-    logger.disabled = True
+    """Context in which CRDS logs nothing: the caller handles and reports its errors.
+
+    Lines of other threads are not affected.
+    """
+    logger, this = logging.getLogger("CRDS"), threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != this
+
+    logger.addFilter(of_others)
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.removeFilter(of_others)
 
 
 def _reason(error: BaseException) -> str:

@@ -149,8 +149,8 @@ def _write_page(plots, comparison: Comparison, options: argparse.Namespace) -> P
     directory = Path(options.output_dir).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}_validation.png"
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
     return path
 
 

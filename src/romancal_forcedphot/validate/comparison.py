@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import roman_datamodels as rdm
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
@@ -179,27 +178,24 @@ def read_product(
         There is no such file, or it is not a product of the step.
     """
     if not isinstance(product, ForcedPhotometryModel):
-        with _open_product(product) as model:
-            return read_product(model)
+        product = _read_product_file(product)
     instrument, apertures = product.meta.instrument, apertures_in(product.source_catalog.colnames)
     properties = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
     return Table(product.source_catalog, copy=True), properties | {"apertures": apertures}
 
 
-def _open_product(product: str | os.PathLike) -> ForcedPhotometryModel:
-    """Open the file of a product; raise a ValidationError for any other."""
+def _read_product_file(product: str | os.PathLike) -> ForcedPhotometryModel:
+    """Read a product from a file."""
     advice = "give the path of a *_forcedphot.asdf file that strun forced_phot wrote"
     try:
-        model = rdm.open(product)
+        return ForcedPhotometryModel.read(product)
+    except TypeError as error:
+        raise ValidationError(f"product {error}; {advice}") from error
     except Exception as error:  # of many kinds: missing, truncated, no ASDF file
         reason = " ".join(str(error).split())[:200]
         raise ValidationError(
             f"product '{product}' cannot be opened ({reason}): {advice}"
         ) from error
-    if not isinstance(model, ForcedPhotometryModel):
-        model.close()
-        raise ValidationError(f"product '{product}' is a {type(model).__name__}: {advice}")
-    return model
 
 
 def _match_positions(table: Table, reference: Reference, radius_arcsec: float) -> np.ndarray:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
 
 from ..catalogs import CatalogError, read_sources
-from ..catalogs.files import read_table
+from ..catalogs.columns import CatalogColumns, open_catalog
+from ..catalogs.identifiers import to_labels
+from ..catalogs.names import ID_COLUMNS, folded
 from ..catalogs.selection import Selection
-from ..catalogs.values import to_labels
-from ..storage import file_name
+from ..catalogs.tables import WantedColumns
 from ..table import convert_flux
 
 __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
@@ -21,7 +23,6 @@ __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
 #: Units of the reference's fluxes or magnitudes.
 UNITS = ("maggy", "nJy", "uJy", "mJy", "Jy", "ABmag")
 MAX_MAGGIES = 1e-5  # AB magnitude 12.5; in nJy it would be magnitude 43.9
-_LABEL_COLUMNS = ("label", "id", "source_id")
 
 
 class ValidationError(ValueError):
@@ -100,25 +101,21 @@ def read_reference(
     ValidationError
         A column is missing, or its unit is unknown.
     """
-    if isinstance(reference, Table):
-        table, name = reference, str(reference.meta.get("name", "table in memory"))
-    else:
-        table, name = read_table(reference, lambda _: True)[0], file_name(reference)
+    ids = [label_column] if label_column else ID_COLUMNS
+    columns = open_catalog(reference, WantedColumns(ids=frozenset(map(folded, ids))))
+    table, name = columns.table, columns.name
     if select.strip():
-        where = f"reference {name}"
         chosen = Selection.parse(select)
-        rows = chosen.rows(lambda c: table[_find_column(table, [c], where, "--select")], len(table))
-        table = table[rows]
-    column = _find_column(table, [column], f"reference {name}", "--reference_column")
+        rows = chosen.rows(lambda c: table[_find_column(columns, [c], "--select")], len(table))
+        columns = replace(columns, table=table[rows])
+        table = columns.table
+    column = _find_column(columns, [column], "--reference_column")
     flux, unit = _read_fluxes(table[column], unit, f"column {column!r} of reference {name}")
     ra = dec = label = None
     if match == "label":
-        names = [label_column] if label_column else _LABEL_COLUMNS
-        label = _read_ids(
-            table, _find_column(table, names, f"reference {name}", "--label_column"), name
-        )
+        label = _read_ids(table, _find_column(columns, ids, "--label_column"), name)
     else:
-        sources = read_sources(table, ra_column=ra_column, dec_column=dec_column)
+        sources = read_sources(columns, ra_column=ra_column, dec_column=dec_column)
         ra, dec = sources.ra, sources.dec
         if ra is None:
             raise CatalogError(
@@ -128,18 +125,15 @@ def read_reference(
     return Reference(name, column, unit, flux, ra, dec, label, table)
 
 
-def _find_column(table: Table, names, what: str, option: str) -> str:
-    """Return the first column with one of some names, case-insensitive."""
-    by_folded = {name.casefold(): name for name in reversed(table.colnames)}
-    for name in names:
-        if name in table.colnames:
-            return name
-        if name.casefold() in by_folded:
-            return by_folded[name.casefold()]
-    raise ValidationError(
-        f"{what} has no column {' or '.join(map(repr, names))}: its columns are "
-        f"{', '.join(table.colnames[:40])}; name the one that is meant with {option}"
-    )
+def _find_column(columns: CatalogColumns, wanted: Sequence[str], option: str) -> str:
+    """Return the first column that has one of the names in any case."""
+    name = columns.first(wanted)
+    if name is None:
+        raise ValidationError(
+            f"reference {columns.name} has no column {' or '.join(map(repr, wanted))}: its columns "
+            f"are {columns.listed}; name the one that is meant with {option}"
+        )
+    return name
 
 
 def _read_ids(table: Table, column: str, name: str) -> np.ndarray:

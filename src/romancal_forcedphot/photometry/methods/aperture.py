@@ -128,7 +128,15 @@ class CircularApertures:
 
     def reach(self, exposure: Exposure) -> float:
         """Return the radius of the largest aperture, in pixels; see `Method.reach`."""
-        return RadiiOnImage.on(exposure, self.radius_unit).largest(max(self.aperture_radii))
+        return self._radii_on(exposure).largest(max(self.aperture_radii))
+
+    def _radii_on(self, exposure: Exposure) -> RadiiOnImage:
+        """Return the conversion of radii to pixels, after refusing radii beyond the image."""
+        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii.check("aperture_radii", self.aperture_radii)
+        if self.background.is_subtracted:
+            radii.check("annulus_radii", self.annulus_radii)
+        return radii
 
     def bind(
         self,
@@ -160,10 +168,11 @@ class CircularApertures:
         Raises
         ------
         ValueError
-            ``bkg_mask_radius`` is larger than the inner radius of the annulus on this image.
+            ``bkg_mask_radius`` is larger than the inner radius of the annulus on this image, or a
+            radius exceeds the image.
         """
         del sources, psf
-        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii = self._radii_on(exposure)
         background = self.background
         if background.is_subtracted:
             background.check_mask(radii.smallest(self.annulus_radii[0]))

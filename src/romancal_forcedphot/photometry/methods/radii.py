@@ -6,6 +6,7 @@ for each source.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ __all__ = ["RadiiOnImage"]
 
 SCALE_MARGIN = 1e-3  # relative; extremes of the scale between grid points may exceed those at them
 N_GRID = 17  # points per axis
+#: Radii up to this many pixels are accepted on images of any size.
+ALWAYS_ACCEPTED_PIX = 50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,31 @@ class RadiiOnImage:
     def smallest(self, radius: float) -> float:
         """Return a lower limit of a radius in pixels over the image; see `largest`."""
         return float(radius / self._scale_range[1])
+
+    def check(self, name: str, radii: Sequence[float]) -> None:
+        """Refuse radii that exceed the image, which would take memory without end.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter, for the message.
+        radii : sequence of float
+            As in the settings.
+
+        Raises
+        ------
+        ValueError
+            A radius is larger than the diagonal of the image.
+        """
+        limit = max(math.hypot(*self.shape), ALWAYS_ACCEPTED_PIX)
+        largest = self.largest(max(radii))
+        if largest > limit:
+            ny, nx = self.shape
+            raise ValueError(
+                f"{name} has {max(radii):g}, which is {largest:.0f} pixels on an image of {nx} x "
+                f"{ny}: expected no radius above its diagonal, {limit:.0f} pixels; choose smaller "
+                "ones"
+            )
 
     def at(self, x: NDArray, y: NDArray, radii: Sequence[float]) -> tuple[float | NDArray, ...]:
         """Return radii in pixels at positions.

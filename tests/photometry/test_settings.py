@@ -1,0 +1,124 @@
+"""Settings: one value for what they mean, whatever way they are written."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import FrozenInstanceError, asdict, fields, replace
+
+import numpy as np
+import pytest
+
+from romancal_forcedphot import CircularApertures, Settings
+from romancal_forcedphot.photometry import methods_for
+from romancal_forcedphot.photometry.methods import METHODS
+
+#: Another value for each setting.
+OTHERS = {
+    "methods": ("psf",),
+    "aperture_radii": (3.0, 5.0),
+    "annulus_radii": (15.0, 20.0),
+    "radius_unit": "arcsec",
+    "bkg_estimator": "mean",
+    "bkg_sigma": 2.5,
+    "bkg_maxiters": 0,
+    "bkg_mask_radius": 4.0,
+    "pixel_area": "wcs",
+    "aperture_correction": "epsf",
+    "apcorr_radius_unit": "pixel",
+    "apcorr_psf": "pixel",
+    "gain_correction": True,
+    "error_calibration": "empty",
+    "spectral_type": "M6V",
+    "defocus": 3,
+    "stpsf_n_psfs": 4,
+    "stpsf_sed": "flat",
+    "stpsf_charge_diffusion": 0.0,
+    "dq_mask": ("ANY",),
+    "proper_motion": False,
+    "ref_epoch": 2016.0,
+}
+
+
+def test_every_setting_has_another_value_here():
+    assert set(OTHERS) == {field.name for field in fields(Settings)}
+    assert list(Settings.names()) == [field.name for field in fields(Settings)]
+
+
+@pytest.mark.parametrize("name", Settings.names())
+def test_any_setting_changes_the_fingerprint(name):
+    changed = replace(Settings(), **{name: OTHERS[name]})
+    assert changed != Settings()
+    assert changed.fingerprint() != Settings().fingerprint()
+
+
+def test_fingerprints_are_hexadecimal_and_last():
+    """That of another process too, whose hashes are salted otherwise."""
+    fingerprint = Settings().fingerprint()
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint)
+    assert pickle.loads(pickle.dumps(Settings())).fingerprint() == fingerprint
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(**OTHERS)], ids=["defaults", "others"])
+def test_settings_are_pickled_hashed_and_rebuilt(settings):
+    again = pickle.loads(pickle.dumps(settings))
+    assert again == settings
+    assert hash(again) == hash(settings)
+    assert again.fingerprint() == settings.fingerprint()
+    assert Settings.from_parameters(asdict(settings) | {"catalog": "a.ecsv"}) == settings
+    with pytest.raises(FrozenInstanceError):
+        settings.pixel_area = "none"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"aperture_radii": 3},
+        {"aperture_radii": [3]},
+        {"aperture_radii": np.array([3.0]), "annulus_radii": (20, 25)},
+        {"aperture_radii": (), "annulus_radii": []},
+        {"bkg_sigma": 3, "bkg_mask_radius": 0, "bkg_maxiters": np.int64(5)},
+        {"bkg_sigma": np.float32(3.0), "bkg_mask_radius": -0.0},
+        {"methods": "aperture", "dq_mask": "DO_NOT_USE"},
+        {"methods": ["aperture"], "dq_mask": ["DO_NOT_USE"]},
+        {"gain_correction": 0, "proper_motion": np.True_},
+        {"stpsf_n_psfs": 9.0, "defocus": np.int32(0)},
+    ],
+    ids=str,
+)
+def test_equal_settings_have_equal_fingerprints_however_written(written):
+    assert Settings(**written) == Settings()
+    assert Settings(**written).fingerprint() == Settings().fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("unit", "aperture_radii", "annulus_radii"),
+    [("pixel", (3.0,), (20.0, 25.0)), ("arcsec", (0.33,), (2.4, 2.8))],
+)
+def test_default_radii_go_with_their_unit(unit, aperture_radii, annulus_radii):
+    settings = Settings(radius_unit=unit)
+    assert (settings.aperture_radii, settings.annulus_radii) == (aperture_radii, annulus_radii)
+
+
+def test_methods_are_made_of_settings():
+    names = {field.name for field in fields(CircularApertures)}
+    settings = Settings(**{k: v for k, v in OTHERS.items() if k in names - {"radius_unit"}})
+    (method,) = methods_for(settings)
+    assert isinstance(method, CircularApertures)
+    assert {name: getattr(method, name) for name in names} == {
+        name: getattr(settings, name) for name in names
+    }
+    assert methods_for(Settings(methods=["aperture", "aperture"])) == methods_for(Settings())
+
+
+@pytest.mark.parametrize("names", [(), ("psf2",), ("aperture", "nonsense")])
+def test_methods_that_do_not_exist_are_refused(names):
+    with pytest.raises(
+        ValueError, match=f"methods is .*expected one or more of {next(iter(METHODS))}"
+    ):
+        methods_for(Settings(methods=names))
+
+
+def test_a_method_of_settings_that_cannot_work_is_refused():
+    with pytest.raises(ValueError, match="bkg_sigma is -1"):
+        methods_for(Settings(bkg_sigma=-1))
