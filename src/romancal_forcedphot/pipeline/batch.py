@@ -39,10 +39,10 @@ class ExposuresFailed(RuntimeError):
     def __init__(self, products: Sequence[Any], reasons: list[tuple[str, str]]):
         self.products = products
         self.reasons = reasons
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+        failures = "; ".join(f"{name}: {reason}" for name, reason in reasons)
         super().__init__(
             f"{len(reasons)} of {len(reasons) + len(products)} exposures failed, the products of "
-            f"the others are whole; {told}"
+            f"the others are complete; {failures}"
         )
 
 

@@ -212,7 +212,7 @@ class StorageOptions(str):
         return wrapped
 
     def __reduce__(self):
-        """Leave the options out of a pickle: it may be kept, or travel."""
+        """Exclude the options from pickles, which may be stored or transferred."""
         return type(self), ()
 
     def __copy__(self):
@@ -261,7 +261,7 @@ _WRAPPERS = {"catalog": InMemoryCatalog.wrap, "storage_options": StorageOptions.
 
 
 def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them.
+    """Return keyword arguments of a step with its objects wrapped as strings for stpipe.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        stpipe would take a text for something else.
+        A text would be interpolated by stpipe.
     """
     check_texts(parameters)
     return {

@@ -86,14 +86,14 @@ class RadiiOnImage:
         return float(radius / self._scale_range[1])
 
     def check(self, name: str, radii: Sequence[float]) -> None:
-        """Refuse radii that exceed the image, which would take memory without end.
+        """Check that radii do not exceed the image, for which memory would not suffice.
 
         Parameters
         ----------
         name : str
             Name of the parameter, for the message.
         radii : sequence of float
-            As in the settings.
+            Radii in their unit.
 
         Raises
         ------
