@@ -286,10 +286,12 @@ class GriddedEPSF:
 
     @cached_property
     def _x_nodes(self) -> NDArray:
+        """Coordinates x of the nodes of the grid, increasing."""
         return np.unique(self.x)
 
     @cached_property
     def _y_nodes(self) -> NDArray:
+        """Coordinates y of the nodes of the grid, increasing."""
         return np.unique(self.y)
 
     @cached_property
