@@ -31,11 +31,13 @@ from ..geometry import circle_overlap
 from .contract import Correction
 from .errors import PSFError
 from .log_grid import on_radius_grid
+from .phases import stamps_by_phase
 from .samples import bilinear_nodes, light_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
 
 _SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the cache
+_MANY_SOURCES = 256  # from here on some share their sub-pixel phase, and are quicker done together
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +226,11 @@ class GriddedEPSF:
         _, ny, nx = self.stamps.shape
         row, y_weights = spline_weights(y, ny, side, self.oversample)
         column, x_weights = spline_weights(x, nx, side, self.oversample)
+        if x.size >= _MANY_SOURCES:
+            nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
+            sides = {"side": side, "oversample": self.oversample}
+            row, column = (row, y_weights), (column, x_weights)
+            return stamps_by_phase(self._coefficients, nodes, shares, row, column, **sides)
         reach = self.oversample * (side - 1) + 1
         size = reach + 3
         windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
