@@ -37,7 +37,6 @@ from .samples import bilinear_nodes, light_in_circle, spline_weights
 __all__ = ["GriddedEPSF"]
 
 _SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the cache
-_MANY_SOURCES = 256  # from here on some share their sub-pixel phase, and are quicker done together
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +174,7 @@ class GriddedEPSF:
         fraction = np.empty(x.shape)
         for first in range(0, x.size, _SOURCES_AT_ONCE):
             rows = slice(first, first + _SOURCES_AT_ONCE)
-            light = weights[rows] * self.on_pixels(x[rows], y[rows], weights.shape[-1])
+            light = weights[rows] * self._on_pixels_each(x[rows], y[rows], weights.shape[-1])
             fraction[rows] = light.reshape(len(light), -1).sum(axis=1)
         return fraction
 
@@ -224,13 +223,23 @@ class GriddedEPSF:
         """
         self._check_side(side)
         _, ny, nx = self.stamps.shape
+        nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
+        return stamps_by_phase(
+            self._coefficients,
+            nodes,
+            shares,
+            spline_weights(y, ny, side, self.oversample),
+            spline_weights(x, nx, side, self.oversample),
+            side=side,
+            oversample=self.oversample,
+        )
+
+    def _on_pixels_each(self, x: NDArray, y: NDArray, side: int) -> NDArray:
+        """Return what `on_pixels` does, to the last digit whatever other sources are asked for."""
+        self._check_side(side)
+        _, ny, nx = self.stamps.shape
         row, y_weights = spline_weights(y, ny, side, self.oversample)
         column, x_weights = spline_weights(x, nx, side, self.oversample)
-        if x.size >= _MANY_SOURCES:
-            nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
-            sides = {"side": side, "oversample": self.oversample}
-            row, column = (row, y_weights), (column, x_weights)
-            return stamps_by_phase(self._coefficients, nodes, shares, row, column, **sides)
         reach = self.oversample * (side - 1) + 1
         size = reach + 3
         windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
