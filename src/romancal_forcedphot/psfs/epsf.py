@@ -31,7 +31,7 @@ from ..geometry import circle_overlap
 from .contract import Correction
 from .errors import PSFError
 from .log_grid import on_radius_grid
-from .phases import stamps_by_phase
+from .phases import split_by_phase, stamps_by_phase
 from .samples import bilinear_nodes, light_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
@@ -225,13 +225,12 @@ class GriddedEPSF:
         _, ny, nx = self.stamps.shape
         nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
         return stamps_by_phase(
-            self._coefficients,
+            self._phases,
             nodes,
             shares,
             spline_weights(y, ny, side, self.oversample),
             spline_weights(x, nx, side, self.oversample),
             side=side,
-            oversample=self.oversample,
         )
 
     def _on_pixels_each(self, x: NDArray, y: NDArray, side: int) -> NDArray:
@@ -268,6 +267,11 @@ class GriddedEPSF:
     def _coefficients(self) -> NDArray:
         """Cubic B-spline coefficients of the stamps (k, ny, nx)."""
         return np.array([spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps])
+
+    @cached_property
+    def _phases(self) -> NDArray:
+        """The coefficients, those of one sub-pixel phase together."""
+        return split_by_phase(self._coefficients, self.oversample)
 
     # --- the grid of positions -----------------------------------------------------------------
 
