@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .dense_inverse import last_rows_of_inverse
+
 __all__ = ["inverse_by_blocks"]
 
 _HALO_PIX = 8.0
+_CELLS_OF_SQUARE = 3  # along each side
 
 Runs = list[slice]
 
@@ -35,7 +38,7 @@ def inverse_by_blocks(
     x, y : (n,) ndarray of float64
         Their pixel positions.
     halo : float
-        Width of the halo in pixels. The squares within are two such widths wide.
+        Width of the halo in pixels. The squares within are three such widths wide.
 
     Returns
     -------
@@ -53,13 +56,14 @@ def inverse_by_blocks(
     place = np.full(x.size, -1, dtype=np.int32)
     for square, block in blocks:
         inner, members = cells.sources(square), cells.sources(block)
-        place[members] = np.arange(members.size)
-        dense = _dense(by_cell, block, place, members.size)
-        kept = np.zeros((members.size, inner.size))
-        kept[place[inner], np.arange(inner.size)] = 1.0
+        place[members] = 0
+        place[inner] = -1
+        outer = members[place[members] == 0]
+        place[outer], place[inner] = np.arange(outer.size), outer.size + np.arange(inner.size)
+        dense = _dense(by_cell, block, place, members)
         filled = indptr[inner][:, None] + np.arange(members.size)
-        data[filled] = np.linalg.solve(dense, kept).T
-        indices[filled] = members
+        data[filled] = last_rows_of_inverse(dense, inner.size)
+        indices[filled] = np.append(outer, inner)
         place[members] = -1
     return csr_array((data, indices, indptr), shape=matrix.shape)
 
@@ -96,12 +100,13 @@ class _Cells:
         return np.concatenate([self.order[run] for run in runs])
 
     def blocks(self) -> Iterator[tuple[Runs, Runs]]:
-        """Yield squares of two by two cells that are not empty, and each with its halo."""
-        for row in range(0, self.shape[0], 2):
-            for column in range(0, self.shape[1], 2):
-                square = self._runs(row, row + 2, column, column + 2)
+        """Yield squares of several cells that are not empty, and each with its halo."""
+        n = _CELLS_OF_SQUARE
+        for row in range(0, self.shape[0], n):
+            for column in range(0, self.shape[1], n):
+                square = self._runs(row, row + n, column, column + n)
                 if any(run.stop > run.start for run in square):
-                    yield square, self._runs(row - 1, row + 3, column - 1, column + 3)
+                    yield square, self._runs(row - 1, row + n + 1, column - 1, column + n + 1)
 
     def _runs(self, bottom: int, top: int, left: int, right: int) -> Runs:
         """Return the sources of a rectangle of cells, a run for each row of it."""
@@ -112,18 +117,21 @@ class _Cells:
         return [slice(int(self.start[first]), int(self.start[last])) for first, last in ends]
 
 
-def _dense(by_cell: csr_array, block: Runs, place: NDArray[np.int32], size: int) -> NDArray:
+def _dense(
+    by_cell: csr_array, block: Runs, place: NDArray[np.int32], members: NDArray[np.intp]
+) -> NDArray:
     """Return the block's part of a matrix whose rows are sorted by cell.
 
-    `place` tells the row and column in the block for each source, -1 for those of other blocks.
+    `place` tells the row and column in the block for each source, -1 for those of other blocks;
+    `members` are the sources of the block in the order of the matrix's rows.
     """
     indptr = by_cell.indptr
     entries = [slice(indptr[run.start], indptr[run.stop]) for run in block]
     column = place[np.concatenate([by_cell.indices[entry] for entry in entries])]
     value = np.concatenate([by_cell.data[entry] for entry in entries])
     n_in_row = np.concatenate([np.diff(indptr[run.start : run.stop + 1]) for run in block])
-    row = np.repeat(np.arange(size), n_in_row)
+    row = np.repeat(place[members], n_in_row)
     inside = column >= 0
-    dense = np.zeros((size, size))
+    dense = np.zeros((members.size, members.size))
     dense[row[inside], column[inside]] = value[inside]
     return dense

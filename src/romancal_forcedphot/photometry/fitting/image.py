@@ -35,6 +35,8 @@ class Estimate:
         Light of all sources.
     absorbed : (ny, nx) ndarray of float32
         Light that sources have of a sky of 1: what `model` gains where the sky is lower by 1.
+    far_wings : (ny, nx) ndarray of float32
+        What `model` has of light beyond the stamps.
     sky : (ny, nx) ndarray of float32
         The sky on pixels, in units of the image.
     sky_at_source, sky_err : (m,) ndarray of float64
@@ -50,6 +52,7 @@ class Estimate:
     half_size: NDArray[np.intp]
     model: NDArray[np.float32]
     absorbed: NDArray[np.float32]
+    far_wings: NDArray[np.float32]
     sky: NDArray[np.float32]
     sky_at_source: NDArray
     sky_err: NDArray
@@ -61,7 +64,7 @@ class Estimate:
         dark, zero = np.zeros(shape, dtype=np.float32), np.zeros(n_unknowns)
         unknown = np.full(n_unknowns, np.nan)
         none = np.zeros(n_unknowns, dtype=np.intp)
-        return cls(zero, unknown, zero, zero, none, dark, dark, dark, zero, zero, dark)
+        return cls(zero, unknown, zero, zero, none, dark, dark, dark, dark, zero, zero, dark)
 
     @property
     def is_fitted(self) -> NDArray[np.bool_]:

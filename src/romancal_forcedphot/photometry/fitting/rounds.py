@@ -7,7 +7,7 @@ the residuals of the next round. So where the rounds come to rest does not depen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,11 +25,11 @@ from .stamps import stamp_matrix
 from .tiles import Tile
 from .windows import Window
 
-__all__ = ["first_fluxes", "improved", "with_model"]
+__all__ = ["improved", "roughly_improved", "with_model"]
 
 _MOST_ITERATIONS = 30
-_FIRST_ITERATIONS = 25
-_FIRST_TOLERANCE = 0.3
+_RESPONSE_TOLERANCE = 0.02
+_MOST_RESPONSE_ITERATIONS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +40,23 @@ class _TileResult:
     step: NDArray
     err: NDArray
     diagonal: NDArray
-    response: NDArray
     window: Window
     model: NDArray[np.float32]
-    absorbed: NDArray[np.float32]
+    response: NDArray | None = None
+    absorbed: NDArray[np.float32] | None = None
     inverse: csr_array | None = None
 
 
-def first_fluxes(
-    image: FitImage, profiles: Profiles, estimate: Estimate, tiles: Sequence[Tile], n_threads: int
+def roughly_improved(
+    image: FitImage,
+    profiles: Profiles,
+    estimate: Estimate,
+    tiles: Sequence[Tile],
+    *,
+    n_iterations: int,
+    n_threads: int,
 ) -> Estimate:
-    """Return an estimate with rough fluxes, from equations without a good inverse.
+    """Return an estimate with better fluxes, from equations without a good inverse.
 
     Parameters
     ----------
@@ -59,9 +65,11 @@ def first_fluxes(
     profiles : Profiles
         Of all unknowns.
     estimate : Estimate
-        With a sky, small stamps and no fluxes.
+        With stamps, and a model of the fluxes that it has.
     tiles : sequence of Tile
         For these stamps.
+    n_iterations : int
+        Most iterations.
     n_threads : int
         Threads over tiles.
 
@@ -70,7 +78,7 @@ def first_fluxes(
     Estimate
         Fluxes some standard errors from the solution, and errors as if no source had neighbours.
     """
-    result = partial(_rough_tile, image, profiles, estimate)
+    result = partial(_rough_tile, image, profiles, estimate, n_iterations)
     return _collected(estimate, in_order(result, tiles, n_threads))[0]
 
 
@@ -79,19 +87,20 @@ def improved(
     profiles: Profiles,
     estimate: Estimate,
     tiles: Sequence[Tile],
-    inverses: Sequence[csr_array | None],
+    inverses: Sequence[csr_array] | None,
     *,
     tolerance: float,
     n_threads: int,
-) -> tuple[Estimate, list[csr_array], float]:
+) -> tuple[Estimate, list[csr_array], NDArray]:
     """Return a better estimate.
 
     Parameters
     ----------
     image, profiles, estimate, tiles, n_threads
-        As for `first_fluxes`; the estimate has a model of the fluxes that it has.
+        As for `roughly_improved`.
     inverses : sequence of csr_array or None
-        The approximate inverse of each tile if one is known from an earlier round.
+        The approximate inverse of each tile, from an earlier round with the same stamps and
+        weights. None to find them, and with them errors and responses to the sky.
     tolerance : float
         How well the equations of a tile are solved, in standard errors of fluxes.
 
@@ -99,60 +108,68 @@ def improved(
     -------
     estimate : Estimate
     inverses : list of csr_array
-        For the next round on the same tiles.
-    largest : float
-        The largest change of a flux in its standard errors.
+        For the next round.
+    step : (m,) ndarray of float64
+        By how many standard errors each flux has changed; NaN for those that are not fitted.
     """
     result = partial(_improved_tile, image, profiles, estimate, tolerance)
-    return _collected(
-        estimate, in_order(result, list(zip(tiles, inverses, strict=True)), n_threads)
-    )
+    each = [None] * len(tiles) if inverses is None else inverses
+    results = in_order(result, list(zip(tiles, each, strict=True)), n_threads)
+    better, inverses = _collected(estimate, results)
+    return better, inverses, (better.flux - estimate.flux) / better.err
 
 
 def with_model(
     profiles: Profiles, estimate: Estimate, tiles: Sequence[Tile], n_threads: int
 ) -> Estimate:
-    """Return an estimate whose model is that of its fluxes and stamps."""
-    model = np.zeros_like(estimate.model)
+    """Return an estimate whose model is that of its fluxes and stamps, and of its far wings."""
+    model = estimate.far_wings.copy()
     for window, light in in_order(partial(_tile_light, profiles, estimate), tiles, n_threads):
         window.add_to(model, light)
     return replace(estimate, model=model)
 
 
-def _collected(estimate: Estimate, results) -> tuple[Estimate, list[csr_array | None], float]:
-    """Return the estimate that the results of all tiles make, their inverses, the largest step."""
-    model, absorbed = (np.zeros_like(estimate.model) for _ in range(2))
+def _collected(
+    estimate: Estimate, results: Iterable[_TileResult]
+) -> tuple[Estimate, list[csr_array | None]]:
+    """Return the estimate that the results of all tiles make, and their inverses."""
+    model, absorbed = estimate.far_wings.copy(), np.zeros_like(estimate.absorbed)
     flux, err, diagonal, response = (
         getattr(estimate, name).copy() for name in ("flux", "err", "diagonal", "response")
     )
-    inverses, largest = [], 0.0
+    inverses = []
     for tile in results:
         tile.window.add_to(model, tile.model)
-        tile.window.add_to(absorbed, tile.absorbed)
         flux[tile.rows] += tile.step
         err[tile.rows], diagonal[tile.rows] = tile.err, tile.diagonal
-        response[tile.rows] = tile.response
+        if tile.response is None:
+            absorbed = estimate.absorbed
+        else:
+            response[tile.rows] = tile.response
+            tile.window.add_to(absorbed, tile.absorbed)
         inverses.append(tile.inverse)
-        largest = max(largest, float(np.max(abs(tile.step) / tile.err, initial=0.0)))
     better = {"flux": flux, "err": err, "diagonal": diagonal, "response": response}
-    return replace(estimate, model=model, absorbed=absorbed, **better), inverses, largest
+    return replace(estimate, model=model, absorbed=absorbed, **better), inverses
 
 
-def _rough_tile(image: FitImage, profiles: Profiles, estimate: Estimate, tile: Tile) -> _TileResult:
-    equations, residual, area = _equations(image, profiles, estimate, tile.rows)
-    diagonal = equations.diagonal
+def _rough_tile(
+    image: FitImage, profiles: Profiles, estimate: Estimate, n_iterations: int, tile: Tile
+) -> _TileResult:
+    rows = tile.rows
+    equations, residual, area = _equations(image, profiles, estimate, rows)
+    diagonal, sky_light = equations.diagonal, equations.sums(area)
     err = 1 / np.sqrt(diagonal)
-    flux = solve(
+    flux = estimate.flux[rows]
+    right_side = equations.right_side(residual, flux) - estimate.sky_at_source[rows] * sky_light
+    step = solve(
         equations.product,
         lambda vector: vector / diagonal,
-        equations.right_side(residual, np.zeros(tile.rows.size)),
+        right_side,
         err,
-        tolerance=_FIRST_TOLERANCE,
-        max_iterations=_FIRST_ITERATIONS,
+        tolerance=0.0,
+        max_iterations=n_iterations,
     )
-    response = np.zeros_like(flux)
-    del area
-    return _result(tile, equations, flux, flux, err, response)
+    return _result(tile, equations, flux, step, err)
 
 
 def _improved_tile(
@@ -165,7 +182,8 @@ def _improved_tile(
     tile, inverse = tile_and_inverse
     rows = tile.rows
     equations, residual, area = _equations(image, profiles, estimate, rows)
-    if inverse is None:
+    is_new = inverse is None
+    if is_new:
         inverse = inverse_by_blocks(equations.approximate_matrix(), equations.x, equations.y)
 
     def approximate(vector: NDArray) -> NDArray:
@@ -183,8 +201,19 @@ def _improved_tile(
         tolerance=tolerance,
         max_iterations=_MOST_ITERATIONS,
     )
-    result = _result(tile, equations, flux + step, step, err, approximate(sky_light))
-    return replace(result, inverse=inverse)
+    result = replace(_result(tile, equations, flux, step, err), inverse=inverse)
+    if not is_new:
+        return result
+    response = solve(
+        equations.product,
+        approximate,
+        sky_light,
+        abs(approximate(sky_light)),
+        tolerance=_RESPONSE_TOLERANCE,
+        max_iterations=_MOST_RESPONSE_ITERATIONS,
+    )
+    own = tile.is_own
+    return replace(result, response=response[own], absorbed=equations.light(response * own))
 
 
 def _equations(
@@ -199,12 +228,7 @@ def _equations(
 
 
 def _result(
-    tile: Tile,
-    equations: TileEquations,
-    flux: NDArray,
-    step: NDArray,
-    err: NDArray,
-    response: NDArray,
+    tile: Tile, equations: TileEquations, flux: NDArray, step: NDArray, err: NDArray
 ) -> _TileResult:
     own = tile.is_own
     return _TileResult(
@@ -212,10 +236,8 @@ def _result(
         step=step[own],
         err=err[own],
         diagonal=equations.diagonal[own],
-        response=response[own],
         window=equations.window,
-        model=equations.light(flux * own),
-        absorbed=equations.light(response * own),
+        model=equations.light((flux + step) * own),
     )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from .equations import CLOSE_PIX
 from .far_wings import crowded_blocks
 from .image import Estimate, FitImage
 from .mesh import Mesh
@@ -33,6 +32,7 @@ _BEYOND_EDGE_PIX = 3.0
 _LIGHT_IN_NOISE = 0.1
 _LIGHT_IN_NOISE_CROWDED = 0.2
 _NOISE_CELL_PIX = 64.0
+_SAME_STAMP_PIX = 0.3
 
 
 def first_half_sizes(image: FitImage, profiles: Profiles, n_threads: int) -> NDArray[np.intp]:
@@ -146,7 +146,7 @@ def _half_sizes(
     fitted = np.flatnonzero(first > 0)
     if fitted.size:
         places = np.column_stack([profiles.x[fitted], profiles.y[fitted]])
-        pairs = fitted[cKDTree(places).query_pairs(CLOSE_PIX, output_type="ndarray")]
+        pairs = fitted[cKDTree(places).query_pairs(_SAME_STAMP_PIX, output_type="ndarray")]
         larger = half_size[pairs].max(axis=1)
         for of_pair in pairs.T:
             np.maximum.at(half_size, of_pair, larger)
