@@ -24,6 +24,7 @@ from .pipeline.parameters import (
     StorageOptionsParameter,
     wrap_objects,
 )
+from .pipeline.residual import save_residual
 from .pipeline.step_finder import StepFinder
 from .product.model import ForcedPhotometryModel
 from .progress import Progress
@@ -55,7 +56,7 @@ class ForcedPhotometryStep(FrameworkStep):
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
         keep_columns = force_list(default='') # Columns of the catalog to include in the product
         on_image_only = boolean(default=False) # Omit the rows of sources that are not on the image
-        methods = force_list(default='aperture') # Methods of measurement: aperture
+        methods = force_list(default='aperture') # Methods of measurement: aperture, psf, or both
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
@@ -69,6 +70,10 @@ class ForcedPhotometryStep(FrameworkStep):
         apcorr_psf = option('optical', 'pixel', default='optical') # PSF of the apcorr curve: optical, or integrated over a pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only correct if the flat lacks the gain
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them
+        psf_source = option('auto', 'epsf', 'stpsf', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
+        psf_background = option('mesh', 'annulus', 'none', default='mesh') # Sky for psf, from the image less all fitted sources
+        psf_mesh = integer(default=64) # Side of the mesh's cells in pixels
+        save_residual = boolean(default=False) # Also write the image less all fitted sources and sky (psf) beside the product
         spectral_type = string(default='') # Spectral type of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
@@ -168,16 +173,27 @@ class ForcedPhotometryStep(FrameworkStep):
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
     def _inspector(self, settings: Settings) -> Callable[..., None] | None:
-        """Return a function that plots the summary page of an exposure, None without plots."""
-        if not self.save_plots:
+        """Return a function that writes plots and images of an exposure, None without any."""
+        if not (self.save_plots or self.save_residual):
             return None
 
-        def draw(exposure, table, area, correction):
-            path = self.make_output_path(basepath=self._basepath(exposure.name), ext="png")
-            method = CircularApertures.from_settings(settings)
-            pictures.save_summary(path, exposure, table, method, area=area, correction=correction)
+        def write(inspection):
+            basepath = self._basepath(inspection.exposure.name)
+            if self.save_plots and "aperture" in settings.methods:
+                path = self.make_output_path(basepath=basepath, ext="png")
+                pictures.save_summary(
+                    path,
+                    inspection.exposure,
+                    inspection.table,
+                    CircularApertures.from_settings(settings),
+                    area=inspection.area,
+                    correction=inspection.correction,
+                )
+            if self.save_residual:
+                path = self.make_output_path(basepath=basepath, suffix="residual", ext="asdf")
+                save_residual(path, inspection)
 
-        return draw
+        return write
 
     def _read_catalog(self) -> Sources:
         """Read the catalog; raise an InputError if none is given."""

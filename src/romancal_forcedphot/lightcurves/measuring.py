@@ -20,10 +20,9 @@ from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from ..exposures import measure_exposure, open_image
+from ..exposures import Inspection, measure_exposure, open_image
 from ..photometry import Exposure, Settings, Sources
 from ..photometry.calibration import flux_scale
-from ..psfs import Correction
 from ..references import Finder
 from ..table import Column
 from .offsets import Offset, median_offset, vote
@@ -132,9 +131,10 @@ def _measured(
     """
     looks: dict[str, Any] = {}
 
-    def look(exposure: Exposure, table: Table, area: Any, correction: Correction | None) -> None:
+    def look(inspection: Inspection) -> None:
+        exposure, table = inspection.exposure, inspection.table
         prefix = flux_prefix(table.colnames, flux)
-        sample = psf or PSFSample.of(correction, exposure.shape)
+        sample = psf or PSFSample.of(inspection.correction, exposure.shape)
         offset = Offset() if psf else _offset(exposure, table, prefix, sample)
         looks.update(
             psf=sample,

@@ -36,6 +36,7 @@ def measure(
     on_image_only: bool = False,
     n_threads: int = 0,
     progress: Callable[[int], object] = lambda n_rows: None,
+    inspect: Callable[[Sequence[BoundMethod]], object] = lambda bound: None,
 ) -> Table:
     """Measure every source of a catalog on one exposure.
 
@@ -62,6 +63,9 @@ def measure(
         Called in this thread with the number of rows that were completed since the last call, n in
         total for each method.
 
+    inspect : callable, optional
+        Called with the bound methods, such as for the model image of `BoundPSFPhotometry`.
+
     Returns
     -------
     astropy.table.Table
@@ -87,6 +91,7 @@ def measure(
     rows = np.arange(len(sources))
     if on_image_only:  # a large catalog may have few rows on the image
         rows = np.unique(np.concatenate([rows[:0], *(batch for each in batches for batch in each)]))
+    inspect(bound)
     values = measure_columns(
         bound, of_methods, rows, batches=batches, n_threads=n_threads, progress=progress
     )

@@ -96,6 +96,14 @@ class Settings:
         Whether proper motions are applied to the time of the exposure.
     ref_epoch : float or None
         Reference epoch of the catalog's positions as Julian year; the catalog's own if None.
+    psf_source : {'auto', 'epsf', 'stpsf'}
+        Source of the PSF for PSF photometry; ``'auto'`` takes that of the aperture correction
+        where it has one, else ``'epsf'``.
+    psf_background : {'mesh', 'annulus', 'none'}
+        Sky of PSF photometry, from the image less all fitted sources: medians of square cells, or
+        of an annulus around each source.
+    psf_mesh : int
+        Side of the cells in pixels.
     """
 
     methods: tuple[str, ...] = ("aperture",)
@@ -120,6 +128,9 @@ class Settings:
     dq_mask: tuple[str, ...] = ("DO_NOT_USE",)
     proper_motion: bool = True
     ref_epoch: float | None = None
+    psf_source: str = "auto"
+    psf_background: str = "mesh"
+    psf_mesh: int = 64
 
     def __post_init__(self):
         for name in DEFAULT_RADII:

@@ -29,7 +29,14 @@ from roman_datamodels.datamodels import DataModel
 from roman_datamodels.datamodels import open as rdm_open
 
 from ..storage import file_name, open_asdf, shown, write_atomically
-from ..table import FLUX_UNITS, aperture_columns, background_columns, known_column, table_columns
+from ..table import (
+    FLUX_UNITS,
+    aperture_columns,
+    background_columns,
+    known_column,
+    psf_columns,
+    table_columns,
+)
 from .plain import plain
 from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 
@@ -267,6 +274,8 @@ class ForcedPhotometryModel(DataModel):
             except ValueError as error:
                 raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
             of_methods += background_columns(flux_unit=unit)
+        if "psf" in meta.methods:
+            of_methods += psf_columns(flux_unit=unit)
         for column in table_columns(of_methods):
             if column.name not in table.colnames:
                 raise ValidationError(f"column {column.name!r} is missing from source_catalog")

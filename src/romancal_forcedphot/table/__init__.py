@@ -16,6 +16,7 @@ from .columns import (
     error_columns,
     is_flux_column,
     known_column,
+    psf_columns,
     table_columns,
 )
 from .flags import FLAG_MEANINGS, WarningFlag
@@ -41,6 +42,7 @@ __all__ = [
     "make_table",
     "median_ee_fractions",
     "on_image",
+    "psf_columns",
     "table_columns",
     "table_unit",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "error_columns",
     "is_flux_column",
     "known_column",
+    "psf_columns",
     "table_columns",
 ]
 
@@ -170,6 +171,31 @@ def background_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     return [Column(name, "float32", unit, text) for name, text in rows]
 
 
+def psf_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """Return the definitions of the columns of PSF photometry.
+
+    Parameters
+    ----------
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
+
+    Returns
+    -------
+    list of Column
+    """
+    unit = _checked(flux_unit)
+    rows = (
+        ("psf_flux", unit, "PSF flux, fitted together with all other sources"),
+        ("psf_flux_err", unit, "Uncertainty in psf_flux"),
+        ("psf_abmag", "mag(AB)", "AB magnitude of psf_flux"),
+        ("psf_abmag_err", "mag(AB)", "Uncertainty in psf_abmag"),
+        ("psf_gof", "", "Goodness of the PSF fit: PSF-weighted reduced chi-squared"),
+        ("psf_chi2", "", "Reduced chi-squared of the PSF fit in the core of the source"),
+        ("psf_blend", "", "Fraction of the fitted light in the core that is of other sources"),
+    )
+    return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
+
+
 def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -> list[Column]:
     """Return the definitions of all columns of the output table in their order.
 
@@ -221,7 +247,8 @@ def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
     if found:
         candidates = _columns_of(found["aperture"], found["aperture"], _checked(flux_unit))
     else:
-        candidates = [*table_columns(background_columns(flux_unit=flux_unit), source_names=True)]
+        of_methods = [*background_columns(flux_unit=flux_unit), *psf_columns(flux_unit=flux_unit)]
+        candidates = table_columns(of_methods, source_names=True)
     return next((column for column in candidates if column.name == name), None)
 
 

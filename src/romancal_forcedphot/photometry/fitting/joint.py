@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from .far_wings import BLOCK_PIX, far_wings
 from .image import Estimate, FitImage
 from .mesh import Mesh
+from .participants import Participants, find_participants, invited
 from .profiles import Profiles
 from .rounds import improved, roughly_improved, with_model
 from .sky import Sky
-from .stamp_sizes import first_half_sizes, stamp_half_sizes
+from .stamp_sizes import stamp_half_sizes
 from .tiles import tiles_of
 
 __all__ = ["solve_jointly"]
@@ -31,8 +32,9 @@ __all__ = ["solve_jointly"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROUGH_ITERATIONS = 25
-_FIRST_TOLERANCES = (0.1, 0.01)  # of the equations, in standard errors; in the rounds of step 2
-_TOLERANCE = 0.005
+_FIRST_TOLERANCES = (0.1, 0.001)  # of the equations, in standard errors; in the rounds of step 2
+_TOLERANCE = 0.001
+_FAR_WINGS_ROUNDS = 2  # later the fluxes that they follow hardly change
 _AT_REST = 0.015  # change of the thousandth flux that changes most, in standard errors
 _MOST_ROUNDS = 10
 
@@ -57,20 +59,26 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
         Fluxes with their errors, the sky, and the model of the image.
     """
     estimate = Estimate.nothing(profiles.x.size, image.shape)
-    first = first_half_sizes(image, profiles, n_threads)
+    participants = find_participants(image, profiles, n_threads)
     blocks = Mesh.over(image.shape, BLOCK_PIX)
-    if not first.any():
+    if not participants.own_half_size.any():
         return sky.corrected(image, profiles, estimate)
-    estimate = _rough_start(image, profiles, estimate, first, sky, n_threads)
+    estimate = replace(estimate, is_guest=participants.is_guest)
+    estimate = _rough_start(image, profiles, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
         if n_round < len(_FIRST_TOLERANCES):
-            estimate, is_crowded = _with_stamps(image, profiles, estimate, first, blocks, n_threads)
+            if n_round == 1:
+                estimate = invited(image, profiles, estimate, participants, n_threads)
+            estimate, is_crowded = _with_stamps(
+                image, profiles, estimate, participants, blocks, n_threads
+            )
             tiles, inverses = tiles_of(profiles, estimate.half_size), None
             tolerance = _FIRST_TOLERANCES[n_round]
         estimate, inverses, step = improved(
             image, profiles, estimate, tiles, inverses, tolerance=tolerance, n_threads=n_threads
         )
-        estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
+        if n_round < _FAR_WINGS_ROUNDS:
+            estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
         estimate = sky.corrected(image, profiles, estimate)
         tolerance = _TOLERANCE
         changes = np.quantile(abs(step[estimate.is_fitted]), [0.5, 0.999, 1.0])
@@ -86,14 +94,15 @@ def _rough_start(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
-    first: NDArray[np.intp],
+    participants: Participants,
     sky: Sky,
     n_threads: int,
 ) -> Estimate:
     """Return an estimate good enough for the sizes of stamps."""
-    estimate = sky.corrected(image, profiles, replace(estimate, half_size=first))
+    half_size = participants.own_half_size
+    estimate = sky.corrected(image, profiles, replace(estimate, half_size=half_size))
     estimate = replace(estimate, level=image.level(estimate))
-    tiles = tiles_of(profiles, first)
+    tiles = tiles_of(profiles, half_size)
     estimate = roughly_improved(
         image, profiles, estimate, tiles, n_iterations=_ROUGH_ITERATIONS, n_threads=n_threads
     )
@@ -104,13 +113,15 @@ def _with_stamps(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
-    first: NDArray[np.intp],
+    participants: Participants,
     blocks: Mesh,
     n_threads: int,
 ) -> tuple[Estimate, NDArray[np.bool_]]:
     """Return an estimate with the stamps that its fluxes ask for, and the crowded blocks."""
-    half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, first, blocks)
-    estimate = replace(estimate, half_size=half_size)
+    half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, participants, blocks)
+    flux = np.where(half_size > 0, estimate.flux, 0.0)
+    response = np.where(half_size > 0, estimate.response, 0.0)
+    estimate = replace(estimate, half_size=half_size, flux=flux, response=response)
     if is_crowded.any():
         beyond = far_wings(
             profiles, estimate.flux, half_size, blocks, is_crowded, n_threads=n_threads

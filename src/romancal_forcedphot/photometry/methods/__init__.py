@@ -10,12 +10,21 @@ from collections.abc import Callable, Mapping
 from ..settings import Settings
 from .aperture import CircularApertures
 from .contract import BoundMethod, Method
+from .psf import PSFPhotometry
 
-__all__ = ["METHODS", "BoundMethod", "CircularApertures", "Method", "methods_for"]
+__all__ = [
+    "METHODS",
+    "BoundMethod",
+    "CircularApertures",
+    "Method",
+    "PSFPhotometry",
+    "methods_for",
+]
 
 #: Functions that make a method from settings, by its name.
 METHODS: Mapping[str, Callable[[Settings], Method]] = {
     "aperture": CircularApertures.from_settings,
+    "psf": PSFPhotometry.from_settings,
 }
 
 
