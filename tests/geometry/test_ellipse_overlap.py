@@ -7,7 +7,7 @@ import pytest
 from photutils.aperture import EllipticalAperture
 
 from romancal_forcedphot.geometry.ellipse_overlap import ellipse_overlap, ellipse_reach
-from romancal_forcedphot.overlap import circle_overlap
+from romancal_forcedphot.geometry.overlap import circle_overlap
 
 
 def random_ellipses(n, seed, smallest=0.05, largest=12.0):
