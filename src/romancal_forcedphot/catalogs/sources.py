@@ -20,6 +20,7 @@ from .kept import kept_columns
 from .motion import USUAL_MOTION, read_motion
 from .positions import PIXEL_PAIRS, SKY_PAIRS, SKYCOORDS, positions_of
 from .selection import Selection
+from .shapes import USUAL_SHAPES, read_shapes
 from .values import to_labels, to_names
 
 __all__ = ["read_sources"]
@@ -44,6 +45,7 @@ def read_sources(
     ref_epoch_wanted: bool = True,
     select: str = "",
     spectral_type_column: str = "",
+    shapes: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Sources:
     """Read the positions and ids of a catalog.
@@ -73,6 +75,8 @@ def read_sources(
         see `Selection`. Rows without an id keep the number they have in the whole catalog.
     spectral_type_column : str
         Column of spectral types, read as ``Sources.spectral_type``.
+    shapes : bool
+        Whether the shapes of the sources are read as ``Sources.shapes``; see `read_shapes`.
     storage_options : mapping, optional
         How to reach a file that is not local. See `storage.open_remote`.
 
@@ -84,7 +88,8 @@ def read_sources(
     ------
     CatalogError
         If the catalog cannot be read, has no positions, lacks a named column, or has something
-        else than numbers in a column of positions, or `select` is no condition on its columns.
+        else than numbers in a column of positions, or `select` is no condition on its columns, or
+        it has no shapes where they are wanted.
     """
     selection = Selection.parse(select) if select.strip() else None
     given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
@@ -92,6 +97,7 @@ def read_sources(
     named = [name for name in named if name]
     named += selection.columns if selection else ()
     wanted = {_folded(name) for name in named} | _USUAL | USUAL_MOTION
+    wanted |= USUAL_SHAPES if shapes else frozenset()
     columns = _open(catalog, wanted, storage_options)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
@@ -111,6 +117,7 @@ def read_sources(
         n_read=len(columns.table),
         motion=read_motion(columns, with_epoch=ref_epoch_wanted) if moving else None,
         spectral_type=columns.spectral_types(spectral_type_column),
+        shapes=read_shapes(columns) if shapes else None,
         **positions,
     )
     return sources.take(columns.selected(selection)) if selection else sources

@@ -1,7 +1,8 @@
 """Where a sky position falls on the detector, and how much sky each pixel sees.
 
-Positions (`positions`), solid angles and pixel scales (`area`), exact overlaps of shapes with
-pixels (`overlap`), and the frame of the detector (`detector`).
+Positions (`positions`), directions and ellipses (`orientation`), solid angles and pixel scales
+(`area`), exact overlaps of shapes with pixels (`overlap`, `ellipse_overlap`), and the frame of the
+detector (`detector`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ from .area import (
     solid_angle,
 )
 from .detector import N_SCIENCE_PIXELS, REFERENCE_BORDER, trim_border
+from .ellipse_overlap import ellipse_overlap, ellipse_reach
+from .orientation import (
+    ellipse_on_pixels,
+    ellipse_on_sky,
+    local_jacobian,
+    pixel_angle,
+    position_angle,
+)
 from .overlap import circle_overlap, stamp_reach
 from .positions import pixel_to_sky, sky_to_pixel
 
@@ -24,7 +33,14 @@ __all__ = [
     "PixelAreas",
     "circle_overlap",
     "compare_areas",
+    "ellipse_on_pixels",
+    "ellipse_on_sky",
+    "ellipse_overlap",
+    "ellipse_reach",
+    "local_jacobian",
+    "pixel_angle",
     "pixel_to_sky",
+    "position_angle",
     "relative_area_from_reference",
     "sky_to_pixel",
     "solid_angle",

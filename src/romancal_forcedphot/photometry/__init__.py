@@ -11,6 +11,7 @@ from .exposure import Exposure
 from .measuring import measure
 from .methods import CircularApertures, Method, methods_for
 from .settings import Settings
+from .shapes import Shapes
 from .sources import Motion, Sources
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Method",
     "Motion",
     "Settings",
+    "Shapes",
     "Sources",
     "measure",
     "methods_for",
