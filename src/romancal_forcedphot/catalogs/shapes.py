@@ -36,8 +36,8 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 SERSIC = ("n", "half_light_radius", "ba", "pa")
 AXIS_RATIO_RANGE = (0.05, 1.001)  # float32 columns may round a circle up
-LARGEST_ARCSEC = 60.0
-LARGEST_PIX = 600.0
+LARGEST_ARCSEC = 15.0
+LARGEST_PIX = 150.0
 KRON_RANGE = (0.1, 20.0)
 
 _REMEDY = "correct it, or measure in circles with --aperture_shape=circle"

@@ -35,7 +35,7 @@ class Correction(Protocol):
         self,
         x: NDArray,
         y: NDArray,
-        radius: float | NDArray,
+        radius: float | NDArray | None,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -46,12 +46,13 @@ class Correction(Protocol):
         ----------
         x, y : (n,) ndarray of float64
             Pixel positions of the sources.
-        radius : float or (n,) ndarray
-            Radius in pixels of circular apertures, of all sources or of each.
+        radius : float, (n,) ndarray or None
+            Radius in pixels of circular apertures, of all sources or of each. None for apertures
+            of another shape, which their weights tell.
         weights, full_weights : (n, s, s) ndarray or None
             Weight of each pixel in the sum on a stamp of odd side s centred on pixel
             (rint(y), rint(x)): with masked and missing pixels at zero, and as the bare overlap
-            with the circle.  None stands for whole apertures.
+            with the aperture.  None stands for whole circles.
 
         Returns
         -------

@@ -19,7 +19,7 @@ its own).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -172,8 +172,9 @@ class CurveOfGrowth:
         ----------
         x, y : (n,) array_like
             Pixel positions.
-        radius : float or (n,) array_like
-            Aperture radius in pixels, of all sources or of each.
+        radius : float, (n,) array_like or None
+            Aperture radius in pixels, of all sources or of each. None for apertures of another
+            shape: the curve's radial profile then gives the light on each pixel.
         weights, full_weights : (n, s, s) ndarray or None
             Pixel weights with and without the mask, on a stamp centred on the nearest pixel.
             The curve's radial profile tells what share of the light the masked pixels held.
@@ -190,21 +191,38 @@ class CurveOfGrowth:
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         scales = self._scales(x, y)
+        if radius is None:
+            return self._under(weights, x, y, scales)
         self._check_reach(radius, scales)
         fraction = self._within_at(radius, scales, PSF_KINDS[self.psf])
         if weights is None or full_weights is None:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
         share = np.empty(incomplete.size)
-        steps = nearest_step(scales[incomplete])
-        for step in np.unique(steps):
-            chosen = steps == step
+        places = (each[incomplete] for each in (x, y, scales))
+        for chosen, light in self._on_pixels(*places, weights):
             rows = incomplete[chosen]
-            distance = stamp_distances(x[rows], y[rows], weights.shape[-1])
-            light = self._profile_at(int(step), weights.shape[-1])(distance)
             share[chosen] = kept_share(light, weights[rows], full_weights[rows])
         fraction[incomplete] *= np.where(share > 0, share, np.nan)
         return fraction
+
+    def _under(self, weights: NDArray, x: NDArray, y: NDArray, scales: NDArray) -> NDArray:
+        """Return the light under pixel weights (n, s, s)."""
+        fraction = np.empty(x.shape)
+        for chosen, light in self._on_pixels(x, y, scales, weights):
+            fraction[chosen] = (light * weights[chosen]).sum(axis=(1, 2))
+        return fraction
+
+    def _on_pixels(
+        self, x: NDArray, y: NDArray, scales: NDArray, weights: NDArray
+    ) -> Iterator[tuple[NDArray[np.bool_], NDArray]]:
+        """Yield sources of one scale and the light on the pixels of stamps as those of weights."""
+        side = weights.shape[-1]
+        steps = nearest_step(scales)
+        for step in np.unique(steps):
+            chosen = steps == step
+            distance = stamp_distances(x[chosen], y[chosen], side)
+            yield chosen, self._profile_at(int(step), side)(distance)
 
     def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the fraction of each source's light in the pixels between two radii.

@@ -13,8 +13,10 @@ from .columns import (
     apertures_in,
     background_columns,
     check_more_names,
+    ellipse_columns,
     is_flux_column,
     known_column,
+    kron_columns,
     table_columns,
 )
 from .flags import FLAG_MEANINGS, WarningFlag
@@ -33,9 +35,11 @@ __all__ = [
     "check_more_names",
     "convert_flux",
     "count_rows",
+    "ellipse_columns",
     "in_flux_unit",
     "is_flux_column",
     "known_column",
+    "kron_columns",
     "make_table",
     "on_image",
     "table_columns",

@@ -18,6 +18,7 @@ class WarningFlag(enum.IntFlag):
     FEW_BKG_PIXELS = 32
     NO_CORRECTION = 64
     NEIGHBOR = 128
+    BAD_SHAPE = 2048
 
 
 FLAG_MEANINGS: dict[WarningFlag, str] = {
@@ -29,4 +30,5 @@ FLAG_MEANINGS: dict[WarningFlag, str] = {
     WarningFlag.FEW_BKG_PIXELS: "too few background pixels",
     WarningFlag.NO_CORRECTION: "no aperture correction available, total flux is NaN",
     WarningFlag.NEIGHBOR: "another source of the catalog inside the aperture",
+    WarningFlag.BAD_SHAPE: "shape in the catalog impossible, or Kron radius not measurable",
 }

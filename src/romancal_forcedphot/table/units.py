@@ -7,12 +7,14 @@ columns of their own, always.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import FLUX_UNITS, is_flux_column
+from .columns import FLUX_UNITS, Column, is_flux_column
 
 __all__ = ["convert_flux", "in_flux_unit", "table_unit"]
 
@@ -77,7 +79,7 @@ def table_unit(name: str) -> str:
     return FLUX_UNITS[0] if unit == u.ABmag else str(unit)
 
 
-def in_flux_unit(table: Table, unit: str) -> Table:
+def in_flux_unit(table: Table, unit: str, columns: Iterable[Column] = ()) -> Table:
     """Return a table of photometry with its fluxes in another unit.
 
     Parameters
@@ -86,18 +88,22 @@ def in_flux_unit(table: Table, unit: str) -> Table:
         The table of `photometry.measure`, in nJy.
     unit : str
         One of `columns.FLUX_UNITS`.
+    columns : iterable of Column
+        Columns of the methods that made the table.
 
     Returns
     -------
     astropy.table.Table
         The same table if it is in that unit, else a new one: ``aper*_flux``,
-        ``aper*_total_flux`` and their errors in the unit, the background in the unit per arcsec².
+        ``aper*_total_flux`` and their errors in the unit, the background in the unit per arcsec²,
+        and so on for the fluxes among `columns`.
     """
     if unit == FLUX_UNITS[0]:
         return table
     factor = convert_flux(1.0, FLUX_UNITS[0], unit)
     table = table.copy()
-    for name in filter(is_flux_column, table.colnames):
+    ours = {column.name for column in columns if column.unit.split(" ")[0] == FLUX_UNITS[0]}
+    for name in (name for name in table.colnames if name in ours or is_flux_column(name)):
         column = table[name]
         column[:] = np.asarray(column, dtype=float) * factor
         column.unit = u.Unit(str(column.unit).replace(FLUX_UNITS[0], unit))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...geometry import circle_overlap, stamp_reach
+from ...geometry import circle_overlap, ellipse_overlap, stamp_reach
 from .cutouts import neighbor_values, neighbors_on_image, split_position
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "aperture_sums",
     "cut_stamps",
     "sum_in_circle",
+    "sum_in_ellipse",
 ]
 
 
@@ -166,7 +167,33 @@ def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
             f"radius {largest} pixels does not fit stamps of reach {stamps.reach}: "
             "cut the stamps for the largest radius"
         )
-    full_weights = circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach)
+    return _sums(stamps, circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach))
+
+
+def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
+    """Sum stamps over ellipses, which must fit them.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Of n sources.
+    semimajor, semiminor : float64 array (n,)
+        Half axes in pixels.
+    theta : float64 array (n,)
+        Angle of the major axis in radian, counterclockwise from the positive x axis.
+
+    Returns
+    -------
+    ApertureSums
+    """
+    ellipses = (semimajor, semiminor, theta)
+    overlap = ellipse_overlap(stamps.x_fraction, stamps.y_fraction, *ellipses, stamps.reach)
+    return _sums(stamps, overlap)
+
+
+def _sums(stamps: Stamps, full_weights: np.ndarray) -> ApertureSums:
+    """Sum stamps with weights (n, t, t) of their central pixels."""
+    reach = full_weights.shape[-1] // 2
     w = full_weights.reshape(-1, (2 * reach + 1) ** 2)
     touched = w > 0
     usable = stamps.central(stamps.usable, reach)
