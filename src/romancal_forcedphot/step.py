@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .catalogs import read_sources
 from .exposures import InputError, Measurement, check_settings, measure_exposure
-from .photometry import CircularApertures, Settings, Sources
+from .photometry import CircularApertures, Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
 from .pipeline.framework import FrameworkStep
@@ -63,6 +63,8 @@ class ForcedPhotometryStep(FrameworkStep):
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
+        aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
+        shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
         bkg_estimator = option('median', 'mean', 'none', default='median') # What is taken of the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Greatest number of clipping rounds; 0 for as many as it takes
@@ -141,24 +143,33 @@ class ForcedPhotometryStep(FrameworkStep):
         """What all exposures share: the settings, checked, and the catalog."""
         if self.save_plots:
             pictures.require_matplotlib()
-        settings = Settings.from_parameters({n: getattr(self, n) for n in Settings.names()})
+        settings = Settings.from_parameters(self._settings())
         check_settings(settings)
         return settings, self._read_catalog()
+
+    def _settings(self) -> dict[str, Any]:
+        """Parameters that shape a number, by name."""
+        return {name: getattr(self, name) for name in Settings.names()}
 
     def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
         """Wrap what was measured in a model, its fluxes in the unit that was asked for."""
         unit = table_unit(self.output_units)
+        methods = methods_for(Settings.from_parameters(self._settings()))
         forced_phot = {
             "parameters": self._parameters(),
             "flux_unit": unit,
             **measurement.provenance,
         }
-        table = in_flux_unit(measurement.table, unit)
+        columns = [column for method in methods for column in method.columns()]
+        table = in_flux_unit(measurement.table, unit, columns)
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
     def _inspector(self, settings: Settings) -> Callable[..., None] | None:
         """Draws the summary page while the image is open, if that is asked for."""
         if not self.save_plots:
+            return None
+        if settings.aperture_shape != "circle":
+            log.warning("save_plots draws circles alone: no page for %s", settings.aperture_shape)
             return None
 
         def draw(exposure, table, area, correction):
@@ -183,6 +194,7 @@ class ForcedPhotometryStep(FrameworkStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
+            shapes=self.aperture_shape != "circle",
             storage_options=self.storage_options.options,
         )
 

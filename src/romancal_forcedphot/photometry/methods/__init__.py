@@ -39,6 +39,11 @@ def _apertures(settings: Settings) -> Method:
             f"aperture_shape {settings.aperture_shape!r} is unknown: use one of "
             f"{', '.join(APERTURE_SHAPES)}"
         )
+    if settings.aperture_shape != "circle" and settings.error_calibration != "none":
+        raise ValueError(
+            f"error_calibration is {settings.error_calibration!r}: expected none with "
+            f"aperture_shape {settings.aperture_shape}, as blank sky is measured in circles"
+        )
     return APERTURE_SHAPES[settings.aperture_shape](settings)
 
 
