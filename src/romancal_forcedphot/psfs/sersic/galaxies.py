@@ -68,7 +68,7 @@ class SersicGalaxies:
         """Return the side of stamps that hold a share of each galaxy's light.
 
         Steep profiles keep their light far out: 95 % of that of n = 1, 4 and 6 lies within 2.8,
-        6.5 and 11 half-light radii.
+        8.6 and 14 half-light radii.
 
         Parameters
         ----------
