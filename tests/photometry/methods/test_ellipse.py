@@ -5,34 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.table import QTable
-from astropy.time import Time
 from photutils.aperture import EllipticalAperture
 from scipy.special import ndtr
 
 from romancal_forcedphot.catalogs import read_sources
-from romancal_forcedphot.photometry import Exposure, Settings, measure, methods_for
+from romancal_forcedphot.photometry import Settings, measure, methods_for
 from romancal_forcedphot.photometry.calibration import flux_scale
 from romancal_forcedphot.photometry.methods import CircularApertures, EllipticalApertures
 from romancal_forcedphot.psfs import CurveOfGrowth, GriddedEPSF
 from romancal_forcedphot.table import WarningFlag
-from small import SCALE_DEG, tangent_wcs
+from small import SCALE_DEG, exposure_of
 
 SHAPE = (300, 320)
 SCALE = SCALE_DEG * 3600
 
 
-def exposure_of(data, err=0.1, saturated=None):
-    return Exposure(
-        data=np.asarray(data, dtype=np.float32),
-        err=np.full(SHAPE, err, dtype=np.float32) if np.ndim(err) == 0 else err,
-        saturated=saturated,
-        wcs=tangent_wcs(SHAPE),
-        conversion=0.25,
-        pixel_area=2.8e-13,
-        detector="WFI01",
-        band="F106",
-        mid_time=Time("2027-03-01"),
-    )
+def flat_exposure(data):
+    """With the same error everywhere."""
+    return exposure_of(data.astype(np.float32), np.full(SHAPE, 0.1, dtype=np.float32))
 
 
 def sources_at(x, y, semimajor, semiminor, angle, **more):
@@ -49,7 +39,7 @@ def scene():
     data = rng.normal(1 + 0.001 * x, 0.1).astype(np.float32)
     data[rng.random(SHAPE) < 0.01] = np.nan
     err = rng.uniform(0.05, 0.2, SHAPE).astype(np.float32)
-    return exposure_of(data, err, rng.random(SHAPE) < 0.002)
+    return exposure_of(data, err, saturated=rng.random(SHAPE) < 0.002)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +142,7 @@ def test_stars_have_their_total_flux_from_any_ellipse(correction, tolerance):
     data[j % 70 == 41] = np.nan  # rows of masked pixels, one of them through stars
     n = x.size
     shapes = (rng.uniform(0.15, 0.3, n), rng.uniform(0.1, 0.15, n), rng.uniform(0, 180, n))
-    exposure = exposure_of(data)
+    exposure = flat_exposure(data)
     table = measure(
         exposure, sources_at(x, y, *shapes), [EllipticalApertures()], correction=correction
     )
@@ -172,7 +162,7 @@ def test_a_large_ellipse_has_its_annulus_outside():
     galaxy = np.hypot((i - 160) / 30, (j - 150) / 10) < 1
     data = 2 + 1.0 * galaxy + rng.normal(0, 0.01, SHAPE)
     sources = sources_at([160.0], [150.0], [15 * SCALE], [5 * SCALE], [90.0])
-    exposure = exposure_of(data)
+    exposure = flat_exposure(data)
     table = measure(exposure, sources, [EllipticalApertures(shape_scale=2.5)])
     unit = flux_scale(exposure.conversion, exposure.pixel_area)
     assert table["ellipse_flux"][0] / unit == pytest.approx(galaxy.sum(), rel=0.01)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.modeling.models import Sersic2D
 from astropy.table import QTable
-from astropy.time import Time
 from photutils.segmentation import SourceCatalog, detect_sources
 
 from romancal_forcedphot.catalogs import read_sources
-from romancal_forcedphot.photometry import Exposure, Settings, measure, methods_for
+from romancal_forcedphot.photometry import Settings, measure, methods_for
 from romancal_forcedphot.photometry.calibration import flux_scale
 from romancal_forcedphot.photometry.methods import KronApertures
 from romancal_forcedphot.table import WarningFlag
-from small import SCALE_DEG, tangent_wcs
+from small import SCALE_DEG, exposure_of
 
 SHAPE = (380, 400)
 SCALE = SCALE_DEG * 3600
@@ -41,17 +41,7 @@ def exposure():
             theta=rng.uniform(0, np.pi),
         )
         data += galaxy(i, j)
-    return Exposure(
-        data=data.astype(np.float32),
-        err=np.full(SHAPE, 0.02, dtype=np.float32),
-        saturated=None,
-        wcs=tangent_wcs(SHAPE),
-        conversion=0.25,
-        pixel_area=2.8e-13,
-        detector="WFI01",
-        band="F106",
-        mid_time=Time("2027-03-01"),
-    )
+    return exposure_of(data.astype(np.float32), np.full(SHAPE, 0.02, dtype=np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +99,7 @@ def test_the_catalogs_kron_radius_is_used_where_there_is_one(exposure, catalog, 
 def test_one_kron_aperture_serves_all_images(exposure, table):
     """The table of one image is the catalog of the others: the same ellipses, forced."""
     first = measured(exposure, table)
-    other = Exposure(**{**vars(exposure), "data": exposure.data * np.float32(2)})
+    other = replace(exposure, data=exposure.data * np.float32(2))
     again = measured(other, first)
     for name in ("kron_radius", "semimajor", "semiminor", "orientation_sky"):
         np.testing.assert_allclose(again[name], first[name], rtol=2e-4)
