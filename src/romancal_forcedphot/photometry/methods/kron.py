@@ -2,7 +2,8 @@
 
 The Kron radius counts half axes of the source's second moments. It is the catalog's, or it is
 measured on the image within 6 half axes, where the pixels of other sources are left out. Columns
-have RAD's names, units and meanings: the flux is that in the aperture.
+have RAD's names, units and meanings: the flux is that in the aperture. They tell the whole ellipse,
+so that the table of one image, taken as catalog, forces its apertures on all others.
 """
 
 from __future__ import annotations
@@ -111,14 +112,15 @@ class BoundKron(BoundEllipses):
                 owner=self.owner,
                 label=rows + 1,
             )
+        radius = np.where(is_round, SMALLEST_RADIUS, radius)
         semimajor, semiminor, angle = self.ellipses.on_sky(rows)
         columns = {
-            "kron_radius": np.where(is_round, np.nan, radius * NOMINAL_SCALE_ARCSEC),
+            "kron_radius": radius * NOMINAL_SCALE_ARCSEC,
             "semimajor": semimajor,
             "semiminor": semiminor,
             "orientation_sky": angle,
         }
-        return KRON_SCALE * np.where(is_round, SMALLEST_RADIUS, radius), columns
+        return KRON_SCALE * radius, columns
 
     def _fraction(self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray) -> NDArray:
         """No correction: the Kron flux is that in the aperture."""
