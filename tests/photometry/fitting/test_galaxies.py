@@ -32,8 +32,15 @@ class Points:
     def core_half_size(self):
         return np.full(self.x.size, 4)
 
+    @property
+    def largest_half_size(self):
+        return 20
+
     def half_sizes(self, light_per_pixel):
         return np.where(light_per_pixel < 1e-4, 15, 5)
+
+    def typical_stamp(self, x, y):
+        return self.psf.on_pixels(np.rint([x]), np.rint([y]), 41)[0]
 
     def stamps(self, rows, side):
         return self.psf.on_pixels(self.x[rows], self.y[rows], side)
@@ -97,6 +104,20 @@ def test_rows_are_taken_with_what_they_are(mixed):
     stars = mixed.for_rows(np.array([0, 3]))
     assert len(stars.galaxies) == 0
     assert stars.stamps(np.arange(2), 15).shape == (2, 15, 15)
+
+
+def test_stars_end_where_their_psf_does(mixed):
+    """In a mixture stamps of one size are asked for together."""
+    assert mixed.largest_half_size == 256
+    wide = mixed.stamps(np.array([0, 1, 3]), 81)
+    np.testing.assert_array_equal(wide[::2, 20:61, 20:61], mixed.stamps(np.array([0, 3]), 41))
+    assert (wide[::2, :20] == 0).all()
+    assert (wide[1, :20] > 0).any()
+    typical = mixed.typical_stamp(40.2, 50.9)
+    assert typical.shape == (513, 513)
+    np.testing.assert_array_equal(typical[236:277, 236:277], mixed.points.typical_stamp(40.2, 50.9))
+    stars = mixed.for_rows(np.array([0, 3]))
+    assert stars.largest_half_size == 20
 
 
 def test_only_equal_shapes_have_equal_ids(mixed):

@@ -88,6 +88,12 @@ class StarsAndGalaxies:
         half[self.rows] += np.minimum(np.ceil(reach), LARGEST_HALF_SIZE).astype(np.intp)
         return half
 
+    @property
+    def largest_half_size(self) -> int:
+        """That of the galaxies, where there are any."""
+        own = LARGEST_HALF_SIZE if self.rows.size else 0
+        return max(own, self.points.largest_half_size)
+
     def half_sizes(self, light_per_pixel: NDArray) -> NDArray[np.intp]:
         """Return the half sizes (n,) of stamps that hold all pixels brighter than a limit."""
         half = np.array(self.points.half_sizes(light_per_pixel))
@@ -103,12 +109,21 @@ class StarsAndGalaxies:
         if extended.size == rows.size:
             return self._of_galaxies(rows, galaxy, side)
         if extended.size == 0:
-            return self.points.stamps(rows, side)
+            return self._of_points(rows, side)
         light = np.empty((rows.size, side, side))
         light[extended] = self._of_galaxies(rows[extended], galaxy[extended], side)
         stars = np.flatnonzero(galaxy < 0)
-        light[stars] = self.points.stamps(rows[stars], side)
+        light[stars] = self._of_points(rows[stars], side)
         return light
+
+    def typical_stamp(self, x: float, y: float) -> NDArray:
+        """Return how the light of a point falls off about there, on a stamp of the largest side."""
+        return _padded(self.points.typical_stamp(x, y)[None], 2 * self.largest_half_size + 1)[0]
+
+    def _of_points(self, rows: NDArray, side: int) -> NDArray:
+        """Return stamps of points, 0 beyond what the PSF has."""
+        own = min(side, 2 * self.points.largest_half_size + 1)
+        return _padded(self.points.stamps(rows, own), side)
 
     def _of_galaxies(self, rows: NDArray, galaxy: NDArray, side: int) -> NDArray:
         """Return stamps that are kept, and make and keep those that are not large enough."""
@@ -135,6 +150,12 @@ class StarsAndGalaxies:
         extended = np.flatnonzero(galaxy >= 0)
         galaxies = self.galaxies.for_rows(galaxy[extended])
         return StarsAndGalaxies(self.points.for_rows(rows), galaxies, extended)
+
+
+def _padded(stamps: NDArray, side: int) -> NDArray:
+    """Return stamps (m, s, s) with zeros around them."""
+    margin = (side - stamps.shape[-1]) // 2
+    return np.pad(stamps, [(0, 0), (margin, margin), (margin, margin)]) if margin else stamps
 
 
 def galaxies_of(
