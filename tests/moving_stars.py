@@ -7,7 +7,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from romancal_forcedphot import read_sources
-from romancal_forcedphot.photometry.proper_motion import at_time
+from romancal_forcedphot.photometry.proper_motion import apply_proper_motion
 
 LATER = Time(2026.0, format="jyear", scale="tdb")
 
@@ -26,4 +26,4 @@ def gaia(**changes):
 
 
 def moved(table, time=LATER, **options):
-    return at_time(read_sources(table, proper_motion=True), time, **options)
+    return apply_proper_motion(read_sources(table, proper_motion=True), time, **options)

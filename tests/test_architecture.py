@@ -32,7 +32,7 @@ ARROWS = {
         *("storage", "table"),
     },
     "_integration": {"product"},
-    "example": {"geometry", "progress", "table", "validate"},
+    "example": {"geometry", "progress", "storage", "table", "validate"},
     "validate": {"catalogs", "plots", "product", "storage", "table"},
     "exposures": {
         *("geometry", "photometry", "product", "psfs", "references", "storage", "table"),
@@ -52,17 +52,19 @@ ARROWS = {
 #: Third-party packages that only some rooms may import, inside functions too.
 KEPT_IN = {
     "aiohttp": {"storage"},
-    "asdf": {"_integration", "catalogs", "example", "exposures", "product", "references"},
+    "asdf": {"_integration", "catalogs", "exposures", "product", "storage"},
     "botocore": {"storage"},
+    "configobj": {"pipeline"},
     "crds": {"example", "references"},
     "fsspec": {"storage"},
     "galsim": {"example"},
+    "lz4": {"storage"},
     "matplotlib": {"plots"},
     "platformdirs": {"references"},
     "pyarrow": {"catalogs", "product"},
     "pysiaf": {"example"},
     "roman_datamodels": {
-        *("example", "exposures", "pipeline", "product", "references", "validate"),
+        *("example", "exposures", "pipeline", "product", "references"),
     },
     "romancal": {"pipeline"},
     "romanisim": {"example"},
@@ -86,7 +88,8 @@ UNKNOWN_TO_PHOTOMETRY = {
 
 #: Where models are read, made or compared; elsewhere nothing looks into their ``meta``.
 READERS = (
-    *("exposures/level2.py", "product/", "pipeline/", "references/", "example/", "validate/"),
+    *("exposures/checks.py", "exposures/level2.py", "exposures/opening.py"),
+    *("product/", "pipeline/", "references/", "example/", "validate/"),
     "catalogs/",  # tables have a meta, too, and catalogs may be models
     "psfs/stpsf.py",  # synphot's spectra have one
 )

@@ -1,7 +1,7 @@
 """Calibrated forced photometry on images of the Roman Wide Field Instrument.
 
-The names below load what they need when they are first used: importing the package alone,
-as stpipe's and ASDF's entry points do, costs next to nothing.
+The public names are imported when they are first used, because stpipe and ASDF import the package
+at every start for its entry points.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import importlib.metadata
 
 __version__ = importlib.metadata.version("romancal_forcedphot")
 
-_HOMES = {
+#: Modules of the public names.
+_MODULES = {
     "CircularApertures": "photometry",
     "Exposure": "photometry",
     "ForcedPhotometryModel": "product.model",
@@ -26,13 +27,13 @@ _HOMES = {
     "read_sources": "catalogs",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name):
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__():

@@ -1,7 +1,7 @@
-"""Entry points of stpipe and ASDF: names as strings, nothing heavy imported.
+"""Entry points for stpipe and ASDF, without expensive imports.
 
-stpipe and ASDF load this module whenever they start, in programs that may never use this package.
-What is named here is imported when it is first needed.
+stpipe and ASDF import this module whenever they start, in programs that may never use this package.
+Steps are given by name, and everything else is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ __all__ = ["get_extensions", "get_resource_mappings", "get_steps"]
 
 
 def get_steps() -> list[tuple[str, str, bool]]:
-    """Name the steps for ``stpipe.steps``.
+    """Return the names of the steps, for the entry point ``stpipe.steps``.
 
     Returns
     -------
     list of tuple
-        Full class name, class alias, and whether the class is a pipeline.
+        Full name of the class, its alias, and whether it is a pipeline.
     """
     return [("romancal_forcedphot.step.ForcedPhotometryStep", "forced_phot", False)]
 
 
 def get_extensions() -> list:
-    """Give ASDF the extension that writes and reads our products (``asdf.extensions``).
+    """Return the extension that reads and writes products, for ``asdf.extensions``.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def get_extensions() -> list:
 
 
 def get_resource_mappings() -> list:
-    """Give ASDF our schemas and manifest (``asdf.resource_mappings``).
+    """Return the schemas and the manifest of products, for ``asdf.resource_mappings``.
 
     Returns
     -------

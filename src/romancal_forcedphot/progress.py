@@ -1,7 +1,7 @@
-"""What long work says while it runs: a bar on a terminal, plain log lines elsewhere.
+"""Progress of long tasks: a bar on a terminal, log lines elsewhere.
 
-Work that ends within a second or so says nothing. A bar goes to standard error and disappears
-when the work is done; log lines come every ten seconds, so that the log of a pipeline stays short.
+Tasks shorter than about a second report nothing. A bar is written to standard error and removed at
+the end; log lines are ten seconds apart, so that the log of a pipeline stays short.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _MEGA = 1e6
 
 
 class Progress:
-    """Progress of one piece of work, to be closed when that is done.
+    """Progress of a task, to be closed at its end.
 
-    Use it as a context, hand `advance` (or `stage`) to what does the work::
+    Use it as a context, and pass `advance` (or `stage`) to the function that does the work::
 
         with Progress("Measuring", len(sources), unit="sources") as progress:
             measure(..., progress=progress.advance)
@@ -33,13 +33,13 @@ class Progress:
     Parameters
     ----------
     task : str
-        What is being done, such as ``'Measuring'``.
+        Name of the task, such as ``'Measuring'``.
     total : float, optional
-        How much there is to do; may be set later, as attribute.
+        Total amount, in units; may be set later as an attribute.
     unit : str
-        What is counted, such as ``'sources'``; ``'B'`` for bytes, which are shown in MB.
-    say : callable
-        Takes a line of text where there is no terminal; the log at level INFO by default.
+        Name of the units, such as ``'sources'``; ``'B'`` for bytes, which are shown in MB.
+    write : callable
+        Function that writes a line without a terminal; by default the log at level INFO.
     interval : float
         Seconds between lines.
     """
@@ -50,22 +50,28 @@ class Progress:
         total: float | None = None,
         *,
         unit: str = "",
-        say: Callable[[str], object] = log.info,
+        write: Callable[[str], object] = log.info,
         interval: float = _INTERVAL_S,
     ) -> None:
         self.task = task
         self.total = total
         self.done = 0.0
         self._unit = unit
-        self._say = say
+        self._write = write
         self._interval = interval
         self._start = self._last = time.monotonic()
-        self._has_spoken = self._in_stage = False
+        self._has_written = self._in_stage = False
         self._bar = self._make_bar() if _on_terminal() else None
         self._is_open = True
 
     def advance(self, amount: float = 1) -> None:
-        """Say that so much more is done. When the total is reached the work is over."""
+        """Add to the amount that is done; the task ends when the total is reached.
+
+        Parameters
+        ----------
+        amount : float
+            Number of units completed since the last call.
+        """
         if not self._is_open:
             return
         self.done += amount
@@ -73,29 +79,35 @@ class Progress:
             self._bar.total = self.total
             self._bar.update(amount)
         elif time.monotonic() - self._last >= self._interval:
-            self._tell(self._state())
+            self._write_line(self._state())
         if self.total is not None and self.done >= self.total:
             self.close()
 
     def stage(self, name: str) -> None:
-        """Say that a named stage begins, and that the one before it, if any, is done."""
+        """Begin a named stage; the stage before it, if any, is done, which counts as one unit.
+
+        Parameters
+        ----------
+        name : str
+            Name of the stage.
+        """
         if self._in_stage:
             self.advance()
         self._in_stage = True
         if self._bar is not None:
             self._bar.set_description(f"{self.task}: {name}")
         else:
-            self._tell(name)
+            self._write_line(name)
 
     def close(self) -> None:
-        """End the work; more calls do nothing."""
+        """End the task; further calls do nothing."""
         if not self._is_open:
             return
         self._is_open = False
         if self._bar is not None:
             self._bar.close()
-        elif self._has_spoken:
-            self._tell(f"ended after {time.monotonic() - self._start:.1f} s")
+        elif self._has_written:
+            self._write_line(f"ended after {time.monotonic() - self._start:.1f} s")
 
     def __enter__(self) -> Progress:
         return self
@@ -109,6 +121,7 @@ class Progress:
         self.close()
 
     def _make_bar(self):
+        """Make a progress bar of tqdm."""
         from tqdm import tqdm
 
         return tqdm(
@@ -123,13 +136,14 @@ class Progress:
             file=sys.stderr,
         )
 
-    def _tell(self, what: str) -> None:
-        self._has_spoken = True
+    def _write_line(self, text: str) -> None:
+        """Write a line about the task."""
+        self._has_written = True
         self._last = time.monotonic()
-        self._say(f"{self.task}: {what}")
+        self._write(f"{self.task}: {text}")
 
     def _state(self) -> str:
-        """How much of how much is done, since when."""
+        """Amount that is done, total and elapsed time, as text."""
         scale, unit = (_MEGA, "MB") if self._unit == "B" else (1.0, self._unit)
         amounts = f"{self.done / scale:.0f}"
         if self.total:

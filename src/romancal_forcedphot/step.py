@@ -1,8 +1,7 @@
 """`ForcedPhotometryStep`: forced photometry as a step of stpipe and romancal.
 
-The step reads the catalog, hands everything to `exposures.measure_exposure` and wraps the table in
-a model. It holds no pixel arithmetic. How it lives within stpipe, as a hook or on many exposures,
-is told in `pipeline.framework`.
+The step reads the catalog, calls `exposures.measure_exposure` and makes the product from its table.
+Its integration with stpipe, as a hook or on many exposures, is in `pipeline.framework`.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]
 
+# Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
 
 
@@ -41,7 +41,7 @@ class ForcedPhotometryStep(FrameworkStep):
     """Calibrated forced photometry at the positions of a catalog on a Roman Level-2 image.
 
     Measures background-subtracted, aperture-corrected fluxes in nJy, their errors and AB
-    magnitudes in circular apertures, a row for each row of the catalog.
+    magnitudes in circular apertures, one row for each row of the catalog.
     """
 
     class_alias = "forced_phot"
@@ -54,42 +54,43 @@ class ForcedPhotometryStep(FrameworkStep):
         y_column = string(default='') # Column of 0-indexed y, used without sky positions
         label_column = string(default='') # Column of ids; label, id or source_id if empty
         storage_options = string(default='') # Python only: dict of s3fs options for s3:// locations
-        proper_motion = boolean(default=True) # Move sources with pmra and pmdec to the exposure's time
+        proper_motion = boolean(default=True) # Apply proper motions (pmra, pmdec) to the time of the exposure
         ref_epoch = float(default=None) # Julian year of the catalog's positions; its ref_epoch if not given
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
-        keep_columns = force_list(default='') # Columns of the catalog to put beside the photometry
-        on_image_only = boolean(default=False) # Leave out the rows of sources that are not on the image
+        keep_columns = force_list(default='') # Columns of the catalog to include in the product
+        on_image_only = boolean(default=False) # Omit the rows of sources that are not on the image
         methods = force_list(default='aperture') # Methods of measurement: aperture
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
         aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
         shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
-        bkg_estimator = option('median', 'mean', 'none', default='median') # What is taken of the annulus; none subtracts nothing
-        bkg_sigma = float(default=3.0) # Sigma clipping limit in the annulus
-        bkg_maxiters = integer(default=5) # Greatest number of clipping rounds; 0 for as many as it takes
-        bkg_mask_radius = float(default=0.0) # Pixels this close to any source, in pixels, are no background; 0 leaves out none
+        bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
+        bkg_sigma = float(default=3.0) # Sigma-clipping limit in the annulus
+        bkg_maxiters = integer(default=5) # Maximum number of clipping iterations; 0 iterates to convergence
+        bkg_mask_radius = float(default=0.0) # Radius in pixels of the masks around all sources in annuli; 0 masks none
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
         aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # Source of the correction to total flux
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of the apcorr reference's ee_radii
-        apcorr_psf = option('optical', 'pixel', default='optical') # Whether the PSF of the apcorr curve includes the pixel
-        gain_correction = boolean(default=False) # Multiply by gain/median(gain); only right if the flat lacks the gain
-        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter on empty sky, or also scale them
+        apcorr_psf = option('optical', 'pixel', default='optical') # PSF of the apcorr curve: optical, or integrated over a pixel
+        gain_correction = boolean(default=False) # Multiply by gain/median(gain); only correct if the flat lacks the gain
+        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them
         spectral_type = string(default='') # Spectral type of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
-        stpsf_n_psfs = integer(default=9) # Places on the detector where STPSF computes an ePSF, a square number
+        stpsf_n_psfs = integer(default=9) # Detector positions at which STPSF computes an ePSF, a square number
         stpsf_sed = string(default='5700K') # Spectrum for STPSF: a temperature, 1.06um, flat (per frequency) or a type, G2V
         stpsf_charge_diffusion = float(min=0, default=None) # Charge diffusion for STPSF, sigma in mas; STPSF's own if not given
-        dq_mask = force_list(default='DO_NOT_USE') # DQ flags not to be used; or ANY (dq2 too) or NONE
+        dq_mask = force_list(default='DO_NOT_USE') # DQ flags that make a pixel unusable; or ANY (dq2 too) or NONE
         output_units = option('nJy', 'uJy', 'mJy', 'Jy', 'maggy', 'ABmag', default='nJy') # Unit of the fluxes, nJy for ABmag; AB magnitudes are always there
-        save_plots = boolean(default=False) # Also draw a summary page (PNG) beside the product; needs matplotlib
-        n_threads = integer(default=0) # Threads that measure; 0 for the cores that the process may use
+        verify_checksums = boolean(default=True) # Compare the image's arrays with the checksums in its file
+        save_plots = boolean(default=False) # Also write a page of plots (PNG) beside the product; needs matplotlib
+        n_threads = integer(default=0) # Number of threads; 0 for the cores available to the process
         suffix = string(default='forcedphot') # Default suffix for output files
     """  # noqa: E501
 
     reference_file_types: ClassVar = list(REFERENCE_KINDS)
-    # stpipe's prefetch would ask for every type and stop a pipeline at the first that is missing.
+    # stpipe's prefetch would request every type, and stop a pipeline at the first missing one.
     prefetch_references = False
 
     catalog = CatalogParameter()
@@ -106,7 +107,20 @@ class ForcedPhotometryStep(FrameworkStep):
 
     @classmethod
     def call(cls, *args, **kwargs):
-        """Run on an image; the catalog may also be an astropy Table. See `stpipe.Step.call`."""
+        """Run the step on an image; see `stpipe.Step.call`.
+
+        Parameters
+        ----------
+        *args : str, pathlib.Path, ImageModel or list
+            Images, as for `run`.
+        **kwargs
+            Parameters of the step. ``catalog`` may also be an astropy Table, a SkyCoord or a Roman
+            catalog model.
+
+        Returns
+        -------
+        ForcedPhotometryModel or sequence of ForcedPhotometryModel
+        """
         return super().call(*args, **wrap_objects(kwargs))
 
     def process(self, dataset):
@@ -115,7 +129,7 @@ class ForcedPhotometryStep(FrameworkStep):
         Parameters
         ----------
         dataset : str, pathlib.Path or ImageModel
-            The image, local or at an ``s3://`` URI. A model is left as it is.
+            Path or ``s3://`` URI of an image, or a model, which is not changed.
 
         Returns
         -------
@@ -133,6 +147,7 @@ class ForcedPhotometryStep(FrameworkStep):
                 on_image_only=self.on_image_only,
                 n_threads=self.n_threads,
                 storage_options=self.storage_options.options,
+                verify_checksums=self.verify_checksums,
                 progress=progress.advance,
                 inspect=self._inspector(settings),
             )
@@ -140,7 +155,7 @@ class ForcedPhotometryStep(FrameworkStep):
         return self._product(measurement)
 
     def _prepare(self) -> tuple[Settings, Sources]:
-        """What all exposures share: the settings, checked, and the catalog."""
+        """Settings, after a check, and sources of the catalog: common to all exposures."""
         if self.save_plots:
             pictures.require_matplotlib()
         settings = Settings.from_parameters(self._settings())
@@ -148,11 +163,11 @@ class ForcedPhotometryStep(FrameworkStep):
         return settings, self._read_catalog()
 
     def _settings(self) -> dict[str, Any]:
-        """Parameters that shape a number, by name."""
+        """Return the parameters that are settings, by name."""
         return {name: getattr(self, name) for name in Settings.names()}
 
     def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
-        """Wrap what was measured in a model, its fluxes in the unit that was asked for."""
+        """Make the product of a measurement, with fluxes in the requested unit."""
         unit = table_unit(self.output_units)
         methods = methods_for(Settings.from_parameters(self._settings()))
         forced_phot = {
@@ -165,7 +180,7 @@ class ForcedPhotometryStep(FrameworkStep):
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
     def _inspector(self, settings: Settings) -> Callable[..., None] | None:
-        """Draws the summary page while the image is open, if that is asked for."""
+        """Return a function that plots the summary page of an exposure, None without plots."""
         if not self.save_plots:
             return None
         if settings.aperture_shape != "circle":
@@ -180,6 +195,7 @@ class ForcedPhotometryStep(FrameworkStep):
         return draw
 
     def _read_catalog(self) -> Sources:
+        """Read the catalog; raise an InputError if none is given."""
         if not self.catalog:
             raise InputError(
                 "catalog is empty: expected the path of a source catalog; give it with "
@@ -199,6 +215,6 @@ class ForcedPhotometryStep(FrameworkStep):
         )
 
     def get_pars(self, full_spec=True):
-        """Return the parameters as stpipe does, objects in memory by their text alone."""
+        """Return the parameters, objects in memory as their names; see `stpipe.Step.get_pars`."""
         pars = super().get_pars(full_spec)
         return pars | {name: str(pars[name]) for name in {"catalog", "storage_options"} & set(pars)}

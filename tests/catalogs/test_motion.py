@@ -13,7 +13,7 @@ from astropy.time import Time
 
 from moving_stars import LATER, gaia, moved
 from romancal_forcedphot.catalogs import CatalogError, read_sources
-from romancal_forcedphot.photometry.proper_motion import at_time
+from romancal_forcedphot.photometry.proper_motion import apply_proper_motion
 
 
 def test_masked_motions_stay():
@@ -106,5 +106,5 @@ def test_half_a_motion_is_none(caplog):
 
 def test_motion_is_taken_along_with_rows():
     sources = read_sources(gaia(), proper_motion=True).take(np.array([2, 0]))
-    alone, _ = at_time(sources, LATER)
+    alone, _ = apply_proper_motion(sources, LATER)
     np.testing.assert_array_equal(alone.ra, moved(gaia())[0].ra[[2, 0]])

@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter
 from scipy.special import j1
 
 from romancal_forcedphot.psfs import CorrectionUnavailable, CurveOfGrowth, PSFError
-from romancal_forcedphot.psfs.pixels import fall_of_weight
+from romancal_forcedphot.psfs.pixelation import radial_weight_decrements
 
 N_CELLS = 9  # per pixel and axis
 HALF = 26  # pixels from the centre to the edge
@@ -109,8 +109,8 @@ def test_two_blurs_give_what_pixels_catch(curve, caught, radius):
 
 def test_the_bare_curve_would_not(curve, caught):
     """The test above tells something: the blurs are worth 1 % at 3 pixels, 20 % at 1 pixel."""
-    assert abs(curve.enclosed(3 * SCALE) / caught[3.0].mean() - 1) > 0.005
-    assert abs(curve.enclosed(1 * SCALE) / caught[1.0].mean() - 1) > 0.15
+    assert abs(curve.encircled_energy(3 * SCALE) / caught[3.0].mean() - 1) > 0.005
+    assert abs(curve.encircled_energy(1 * SCALE) / caught[1.0].mean() - 1) > 0.15
 
 
 @pytest.mark.parametrize("radius", APERTURES)
@@ -126,7 +126,7 @@ def test_one_blur_where_the_psf_includes_the_pixel(star, caught, radius):
 @pytest.mark.parametrize("radius", [0.4, 1.0, 3.0])
 def test_fall_of_weight_is_the_circle_blurred_by_pixels(n_blurs, radius):
     """Against the share of moved points inside the circle, over a plain grid of moves."""
-    distance, fall = fall_of_weight(radius, n_blurs)
+    distance, fall = radial_weight_decrements(radius, n_blurs)
     inside_from = np.cumsum(fall[::-1])[::-1]  # what falls from here on: the weight here
     edges = distance - 0.5 * (distance[1] - distance[0])
     step = (np.arange(200) + 0.5) / 200 - 0.5
@@ -308,7 +308,9 @@ def test_light_in_the_annulus(star, curve):
 
 def test_beyond_the_curve_there_is_no_more_light(curve):
     beyond = curve.in_annulus([0.0], [0.0], 20.0, 40.0)
-    np.testing.assert_allclose(beyond, curve.fractions[-1] - curve.enclosed(20 * SCALE), rtol=0.02)
+    np.testing.assert_allclose(
+        beyond, curve.fractions[-1] - curve.encircled_energy(20 * SCALE), rtol=0.02
+    )
     assert curve.in_annulus([0.0], [0.0], 20.0, 60.0) == beyond
     assert curve.in_annulus([0.0], [0.0], 30.0, 40.0) == 0
     assert "stay at its last value" in curve.description["beyond_radius_max"]

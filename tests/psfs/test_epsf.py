@@ -12,14 +12,14 @@ from photutils.psf import GriddedPSFModel
 from scipy.special import ndtr
 
 from romancal_forcedphot.psfs import (
-    BySpectralType,
     CurveOfGrowth,
+    EPSFBySpectralType,
     GriddedEPSF,
-    continued,
     default_type,
-    extended_epsf,
+    integrate_over_pixels,
     nearest_types,
-    per_pixel,
+    normalize_epsf,
+    normalize_extended_psf,
 )
 
 GRID_X, GRID_Y = (axis.ravel() for axis in np.meshgrid([3.0, 100.0, 180.0], [0.0, 90.0, 190.0]))
@@ -147,7 +147,7 @@ def test_each_source_has_its_own_radius(stamps, sources):
     x, y = sources
     epsf = GriddedEPSF(stamps, GRID_X, GRID_Y, 4)
     names = np.where(np.arange(x.size) % 2 == 0, "M5", "A1")
-    by_type = BySpectralType.of_sources((epsf, epsf), ("A0V", "M6V"), names, default="A0V")
+    by_type = EPSFBySpectralType.of_sources((epsf, epsf), ("A0V", "M6V"), names, default="A0V")
     radii = np.random.default_rng(9).uniform(1.5, 3.0, x.size)
     for correction in (epsf, by_type):
         caught = correction.in_aperture(x, y, radii)
@@ -248,7 +248,7 @@ def curve():
 
 
 def test_stamps_that_are_fractions_of_all_light_stay(curve):
-    epsf = continued(GriddedEPSF(winged_stamp(12, 4)[None], [50], [50], 4), curve, "apcorr")
+    epsf = normalize_epsf(GriddedEPSF(winged_stamp(12, 4)[None], [50], [50], 4), curve, "apcorr")
     np.testing.assert_array_equal(epsf.stamps, winged_stamp(12, 4)[None])
     assert epsf.description["normalized_by"] == "the stamps themselves"
     assert epsf.description["apcorr_over_stamps"] == pytest.approx(1, abs=1e-3)
@@ -262,10 +262,10 @@ def test_stamps_that_are_fractions_of_all_light_stay(curve):
 def test_stamps_of_their_own_sum_are_scaled_to_the_curve(curve):
     own = winged_stamp(12, 4)
     epsf = GriddedEPSF(own[None] * 16 / own.sum(), [50], [50], 4)
-    scaled = continued(epsf, curve, "apcorr")
+    scaled = normalize_epsf(epsf, curve, "apcorr")
     np.testing.assert_allclose(scaled.stamps[0], own, rtol=1e-3)
     assert scaled.description["normalized_by"] == "apcorr"
-    alone = continued(epsf, None, "")
+    alone = normalize_epsf(epsf, None, "")
     assert "taken to hold all of the light" in alone.description["normalized_by"]
     np.testing.assert_array_equal(alone.stamps, epsf.stamps)
 
@@ -273,7 +273,7 @@ def test_stamps_of_their_own_sum_are_scaled_to_the_curve(curve):
 def test_a_curve_that_contradicts_the_stamps_is_reported(curve, caplog):
     epsf = GriddedEPSF(0.95 * winged_stamp(12, 4)[None], [50], [50], 4)
     with caplog.at_level(logging.WARNING):
-        kept = continued(epsf, curve, "apcorr")
+        kept = normalize_epsf(epsf, curve, "apcorr")
     assert "apcorr holds 5.2" in caplog.text
     np.testing.assert_array_equal(kept.stamps, epsf.stamps)
 
@@ -283,9 +283,9 @@ def test_a_curve_that_contradicts_the_stamps_is_reported(curve, caplog):
 def test_an_extended_psf_of_any_scale_continues_the_stamps(oversample, self_normalized):
     own = winged_stamp(12, 4)
     epsf = GriddedEPSF(own[None] * (16 / own.sum() if self_normalized else 1), [50], [50], 4)
-    extended = extended_epsf(37.0 * winged_stamp(100, oversample), epsf)
+    extended = normalize_extended_psf(37.0 * winged_stamp(100, oversample), epsf)
     assert extended.oversample == oversample
-    epsf = continued(epsf, extended, "extended_psf")
+    epsf = normalize_epsf(epsf, extended, "extended_psf")
     np.testing.assert_allclose(epsf.stamps[0], own, rtol=2e-3)
     found = epsf.in_annulus([50.0], [50.0], 20.0, 40.0)
     expected = enclosed_with_wings(40.0) - enclosed_with_wings(20.0)
@@ -295,11 +295,11 @@ def test_an_extended_psf_of_any_scale_continues_the_stamps(oversample, self_norm
 def test_light_per_sample_is_integrated_over_the_pixel():
     offset = np.arange(-40, 41) / 4
     density = np.exp(-(offset**2 + offset[:, None] ** 2) / (2 * 0.6**2)) / (2 * np.pi * 0.6**2)
-    found, was_per_sample = per_pixel(density[None] / 16, 4)
+    found, was_per_sample = integrate_over_pixels(density[None] / 16, 4)
     assert was_per_sample
     expected = gaussian_pixels(offset, offset[:, None], 0.6, 0.6)
     np.testing.assert_allclose(found[0], expected, atol=1e-5 * expected.max())
-    again, was_per_sample = per_pixel(found, 4)
+    again, was_per_sample = integrate_over_pixels(found, 4)
     assert not was_per_sample
     np.testing.assert_array_equal(again, found)
 
@@ -326,7 +326,7 @@ def test_each_row_has_the_epsf_of_its_type(sources):
         GriddedEPSF(gaussian_stamp(8, 4, sigma)[None], [50], [50], 4) for sigma in (0.6, 0.9)
     )
     names = np.where(np.arange(x.size) % 3 == 0, "M5", "A1")
-    correction = BySpectralType.of_sources((blue, red), ("A0V", "M6V"), names, default="A0V")
+    correction = EPSFBySpectralType.of_sources((blue, red), ("A0V", "M6V"), names, default="A0V")
     rows = np.random.default_rng(3).permutation(x.size)[:40]
     theirs = correction.for_rows(rows)
     by_blue, by_red = (epsf.in_aperture(x[rows], y[rows], 2.0) for epsf in (blue, red))
@@ -337,6 +337,11 @@ def test_each_row_has_the_epsf_of_its_type(sources):
     again = theirs.for_rows(np.arange(5, 9)).in_aperture(x[rows[5:9]], y[rows[5:9]], 2.0)
     np.testing.assert_array_equal(again, expected[5:9])
     np.testing.assert_array_equal(correction.in_aperture(x, y, 2.0), blue.in_aperture(x, y, 2.0))
+    on_pixels = theirs.on_pixels(x[rows], y[rows], 5)
+    for epsf, chosen in ((red, rows % 3 == 0), (blue, rows % 3 != 0)):
+        light = epsf.on_pixels(x[rows][chosen], y[rows][chosen], 5)
+        np.testing.assert_array_equal(on_pixels[chosen], light)
+    np.testing.assert_array_equal(correction.on_pixels(x, y, 5), blue.on_pixels(x, y, 5))
     assert correction.description["n_rows_by_spectral_type"] == {
         "A0V": int((names == "A1").sum()),
         "M6V": int((names == "M5").sum()),

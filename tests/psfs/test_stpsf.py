@@ -33,7 +33,7 @@ def epsf_of(grid, **blurs):
     return GriddedEPSF(grid.on_pixels(**blurs), grid.x, grid.y, grid.oversample)
 
 
-def light_in_circle(image, x, y, radius):
+def flux_in_circle(image, x, y, radius):
     return CircularAperture((x, y), radius).to_mask(method="exact").multiply(image).sum()
 
 
@@ -68,7 +68,7 @@ def ratios_to_galsim(grid, radius):
         x, y = np.array([place[0] + phase[0]]), np.array([place[1] + phase[1]])
         ours.append(epsf.in_aperture(x, y, radius)[0])
         image = galsim_star(grid, place, phase, diffusion_arcsec=grid.charge_diffusion_mas / 1000)
-        theirs.append(light_in_circle(image, middle + phase[0], middle + phase[1], radius))
+        theirs.append(flux_in_circle(image, middle + phase[0], middle + phase[1], radius))
     return np.array(ours) / theirs, np.array(ours)
 
 
@@ -103,7 +103,7 @@ def test_stamps_hold_fractions_of_all_light(corners):
     x, y = corners.x[:1], corners.y[:1]
     beyond = [1 - epsf.in_aperture(x, y, radius)[0] for radius in (20.0, 40.0)]
     assert beyond[1] / beyond[0] == pytest.approx(0.5, abs=0.1)
-    assert (epsf.light_in_stamps < 1).all()
+    assert (epsf.stamp_flux_fractions < 1).all()
 
 
 def test_pixels_and_charge_diffusion_are_those_of_stpsf(stpsf_data):
@@ -118,7 +118,7 @@ def test_pixels_and_charge_diffusion_are_those_of_stpsf(stpsf_data):
     epsf = epsf_of(grid, jitter=Jitter(0, 0))  # STPSF's is too narrow for its own samples
     for radius in (1, 2, 3, 5):
         ours = epsf.in_aperture(grid.x, grid.y, radius)[0]
-        assert ours == pytest.approx(light_in_circle(image, 20, 20, radius), rel=0.002)
+        assert ours == pytest.approx(flux_in_circle(image, 20, 20, radius), rel=0.002)
 
 
 def test_psf_grid_has_the_same_optics_without_charge_diffusion(stpsf_data):
@@ -137,10 +137,10 @@ def test_psf_grid_has_the_same_optics_without_charge_diffusion(stpsf_data):
     at_x, at_y = grid.x + 0.3, grid.y - 0.2
     bare = epsf_of(grid, charge_diffusion_mas=0.0)
     for radius, tolerance in ((2, 0.004), (3, 0.001), (5, 0.001)):
-        theirs = light_in_circle(image, 20.3, 19.8, radius)
+        theirs = flux_in_circle(image, 20.3, 19.8, radius)
         assert bare.in_aperture(at_x, at_y, radius)[0] == pytest.approx(theirs, rel=tolerance)
     diffused = epsf_of(grid).in_aperture(at_x, at_y, 2)[0]
-    assert diffused < light_in_circle(image, 20.3, 19.8, 2) - 0.005
+    assert diffused < flux_in_circle(image, 20.3, 19.8, 2) - 0.005
 
 
 def test_blurs_of_a_gaussian_are_arithmetic():

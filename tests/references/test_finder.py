@@ -18,7 +18,7 @@ from romancal_forcedphot.references import (
     REFERENCE_KINDS,
     CRDSFinder,
     ReferenceFileError,
-    asked,
+    query_reference,
     remedy_for,
     require,
 )
@@ -117,7 +117,7 @@ def test_what_crds_does_not_know_is_none(error):
     def ask():
         raise error("no match found")
 
-    assert asked("area", ask) is None
+    assert query_reference("area", ask) is None
 
 
 @pytest.mark.parametrize("error", [OSError("no\nnetwork"), SystemExit(1)])
@@ -126,7 +126,7 @@ def test_crds_out_of_reach_is_an_error_that_offers_the_ways_out(error):
         raise error
 
     with pytest.raises(ReferenceFileError) as caught:
-        asked("gain", ask)
+        query_reference("gain", ask)
     for part in ("CRDS_SERVER_URL", "CRDS_PATH", "--override_gain=FILE", remedy_for("gain")):
         assert part in str(caught.value)
     assert "no network" in str(caught.value) or "reaches no server" in str(caught.value)

@@ -89,21 +89,20 @@ def test_file_name(location, name):
 
 def test_the_file_appears_only_when_it_is_whole(tmp_path):
     path = tmp_path / "out.asdf"
-    with write_atomically(path) as temporary:
-        assert temporary.name == "out.asdf"
-        assert temporary.parent.parent == tmp_path  # one file system: moved, not copied
-        assert not temporary.exists()
-        temporary.write_bytes(b"first half, ")
+    with write_atomically(path) as file:
+        assert file.destination == path
+        (part,) = tmp_path.iterdir()  # one file system: renamed, not copied
+        file.write(b"first half, ")
         assert not path.exists()
-        with temporary.open("ab") as file:
-            file.write(b"second half")
+        assert part.read_bytes() == b"first half, "
+        file.write(b"second half")
     assert path.read_bytes() == b"first half, second half"
     assert names_in(tmp_path) == ["out.asdf"]
 
 
 def write_half_and_fail(path, error):
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(b"half a pro")
+    with write_atomically(path) as file:
+        file.write(b"half a pro")
         raise error("in the middle")
 
 
@@ -120,8 +119,8 @@ def test_a_failure_leaves_the_directory_as_it_was(tmp_path, error):
 def test_an_existing_file_is_replaced(tmp_path):
     path = tmp_path / "out.asdf"
     path.write_bytes(b"a much longer old product")
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(b"new")
+    with write_atomically(path) as file:
+        file.write(b"new")
     assert path.read_bytes() == b"new"
     assert names_in(tmp_path) == ["out.asdf"]
 
@@ -132,8 +131,8 @@ def test_a_symbolic_link_is_followed(tmp_path):
     real.write_bytes(b"old")
     link = tmp_path / "link.asdf"
     link.symlink_to(real)
-    with write_atomically(link) as temporary:
-        temporary.write_bytes(b"new")
+    with write_atomically(link) as file:
+        file.write(b"new")
     assert link.is_symlink()
     assert real.read_bytes() == b"new"
 
@@ -141,8 +140,8 @@ def test_a_symbolic_link_is_followed(tmp_path):
 def test_the_file_mode_follows_the_umask(tmp_path):
     previous = os.umask(0o027)
     try:
-        with write_atomically(tmp_path / "out.asdf") as temporary:
-            temporary.write_bytes(b"new")
+        with write_atomically(tmp_path / "out.asdf") as file:
+            file.write(b"new")
     finally:
         os.umask(previous)
     assert (tmp_path / "out.asdf").stat().st_mode & 0o777 == 0o640

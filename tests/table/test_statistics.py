@@ -9,11 +9,11 @@ from scipy import stats
 from romancal_forcedphot.table.statistics import (
     MEDIAN_ERROR_FACTOR,
     ONE_SIGMA_PERCENTILES,
-    by_magnitude,
+    bin_by_magnitude,
+    format_signed,
     magnitude_edges,
     pull_width,
-    signed,
-    spread,
+    robust_statistics,
 )
 
 #: Of normal values: half of them lie within one MAD of the median.
@@ -26,7 +26,7 @@ def test_constants_are_those_of_a_normal_distribution():
 
 
 def test_spread_of_numbers_by_hand():
-    found = spread([1.0, 2.0, 3.0, 4.0, 100.0, np.nan])
+    found = robust_statistics([1.0, 2.0, 3.0, 4.0, 100.0, np.nan])
     assert found.n == 5
     assert found.median == 3.0
     assert found.scatter == pytest.approx(SIGMA_PER_MAD * 1.0)  # deviations 2, 1, 0, 1, 97
@@ -35,7 +35,7 @@ def test_spread_of_numbers_by_hand():
 
 def test_spread_and_width_of_normal_values():
     values = np.random.default_rng(2).normal(0.3, 2.0, 40_000)
-    found = spread(values)
+    found = robust_statistics(values)
     assert found.scatter == pytest.approx(2.0, rel=0.02)
     assert found.scatter == pytest.approx(stats.median_abs_deviation(values, scale="normal"), 1e-4)
     assert pull_width(values) == pytest.approx(2.0, rel=0.02)
@@ -43,21 +43,23 @@ def test_spread_and_width_of_normal_values():
 
 def test_the_error_of_the_median_is_how_medians_scatter():
     samples = np.random.default_rng(3).normal(0, 1, (2000, 101))
-    claimed = np.median([spread(sample).median_err for sample in samples])
+    claimed = np.median([robust_statistics(sample).median_err for sample in samples])
     assert claimed == pytest.approx(np.median(samples, axis=1).std(), rel=0.06)
 
 
 def test_a_source_without_positive_flux_counts_as_faint():
     """Leaving it out would pull the median of the others up."""
-    assert spread([-1.0, 0.0, 1.0, np.inf, np.inf]).median == 1.0
-    lost = spread([0.0, np.inf, np.inf])
+    assert robust_statistics([-1.0, 0.0, 1.0, np.inf, np.inf]).median == 1.0
+    lost = robust_statistics([0.0, np.inf, np.inf])
     assert (lost.n, lost.median) == (3, np.inf)
     assert np.isnan(lost.scatter)
 
 
 def test_nothing_gives_nan():
-    assert spread([]).n == 0
-    assert np.isnan([spread([]).median, spread([np.nan]).scatter, pull_width([np.inf])]).all()
+    assert robust_statistics([]).n == 0
+    assert np.isnan(
+        [robust_statistics([]).median, robust_statistics([np.nan]).scatter, pull_width([np.inf])]
+    ).all()
 
 
 def test_edges_hold_all():
@@ -70,7 +72,7 @@ def test_edges_hold_all():
 
 def test_bins_hold_their_lower_edge():
     magnitude = [17.0, 17.9, 18.0, 20.5, 20.9, np.nan]
-    bins = by_magnitude(magnitude, [1, 3, 5, 0, 0, 9], [0, 2, 4, 1, 3, 9], [17, 18, 19, 20, 21])
+    bins = bin_by_magnitude(magnitude, [1, 3, 5, 0, 0, 9], [0, 2, 4, 1, 3, 9], [17, 18, 19, 20, 21])
     np.testing.assert_array_equal(bins["n"], [2, 1, 0, 2])
     np.testing.assert_array_equal(bins["bright"], [17, 18, 19, 20])
     np.testing.assert_array_equal(bins["offset"], [2, 5, np.nan, 0])
@@ -79,5 +81,5 @@ def test_bins_hold_their_lower_edge():
 
 
 def test_zero_has_no_minus():
-    shown = [signed(value, 2) for value in (-0.004, 0.004, -0.006, np.inf, np.nan)]
+    shown = [format_signed(value, 2) for value in (-0.004, 0.004, -0.006, np.inf, np.nan)]
     assert shown == ["+0.00", "+0.00", "-0.01", "+inf", "+nan"]

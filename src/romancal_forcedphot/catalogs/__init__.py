@@ -1,9 +1,11 @@
 """A catalog in any supported form becomes `photometry.Sources`. Knows no image.
 
-`files` turns a file into an astropy Table (with `parquet`, `trees` for ASDF, and `hats` for
-directories), `values` turns a column into plain numbers, `sources` finds the columns (with
-`positions` for coordinates, and `motion` for proper motions), `selection` chooses rows, and `kept`
-prepares the columns that the user wants beside the photometry.
+`files` turns a file into an astropy Table, with a reader for each format (`delimited` for CSV,
+`ecsv`, `fits`, `parquet`, `votable`, `trees` for ASDF) and `hats` for directories. `columns` finds
+columns by the `names` that they usually have, `values` turns a column into plain numbers and
+`identifiers` into ids and text. `sources` puts them together (with `positions` and `frames` for
+coordinates, and `motion` for proper motions), `selection` chooses rows, and `kept` prepares the
+columns that the user wants beside the photometry.
 """
 
 from __future__ import annotations

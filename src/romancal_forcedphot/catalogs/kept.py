@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
 from astropy.table import Column, MaskedColumn, Table
 
 from .errors import CatalogError
-from .values import plain_values, texts
+from .identifiers import texts
+from .values import plain_values
 
 __all__ = ["kept_columns"]
 
@@ -40,23 +40,22 @@ def kept_columns(table: Table, names: Sequence[str], shown: str) -> Table:
     Raises
     ------
     CatalogError
-        A column holds something else.
+        A column holds something else than one number or text in a row, such as lists.
     """
     plain = {name: _plain_column(table[name], name, shown) for name in dict.fromkeys(names)}
     return Table(plain, copy=False)
 
 
 def _plain_column(column: object, name: str, shown: str) -> Column:
-    values, missing = (None, None) if isinstance(column, SkyCoord) else plain_values(column)
-    if values is not None and values.dtype.kind == "O":
-        missing = missing | np.array([v is None or v is np.ma.masked for v in values], dtype=bool)
-        values = texts(np.where(missing, "", values))
-    if values is None or values.ndim != 1 or values.dtype.kind not in "biufSU":
-        raise CatalogError(
-            f"{shown}: column {name!r}, named by keep_columns, holds neither numbers nor text, one "
-            "in a row: expected a plain column; leave it out"
-        )
-    values = texts(values) if values.dtype.kind == "S" else values
+    what, expected = (
+        f"{shown}: column {name!r}, named by keep_columns,",
+        "one number or text in a row",
+    )
+    values, missing = plain_values(column, what, expected, "leave it out")
+    if values.dtype.kind in "SO":
+        values = texts(np.where(missing, b"" if values.dtype.kind == "S" else "", values), what)
+    if values.dtype.kind not in "biufU":
+        raise CatalogError(f"{what} is of type {values.dtype}: expected {expected}; leave it out")
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     unit, note = _unit(column)
     about = {"name": name, "unit": unit, "description": _description(column, note)}

@@ -6,56 +6,47 @@ Sky positions win over pixel positions; coordinate objects count as sky position
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .columns import CatalogColumns
 from .errors import CatalogError
+from .frames import positions_to_icrs, same_system
+from .names import PIXEL_PAIRS, SKY_PAIRS, SKYCOORD_COLUMNS
 from .values import coordinates_to_degrees, to_degrees, to_pixels
 
-__all__ = ["PIXEL_PAIRS", "SKYCOORDS", "SKY_PAIRS", "positions_of"]
+__all__ = ["positions_of", "sky_columns"]
 
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
-
-SKY_PAIRS = (
-    ("ra", "dec"),
-    ("ra_centroid", "dec_centroid"),
-    ("raj2000", "dej2000"),
-    ("raj2000", "decj2000"),
-    ("alpha_j2000", "delta_j2000"),
-    ("ra_icrs", "de_icrs"),
-)
-PIXEL_PAIRS = (("x", "y"), ("x_centroid", "y_centroid"), ("xcentroid", "ycentroid"))
-SKYCOORDS = ("sky_centroid", "skycoord", "sky", "coord", "coords", "coordinates", "position")
 
 _SKY_REMEDY = "name them with --ra_column/--dec_column"
 _PIXEL_REMEDY = "name them with --x_column/--y_column"
 
 
-def positions_of(columns: Any, found: dict[str, str]) -> dict[str, np.ndarray]:
+def positions_of(columns: CatalogColumns, found: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return the positions of a catalog's rows.
 
     Parameters
     ----------
-    columns : sources._Columns
-        The catalog's columns.
-    found : dict of str
+    columns : CatalogColumns
+        The catalog, of n rows.
+    found : mapping of str
         The columns that the user named, by axis: ra, dec, x, y.
 
     Returns
     -------
-    dict of (n,) ndarray of float64
+    dict of ndarray of float64, shape (n,)
         ``ra`` and ``dec`` in degrees, ICRS, or ``x`` and ``y`` in pixels; NaN where there is none.
 
     Raises
     ------
     CatalogError
-        There are no positions, or half of one, or something else than numbers.
+        There are no positions, or half of one, or something else than numbers, or they are in a
+        coordinate system that cannot be transformed to ICRS.
     """
-    own = columns.table.meta.get("sky_columns")
-    sky = _pair(columns, found, ("ra", "dec"), (own, *SKY_PAIRS) if own else SKY_PAIRS)
+    sky = sky_columns(columns, found)
     named = found.get("ra") in columns.skycoords()
     coordinates = _coordinate_column(columns, found) if named or len(sky) < 2 else None
     if len(sky) == 2 or coordinates:
@@ -65,7 +56,8 @@ def positions_of(columns: Any, found: dict[str, str]) -> dict[str, np.ndarray]:
                 columns.shown,
             )
         used = [coordinates] if coordinates else sky
-        values = _placed(*_degrees(columns, used), columns.shown)
+        ra, dec = _placed(*_degrees(columns, used), columns.shown)
+        values = dict(zip(("ra", "dec"), _in_icrs(columns, used, ra, dec), strict=True))
     else:
         used = _pair(columns, found, ("x", "y"), PIXEL_PAIRS)
         _check_pixel_pair(columns, found, sky, used)
@@ -74,39 +66,67 @@ def positions_of(columns: Any, found: dict[str, str]) -> dict[str, np.ndarray]:
     return values
 
 
+def sky_columns(columns: CatalogColumns, found: Mapping[str, str]) -> list[str]:
+    """Return the columns of right ascension and declination.
+
+    Parameters
+    ----------
+    columns : CatalogColumns
+        The catalog.
+    found : mapping of str
+        The columns that the user named, by axis.
+
+    Returns
+    -------
+    list of str
+        Two names; one where its partner is missing, none where there are no such columns.
+
+    Raises
+    ------
+    CatalogError
+        Several columns have the name of one of them.
+    """
+    own = columns.sky_columns
+    return _pair(columns, found, ("ra", "dec"), (own, *SKY_PAIRS) if own else SKY_PAIRS)
+
+
 def _pair(
-    columns: Any,
-    found: dict[str, str],
+    columns: CatalogColumns,
+    found: Mapping[str, str],
     axes: tuple[str, str],
-    usual: Sequence[tuple[str, str]],
+    usual: Sequence[Sequence[str]],
 ) -> list[str]:
     """Return the two columns of a position, one where its partner is missing, or none."""
     named = [found.get(axis) for axis in axes]
-    if not any(named):
-        pairs = [[columns.first([name]) for name in pair] for pair in usual]
-        complete = [pair for pair in pairs if all(pair)]
-        halves = [name for pair in pairs for name in pair if name]
-        return complete[0] if complete else halves[:1]
-    both = [name or columns.first([pair[i] for pair in usual]) for i, name in enumerate(named)]
-    return [name for name in both if name]
+    if any(named):
+        both = [name or columns.first([pair[i] for pair in usual]) for i, name in enumerate(named)]
+        return [name for name in both if name]
+    halves: list[str] = []
+    for pair in usual:
+        present = [name for name in (columns.first([name]) for name in pair) if name]
+        if len(present) == 2:
+            return present
+        halves += present
+    return halves[:1]
 
 
-def _coordinate_column(columns: Any, found: dict[str, str]) -> str | None:
+def _coordinate_column(columns: CatalogColumns, found: Mapping[str, str]) -> str | None:
     """Return the column of coordinate objects to use, if there is one."""
     available = columns.skycoords()
     if "ra" in found or "dec" in found:
         return found["ra"] if found.get("ra") in available else None
-    usual = [name for name in (columns.first([name]) for name in SKYCOORDS) if name in available]
-    if len(available) > 1 and not usual:
+    usual = (columns.first([name]) for name in SKYCOORD_COLUMNS) if available else ()
+    preferred = [name for name in usual if name in available]
+    if len(available) > 1 and not preferred:
         raise CatalogError(
             f"{columns.shown} has several columns of coordinates, {', '.join(available)}: "
             "expected one; name it with --ra_column"
         )
-    return next(iter(usual or available), None)
+    return next(iter(preferred or available), None)
 
 
 def _check_pixel_pair(
-    columns: Any, found: dict[str, str], sky: list[str], pixel: list[str]
+    columns: CatalogColumns, found: Mapping[str, str], sky: list[str], pixel: list[str]
 ) -> None:
     """Raise unless the two pixel columns are there, and no half of a sky position is."""
     chosen = "x" in found or "y" in found
@@ -128,15 +148,15 @@ def _check_pixel_pair(
         )
 
 
-def _degrees(columns: Any, used: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return ICRS degrees of one column of coordinate objects or of two columns of angles."""
+def _degrees(columns: CatalogColumns, used: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return degrees of one column of coordinate objects (ICRS) or of two columns of angles."""
     if len(used) == 1:
         return coordinates_to_degrees(*columns.get(used[0]))
     ra, dec = (to_degrees(*columns.get(name)) for name in used)
     return ra, dec
 
 
-def _placed(ra: np.ndarray, dec: np.ndarray, shown: str) -> dict[str, np.ndarray]:
+def _placed(ra: np.ndarray, dec: np.ndarray, shown: str) -> tuple[np.ndarray, np.ndarray]:
     """Bring right ascensions into 0 to 360 degrees, and make impossible declinations NaN."""
     outside = np.abs(dec) > 90
     if outside.any():
@@ -153,4 +173,23 @@ def _placed(ra: np.ndarray, dec: np.ndarray, shown: str) -> dict[str, np.ndarray
     if np.any((ra < 0) | (ra >= 360)):
         ra = np.mod(ra, 360)
         ra[ra == 360] = 0  # a tiny negative number
-    return {"ra": ra, "dec": dec}
+    return ra, dec
+
+
+def _in_icrs(
+    columns: CatalogColumns, used: list[str], ra: np.ndarray, dec: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transform the positions of two columns to ICRS where the file declares another system."""
+    systems = [columns.system(name) for name in used]
+    first, last = systems[0], systems[-1]
+    if not same_system(first, last):
+        raise CatalogError(
+            f"{columns.shown}: columns {used[0]!r} and {used[1]!r} are in different coordinate "
+            f"systems, {first or 'ICRS'} and {last or 'ICRS'}: expected one; correct the file's "
+            "COOSYS"
+        )
+    if first is None or first.is_icrs or len(used) == 1:
+        return ra, dec
+    what = f"{columns.shown}: columns {used[0]!r} and {used[1]!r}"
+    log.info("%s are transformed from %s to ICRS, as the file's COOSYS says", what, first)
+    return positions_to_icrs(ra, dec, first, what)

@@ -22,7 +22,8 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from .errors import CatalogError
-from .values import plain_values, texts
+from .identifiers import integers_of_objects, texts
+from .values import are_scalars, plain_values
 
 __all__ = ["Selection"]
 
@@ -39,6 +40,9 @@ _MEANT = (
     "not and parentheses, such as type == 'PSF' and F106 > 1e-9"
 )
 _TEXT_OR_BACKTICKS = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)
+_TOO_LARGE = 2**1023
+"""Integers from here on count as infinite: no column holds them."""
+_MAX_SHOWN = 200
 #: What users of other query languages write, and what to write here.
 _REMEDIES = {
     ast.BinOp: "write and/or instead of & and |; arithmetic is not offered",
@@ -52,11 +56,14 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class _Operand:
-    """One side of a comparison: values of a column (n,) or one value, and where it is unknown."""
+    """One side of a comparison: values of a column (n,) or one value, and where it is unknown.
+
+    Of a column in which all is missing, nothing tells whether it is text: `is_text` is None.
+    """
 
     values: np.ndarray
     missing: np.ndarray
-    is_text: bool
+    is_text: bool | None
     shown: str
 
 
@@ -123,8 +130,8 @@ class Selection:
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             reason = getattr(error, "msg", None) or str(error) or type(error).__name__
             raise CatalogError(
-                f"select {text!r} cannot be read ({reason}): {_MEANT}; a column whose name is no "
-                "Python name goes in `backticks`"
+                f"select {_quoted(text)} cannot be read ({reason}): {_MEANT}; a column whose name "
+                "is no Python name goes in `backticks`"
             ) from error
         return cls(text, tuple(found), tree, names)
 
@@ -181,7 +188,8 @@ class Selection:
         kinds = [type(item) for item in (part, getattr(node, "op", None), node) if item is not None]
         remedy = next((f"; {_REMEDIES[kind]}" for kind in kinds if kind in _REMEDIES), "")
         return CatalogError(
-            f"select {self.text!r} has {python!r}, which has no meaning here: {_MEANT}{remedy}"
+            f"select {_quoted(self.text)} has {_quoted(python)}, which has no meaning here: "
+            f"{_MEANT}{remedy}"
         )
 
     def _condition(self, node: ast.expr, column: Callable[[str], object]) -> _Truth:
@@ -205,70 +213,100 @@ class Selection:
 
     def _bare(self, operand: _Operand) -> _Truth:
         """A column alone: it must hold true and false."""
+        if operand.is_text is None:
+            return _Truth(np.zeros_like(operand.missing), np.zeros_like(operand.missing))
         if operand.values.dtype.kind != "b":
             raise CatalogError(
-                f"select {self.text!r} has {operand.shown} alone, which is neither true nor "
+                f"select {_quoted(self.text)} has {operand.shown} alone, which is neither true nor "
                 f"false: compare it with a {'text' if operand.is_text else 'number'}"
             )
         return _Truth(operand.values & ~operand.missing, ~operand.values & ~operand.missing)
 
     def _compare(self, first: _Operand, comparison: Callable, second: _Operand) -> _Truth:
+        known = ~(first.missing | second.missing)
+        if first.is_text is None or second.is_text is None:
+            return _Truth(np.zeros_like(known), np.zeros_like(known))
         if first.is_text != second.is_text:
             number, text = (second, first) if first.is_text else (first, second)
             raise CatalogError(
-                f"select {self.text!r} compares {text.shown}, a text, with {number.shown}, a "
-                "number: expected two of a kind; text goes in quotes, a number does not"
+                f"select {_quoted(self.text)} compares {text.shown}, a text, with {number.shown}, "
+                "a number: expected two of a kind; text goes in quotes, a number does not"
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            holds = np.asarray(comparison(first.values, second.values))
-        known = ~(first.missing | second.missing)
+            holds = np.asarray(comparison(_countable(first.values), _countable(second.values)))
         return _Truth(holds & known, ~holds & known)
 
     def _operand(self, node: ast.expr, column: Callable[[str], object]) -> _Operand:
         if not isinstance(node, ast.Name):
             value = _constant(node)
-            return _Operand(value, np.zeros((), bool), isinstance(value, str), repr(value))
+            return _Operand(value, np.zeros((), bool), isinstance(value, str), _quoted(value))
         name = self._names.get(node.id, node.id)
         return _column_operand(column(name), f"column {name!r}", self.text)
 
 
 def _column_operand(column: object, shown: str, text: str) -> _Operand:
     """Values of a column, as numbers or as text, with what is missing."""
-    kind = "coordinates" if isinstance(column, SkyCoord) else None
-    if kind is None:
-        values, missing = plain_values(column)
-        if values.dtype.kind == "O":
-            missing = missing | np.array([v is None or v is np.ma.masked for v in values], bool)
-            values = _of_one_kind(values, missing)
-        if values.ndim != 1:
-            kind = "several values in a row"
-        elif values.dtype.kind not in "biufSU":
-            kind = f"values of type {values.dtype}"
+    kind = _unsuited(column)
     if kind is not None:
         raise CatalogError(
-            f"select {text!r} names {shown}, which holds {kind}: expected a column of numbers, "
-            "texts, or true and false"
+            f"select {_quoted(text)} names {shown}, which holds {kind}: expected a column of "
+            "numbers, texts, or true and false"
         )
+    values, missing = plain_values(column, shown, "one value in a row", "name another column")
+    if values.dtype.kind == "O":
+        values = _of_one_kind(values, missing, shown)
     is_text = values.dtype.kind in "SU"
     if is_text:
-        values = np.strings.rstrip(texts(values))
+        values = np.strings.rstrip(texts(values, shown))
     elif values.dtype.kind == "f":
         missing = missing | np.isnan(values)
-    return _Operand(values, missing, is_text, shown)
+    return _Operand(values, missing, None if missing.all() else is_text, shown)
 
 
-def _of_one_kind(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def _unsuited(column: object) -> str | None:
+    """What a column holds that cannot be compared, None where it can."""
+    if isinstance(column, SkyCoord):
+        return "coordinates"
+    if not isinstance(column, np.ndarray):
+        return f"{type(column).__name__} objects"
+    if column.ndim != 1:
+        return "several values in a row"
+    if column.dtype.kind == "O":
+        present = np.asarray(getattr(column, "unmasked", column))
+        present = present[[value is not None and value is not np.ma.masked for value in present]]
+        return None if are_scalars(present) else "values of type object, such as lists"
+    return None if column.dtype.kind in "biufSU" else f"values of type {column.dtype}"
+
+
+def _of_one_kind(values: np.ndarray, missing: np.ndarray, shown: str) -> np.ndarray:
     """Python objects as numbers where all are, else as texts."""
     present = values[~missing]
-    if all(isinstance(value, str | bytes) for value in present):
-        filled = np.where(missing, "", values)
-        return texts(filled)
+    if any(isinstance(value, str | bytes) for value in present):
+        return texts(np.where(missing, "", values), shown)
+    integers = integers_of_objects(values, missing)
+    if integers is not None:
+        return integers
     numbers = np.full(values.shape, np.nan)
     try:
         numbers[~missing] = present.astype(float)
-    except (TypeError, ValueError):
-        return values
+    except (TypeError, ValueError, OverflowError):  # dates, for instance
+        return texts(np.where(missing, "", values), shown)
     return numbers
+
+
+def _countable(values: np.ndarray) -> np.ndarray:
+    """Truth values as 0 and 1, which compare with any number."""
+    return (
+        values.astype(np.uint8)
+        if isinstance(values, np.ndarray) and values.dtype.kind == "b"
+        else values
+    )
+
+
+def _quoted(value: object) -> str:
+    """A text or a number as an error shows it, shortened if it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}...{shown[-1]}"
 
 
 def _constant(node: ast.expr) -> int | float | str | None:
@@ -281,7 +319,9 @@ def _constant(node: ast.expr) -> int | float | str | None:
             return None
     if not isinstance(node, ast.Constant) or type(node.value) not in (int, float, str):
         return None
-    return node.value if isinstance(node.value, str) else sign * node.value
+    if isinstance(node.value, str):
+        return node.value
+    return sign * (node.value if node.value < _TOO_LARGE else np.inf)
 
 
 def _without_backticks(text: str) -> tuple[str, dict[str, str]]:

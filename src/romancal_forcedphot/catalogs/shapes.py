@@ -20,15 +20,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from astropy import units as u
 from numpy.typing import NDArray
 
 from ..photometry.shapes import SERSIC_INDEX_RANGE, Shapes
+from .columns import CatalogColumns
 from .errors import CatalogError
-from .values import to_names, to_numbers
+from .identifiers import to_names
+from .values import to_numbers
 
 __all__ = ["USUAL_SHAPES", "read_shapes"]
 
@@ -73,14 +74,14 @@ USUAL_SHAPES = frozenset(
 """Names of columns, in lower case, that `read_shapes` looks for."""
 
 
-def read_shapes(columns: Any, *, pixel_scale_arcsec: float = 0.11) -> Shapes:
+def read_shapes(columns: CatalogColumns, *, pixel_scale_arcsec: float = 0.11) -> Shapes:
     """Read the shapes of a catalog's sources.
 
     Sérsic profiles win over ellipses of moments, and axes on the sky over axes on pixels.
 
     Parameters
     ----------
-    columns : sources._Columns
+    columns : CatalogColumns
         The catalog, whose columns are looked for under their usual names in any case. Numbers
         without a unit are arcsec, pixels or degrees, as who writes these names means them.
     pixel_scale_arcsec : float
@@ -108,7 +109,7 @@ def read_shapes(columns: Any, *, pixel_scale_arcsec: float = 0.11) -> Shapes:
     )
 
 
-def _sersic(columns: Any) -> Shapes:
+def _sersic(columns: CatalogColumns) -> Shapes:
     """Return Sérsic profiles where ``type`` is SER, or all rows where there is no ``type``."""
     n, radius, ratio, angle = (
         _numbers(columns, name, unit)
@@ -136,7 +137,9 @@ def _sersic(columns: Any) -> Shapes:
     )
 
 
-def _moments(columns: Any, kind: _Moments, axes: tuple[str, str], scale: float) -> Shapes:
+def _moments(
+    columns: CatalogColumns, kind: _Moments, axes: tuple[str, str], scale: float
+) -> Shapes:
     """Return ellipses of second moments."""
     angle_column = columns.first(kind.sky_angle) or columns.first(kind.pixel_angle)
     if not angle_column:
@@ -172,26 +175,33 @@ def _moments(columns: Any, kind: _Moments, axes: tuple[str, str], scale: float) 
     return shapes
 
 
-def _kron_radius(columns: Any, kind: _Moments, scale: float) -> NDArray | None:
+def _kron_radius(columns: CatalogColumns, kind: _Moments, scale: float) -> NDArray | None:
     """Return Kron radii in half axes, None where there are none."""
     name = columns.first(["kron_radius"])
     if not name:
         return None
-    unit = getattr(columns.get(name)[0], "unit", None)
-    if unit is not None and u.Unit(unit).is_equivalent(u.arcsec):
+    unit = _unit_of(columns, name)
+    if unit is not None and unit.is_equivalent(u.arcsec):
         return _numbers(columns, name, u.arcsec) / scale
-    in_pixels = unit is not None and u.Unit(unit).is_equivalent(u.pix)  # as photutils calls it
-    return _numbers(columns, name, u.pix if in_pixels else u.one) / kind.kron_scale
+    counted = u.pix if unit is not None and unit.is_equivalent(u.pix) else u.one  # photutils: pix
+    return _numbers(columns, name, counted) / kind.kron_scale
 
 
-def _is_in_pixels(columns: Any, name: str, usual: u.UnitBase) -> bool:
+def _is_in_pixels(columns: CatalogColumns, name: str, usual: u.UnitBase) -> bool:
     """Whether a column of axes is in pixels, by its unit or by who writes such names."""
-    found = columns.first([name])
-    unit = getattr(columns.get(found)[0], "unit", None) if found else None
-    return u.Unit(unit or usual).is_equivalent(u.pix)
+    return (_unit_of(columns, columns.first([name])) or usual).is_equivalent(u.pix)
 
 
-def _numbers(columns: Any, name: str, usual: u.UnitBase, unit: u.UnitBase | None = None) -> NDArray:
+def _unit_of(columns: CatalogColumns, name: str | None) -> u.UnitBase | None:
+    """Return the unit of a column, None without one or without a column."""
+    unit = getattr(columns.get(name)[0], "unit", None) if name else None
+    text = str(unit or "").strip()
+    return None if text in ("", "None") else u.Unit(unit, parse_strict="silent")
+
+
+def _numbers(
+    columns: CatalogColumns, name: str, usual: u.UnitBase, unit: u.UnitBase | None = None
+) -> NDArray:
     """Return a column in a unit; without one of its own it is in the usual unit."""
     found = columns.first([name])
     if not found:
@@ -199,10 +209,10 @@ def _numbers(columns: Any, name: str, usual: u.UnitBase, unit: u.UnitBase | None
             f"{columns.shown} has shapes, but no column {name!r}: its columns are "
             f"{columns.listed}; {_REMEDY}"
         )
-    column, what = columns.get(found)
-    has_unit = str(getattr(column, "unit", None) or "").strip() not in ("", "None")
-    values = to_numbers(column, what, unit or usual, _REMEDY)
-    return values if unit is None or has_unit else values * usual.to(unit)
+    values = to_numbers(*columns.get(found), unit or usual, _REMEDY)
+    if unit is None or _unit_of(columns, found) is not None:
+        return values
+    return values * usual.to(unit)
 
 
 def _in_range(values: NDArray, least: float, most: float) -> NDArray[np.bool_]:
@@ -211,7 +221,7 @@ def _in_range(values: NDArray, least: float, most: float) -> NDArray[np.bool_]:
 
 
 def _checked(
-    columns: Any,
+    columns: CatalogColumns,
     wanted: NDArray,
     good: NDArray,
     values: dict[str, NDArray],

@@ -1,12 +1,15 @@
-"""What stands in a column becomes plain numbers: degrees, pixels or integer ids.
+"""What stands in a column becomes plain numbers: degrees, pixels, or any other unit.
 
-No row is dropped: a value that is masked, missing or impossible becomes NaN (in an id: no name).
-Each function takes a column and `what`, the words that an error calls it by.
+No row is dropped: a value that is masked, missing or impossible becomes NaN. A column that holds
+something else than one number in a row is refused. Each function takes a column and `what`, the
+words that an error calls it by.
 """
 
 from __future__ import annotations
 
+import datetime
 import logging
+import numbers
 
 import numpy as np
 from astropy import units as u
@@ -15,12 +18,12 @@ from astropy.coordinates import SkyCoord
 from .errors import CatalogError
 
 __all__ = [
+    "PIXEL_REMEDY",
+    "SKY_REMEDY",
+    "are_scalars",
     "coordinates_to_degrees",
     "plain_values",
-    "texts",
     "to_degrees",
-    "to_labels",
-    "to_names",
     "to_numbers",
     "to_pixels",
 ]
@@ -28,133 +31,226 @@ __all__ = [
 # Below romancal's logger, whose handlers every romancal pipeline sets up.
 log = logging.getLogger(f"romancal.{__name__}")
 
-_SKY_REMEDY = "name another with --ra_column/--dec_column"
-_PIXEL_REMEDY = "name another with --x_column/--y_column"
+SKY_REMEDY = "name another with --ra_column/--dec_column"
+"""What to do where a column of sky positions cannot be used."""
 
-_FLOAT_EXACT = 2.0**53
-"""From here on float64 skips integers."""
+PIXEL_REMEDY = "name another with --x_column/--y_column"
+"""What to do where a column of pixel positions cannot be used."""
+
+_NUMBER = "one number in a row"
+_SCALARS = (str, bytes, numbers.Number, np.generic, datetime.date, datetime.time)
 
 
 def to_degrees(column: object, what: str) -> np.ndarray:
-    """Return a column of angles in degrees, float64; no unit means degrees."""
-    unit = _unit(column)
-    if unit is not None and not unit.is_equivalent(u.deg):
-        raise CatalogError(
-            f"{what} is in {str(unit)!r}, which is no angle: expected deg, rad, hourangle, "
-            f"arcsec, or no unit (degrees); {_SKY_REMEDY}"
-        )
-    values = _numbers(column, what, _SKY_REMEDY)
+    """Convert a column of angles to degrees.
+
+    Parameters
+    ----------
+    column : astropy.table.Column, astropy.units.Quantity or other column
+        n angles; numbers without a unit are degrees.
+    what : str
+        The words that an error or a warning calls it by.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Degrees, NaN where masked or infinite.
+
+    Raises
+    ------
+    CatalogError
+        The column holds something else than one angle in a row, or numbers of half precision.
+    """
+    values = _in_unit(
+        column, what, u.deg, "which is no angle: expected deg, rad, hourangle, arcsec", SKY_REMEDY
+    )
+    _check_precision(column, what, "0.25 degrees", SKY_REMEDY)
     if column.dtype.kind == "f" and column.dtype.itemsize < 8:
         log.warning(
             "%s is of single precision: its positions are uncertain by up to 0.05 arcsec", what
         )
-    return values if unit in (None, u.deg) else values * unit.to(u.deg)
+    return values
 
 
 def to_pixels(column: object, what: str) -> np.ndarray:
-    """Return a column of pixel positions, float64; no unit means pixels."""
-    unit = _unit(column)
-    if unit not in (None, u.pix):
-        raise CatalogError(
-            f"{what} is in {str(unit)!r}: expected pix, or no unit (pixels); {_PIXEL_REMEDY}"
-        )
-    return _numbers(column, what, _PIXEL_REMEDY)
+    """Convert a column of pixel positions to plain numbers.
+
+    Parameters
+    ----------
+    column : astropy.table.Column, astropy.units.Quantity or other column
+        n coordinates; numbers without a unit are pixels.
+    what : str
+        The words that an error calls it by.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Pixels, NaN where masked or infinite.
+
+    Raises
+    ------
+    CatalogError
+        The column holds something else than one pixel coordinate in a row, or numbers of half
+        precision.
+    """
+    values = _in_unit(column, what, u.pix, "which is no pixel: expected pix", PIXEL_REMEDY)
+    _check_precision(column, what, "2 pixels", PIXEL_REMEDY)
+    return values
 
 
 def to_numbers(column: object, what: str, default: u.UnitBase, remedy: str) -> np.ndarray:
-    """Return a column as float64 in a unit, which is also that of numbers without one."""
-    unit = _unit(column)
-    if unit is not None and not unit.is_equivalent(default):
-        raise CatalogError(
-            f"{what} is in {str(unit)!r}: expected {default}, a unit that converts to it, or no "
-            f"unit; {remedy}"
-        )
-    values = _numbers(column, what, remedy)
-    return values if unit in (None, default) else values * unit.to(default)
+    """Convert a column to a unit.
+
+    Parameters
+    ----------
+    column : astropy.table.Column, astropy.units.Quantity or other column
+        n numbers.
+    what : str
+        The words that an error calls it by.
+    default : astropy.units.UnitBase
+        The unit to convert to, which is also that of numbers without one.
+    remedy : str
+        What an error says can be done about it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In the unit, NaN where masked or infinite.
+
+    Raises
+    ------
+    CatalogError
+        The column holds something else than one such number in a row.
+    """
+    expected = f"expected {default}, a unit that converts to it"
+    return _in_unit(column, what, default, expected, remedy)
 
 
 def coordinates_to_degrees(coordinates: SkyCoord, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return ICRS right ascension and declination, float64 degrees, of coordinate objects."""
+    """Transform coordinate objects to ICRS.
+
+    Parameters
+    ----------
+    coordinates : astropy.coordinates.SkyCoord
+        n positions in any frame of the sky.
+    what : str
+        The words that an error calls them by.
+
+    Returns
+    -------
+    ra, dec : ndarray of float64, shape (n,)
+        Degrees, ICRS; NaN where masked or not finite.
+
+    Raises
+    ------
+    CatalogError
+        There are several positions in a row, the frame cannot be transformed to ICRS, or the
+        positions are of half precision.
+    """
     if coordinates.ndim != 1:
-        raise _many_numbers(coordinates, what, _SKY_REMEDY)
+        raise _many_values(coordinates.shape, what, _NUMBER, SKY_REMEDY)
+    _check_precision(coordinates.spherical.lat, what, "0.25 degrees", SKY_REMEDY)
     try:
         with np.errstate(invalid="ignore"):
             icrs = coordinates.icrs
     except Exception as error:  # of many kinds, for instance a frame that lacks its location
         raise CatalogError(
             f"{what} cannot be transformed from {coordinates.frame.name} to ICRS ({error}): "
-            f"expected a frame of sky positions; {_SKY_REMEDY}"
+            f"expected a frame of sky positions; {SKY_REMEDY}"
         ) from error
-    return _numbers(icrs.ra, what, _SKY_REMEDY), _numbers(icrs.dec, what, _SKY_REMEDY)
+    ra, dec = (_numbers(angle.to(u.deg), what, SKY_REMEDY) for angle in (icrs.ra, icrs.dec))
+    return ra, dec
 
 
-def to_labels(column: object, what: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return ids as integers where they are, else numbers from 1 and the ids as text.
+def plain_values(
+    column: object, what: str, expected: str, remedy: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bare values of a column and its mask, whatever holds them.
 
     Parameters
     ----------
-    column : astropy column
-        Integers, whole numbers held as floats, or text.
+    column : astropy.table.Column, astropy.units.Quantity or other column
+        n values.
     what : str
-        The words that an error or a warning calls it by.
+        The words that an error calls it by.
+    expected, remedy : str
+        What an error says was expected, and what can be done about it.
 
     Returns
     -------
-    label : ndarray of int64, shape (n,)
-        The ids, or 1 to n.
-    source_name : ndarray of str, shape (n,), or None
-        None where the ids are the labels, or there are none; '' in a row without one.
+    values : ndarray, shape (n,)
+        Of any type; Python objects are scalars, None where masked.
+    mask : ndarray of bool, shape (n,)
+        Where there is no value.
+
+    Raises
+    ------
+    CatalogError
+        There is something else than one value in a row, such as a list.
     """
-    values, mask = plain_values(column)
+    if not isinstance(column, np.ndarray):
+        kind = type(column).__name__
+        raise CatalogError(f"{what} holds {kind} objects: expected {expected}; {remedy}")
+    values = np.asarray(getattr(column, "unmasked", column))
+    mask = getattr(column, "mask", None)
+    mask = np.zeros(values.shape, bool) if mask is None else np.asarray(mask, bool)
     if values.ndim != 1:
-        raise _many_numbers(values, what, "name another with --label_column")
-    counted = np.arange(1, len(values) + 1, dtype=np.int64)
-    if not mask.any() and _are_integers(values):
-        return values.astype(np.int64), None
-    if values.dtype.kind == "f" and np.any(np.abs(values) >= _FLOAT_EXACT):
-        log.warning("%s holds ids with more digits than its floats: numbered from 1 instead", what)
-        return counted, None
+        raise _many_values(values.shape, what, expected, remedy)
     if values.dtype.kind == "O":
-        mask = mask | np.array([value is None for value in values], dtype=bool)
-    names = np.strings.rstrip(np.where(mask, "", texts(values)))
-    return counted, names if np.any(names != "") else None
+        mask = mask | np.array([v is None or v is np.ma.masked for v in values], dtype=bool)
+        for row in np.flatnonzero(~mask):
+            if not are_scalars(values[row : row + 1]):
+                kind = type(values[row]).__name__
+                raise CatalogError(
+                    f"{what} holds a {kind} in row {row + 1}: expected {expected}; {remedy}"
+                )
+    elif values.dtype.kind == "V":
+        raise CatalogError(f"{what} is of type {values.dtype}: expected {expected}; {remedy}")
+    return values, mask
 
 
-def to_names(column: object, what: str, remedy: str) -> np.ndarray:
-    """Return a column of names as text without blanks around, '' where there is none."""
-    values, mask = plain_values(column)
-    if values.ndim != 1 or values.dtype.kind not in "USO":
+def are_scalars(values: np.ndarray) -> bool:
+    """Tell whether Python objects are all numbers, texts, dates or times.
+
+    Parameters
+    ----------
+    values : ndarray of object, shape (n,)
+        Any objects.
+
+    Returns
+    -------
+    bool
+    """
+    return all(isinstance(v, _SCALARS) and not isinstance(v, np.void) for v in values)
+
+
+def _in_unit(
+    column: object, what: str, wanted: u.UnitBase, expected: str, remedy: str
+) -> np.ndarray:
+    """Return a column in a unit, float64, NaN where masked or infinite."""
+    unit = _unit(column, wanted)
+    if unit is not None and not unit.is_equivalent(wanted):
         raise CatalogError(
-            f"{what} is of type {values.dtype} and shape {values.shape}: expected one name in a "
-            f"row; {remedy}"
+            f"{what} is in {str(unit)!r}, {expected}, or no unit ({wanted}); {remedy}"
         )
-    if values.dtype.kind == "O":
-        mask = mask | np.array([value is None for value in values], dtype=bool)
-    return np.strings.strip(np.where(mask, "", texts(values)))
+    values = _numbers(column, what, remedy)
+    return values if unit in (None, wanted) else values * unit.to(wanted)
 
 
-def _are_integers(values: np.ndarray) -> bool:
-    """Whether all values are integers that int64 holds, with no digit lost on the way here."""
-    if values.dtype.kind == "i":
-        return True
-    if values.dtype.kind == "u":
-        return bool(np.all(values <= np.iinfo(np.int64).max))
-    if values.dtype.kind == "f":
-        return bool(np.all((np.abs(values) < _FLOAT_EXACT) & (np.trunc(values) == values)))
-    return False
-
-
-def texts(values: np.ndarray) -> np.ndarray:
-    """Return bytes or Python objects as text."""
-    if values.dtype.kind == "S":
-        return np.strings.decode(values, "utf-8", "replace")
-    if values.dtype.kind == "U":
-        return values
-    return np.array([_text(value) for value in values], dtype=str)
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _unit(column: object, wanted: u.UnitBase) -> u.UnitBase | None:
+    """Return a column's unit, None where it has none; plurals and capitals are understood."""
+    unit = getattr(column, "unit", None)
+    text = str(unit or "").strip()
+    if text.lower() in ("", "none"):
+        return None
+    unit = u.Unit(unit, parse_strict="silent")
+    if unit.is_equivalent(wanted):
+        return unit
+    for spelling in (text.lower(), text.lower().removesuffix("s")):
+        other = u.Unit(spelling, parse_strict="silent")
+        if other.is_equivalent(wanted):
+            return other
+    return unit
 
 
 def _numbers(column: object, what: str, remedy: str) -> np.ndarray:
@@ -162,9 +258,7 @@ def _numbers(column: object, what: str, remedy: str) -> np.ndarray:
 
     A column that is float64 and whole already is returned as it is, not copied.
     """
-    values, mask = plain_values(column)
-    if values.ndim != 1:
-        raise _many_numbers(values, what, remedy)
+    values, mask = plain_values(column, what, _NUMBER, remedy)
     if values.dtype.kind in "USO":
         values, mask = _parsed(values, mask, what, remedy)
     elif values.dtype.kind not in "iuf":
@@ -178,43 +272,34 @@ def _parsed(
     values: np.ndarray, mask: np.ndarray, what: str, remedy: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read numbers from text or objects; a blank is a missing value, a word is an error."""
-    numbers = np.full(len(values), np.nan)
+    parsed = np.full(len(values), np.nan)
     for row in np.flatnonzero(~mask):
         value = values[row]
         if isinstance(value, str | bytes):
-            value = _text(value).strip()
-        if value is None or value is np.ma.masked or value in ("", "--"):
+            value = str(value.decode("latin-1") if isinstance(value, bytes) else value)
+        if isinstance(value, str) and value.strip() in ("", "--"):
             continue
         try:
-            numbers[row] = float(value)
-        except (TypeError, ValueError):
+            if isinstance(value, str) and "_" in value:  # which Python takes for a separator
+                raise ValueError(value)
+            parsed[row] = float(value)
+        except (TypeError, ValueError, OverflowError):
             raise CatalogError(
                 f"{what} has {value!r} in row {row + 1}: expected a number (sexagesimal "
                 f"angles must be converted first); correct it, or {remedy}"
             ) from None
-    return numbers, np.isnan(numbers)
+    return parsed, np.isnan(parsed)
 
 
-def plain_values(column: object) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bare values of a column and its mask, whatever holds them."""
-    values = np.asarray(getattr(column, "unmasked", column))
-    mask = getattr(column, "mask", None)
-    return values, np.zeros(values.shape, bool) if mask is None else np.asarray(mask, bool)
+def _check_precision(column: object, what: str, error: str, remedy: str) -> None:
+    """Refuse numbers of half precision, which have three digits."""
+    if column.dtype.kind == "f" and column.dtype.itemsize < 4:
+        raise CatalogError(
+            f"{what} is of half precision (float16), which is wrong by up to {error}: expected "
+            f"float64; write the catalog again in double precision, or {remedy}"
+        )
 
 
-def _unit(column: object) -> u.UnitBase | None:
-    """Return a column's unit, None where it has none; plurals and capitals are understood."""
-    unit = getattr(column, "unit", None)
-    if unit is None or str(unit).strip() in ("", "None"):
-        return None
-    if not isinstance(unit, u.UnrecognizedUnit):
-        return u.Unit(unit)
-    try:
-        return u.Unit(str(unit).strip().lower().removesuffix("s"))
-    except ValueError:
-        return unit
-
-
-def _many_numbers(values: object, what: str, remedy: str) -> CatalogError:
-    shape = "x".join(map(str, values.shape))
-    return CatalogError(f"{what} has the shape {shape}: expected one value in a row; {remedy}")
+def _many_values(shape: tuple[int, ...], what: str, expected: str, remedy: str) -> CatalogError:
+    shown = "x".join(map(str, shape))
+    return CatalogError(f"{what} has the shape {shown}: expected {expected}; {remedy}")

@@ -1,8 +1,8 @@
-"""An example to run: a simulated exposure of known stars and the CRDS cache that belongs to it.
+"""A simulated example: an exposure of known stars, and a CRDS cache with its reference files.
 
-`make_scene` simulates any exposure with romanisim, `make_crds_cache` makes the reference files that
-belong to one or several of them, and `main` is the command `forced_phot_example`. Nothing heavy is
-imported before it is needed.
+`make_scene` simulates an exposure with romanisim, `make_crds_cache` makes the reference files of
+one or several exposures, and `main` is the command `forced_phot_example`. romanisim, GalSim and
+CRDS are imported only when they are needed.
 """
 
 from __future__ import annotations

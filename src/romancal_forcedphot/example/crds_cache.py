@@ -1,13 +1,13 @@
-"""A small serverless CRDS cache with real mappings and the references of simulated exposures.
+"""A local CRDS cache, usable without a server, with the reference files of simulated exposures.
 
-CRDS resolves a reference through three levels of mappings (context, instrument, reference type),
-each a text file that carries its own checksum. The rules per reference type come from the
-templates that crds installs; the references come from the optics of the scenes, so that they
-belong to them:
+CRDS selects a reference file through three levels of mappings (pipeline context, instrument,
+reference type), text files that include their own checksum. The selection rules of each reference
+type are those of the templates that crds installs. The reference files are made from the optics of
+the simulated exposures:
 
-- `area`: the relative pixel area, 1 at the centre of the detector;
-- `apcorr`: encircled energy of the optical PSF, radii in arcsec, as the files delivered now;
-- `epsf`: the pixel-integrated PSF on a grid of positions.
+- `area`: relative pixel area, 1 at the centre of the detector;
+- `apcorr`: encircled energy of the optical PSF, radii in arcsec as in current files;
+- `epsf`: pixel-integrated PSF on a grid of positions.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ def make_crds_cache(
     reference_types: Iterable[str] = REFERENCE_TYPES,
     report: Report = lambda stage: None,
 ) -> Path:
-    """Make a CRDS cache for one or several scenes, or find the one made before.
+    """Make a CRDS cache for one or several scenes, unless it exists already.
 
     Parameters
     ----------
-    directory : path
-        The cache; it is replaced if it was made from something else.
+    directory : str or path-like
+        The cache; it is replaced if it was made from other scenes.
     scenes : sequence of Scene
-        Exposures the references must serve. `area` and `apcorr` are found by detector (the first
-        scene of a detector gives its area), `epsf` by detector and filter.
+        The exposures. `area` and `apcorr` are selected by detector (`area` is that of the first
+        scene of the detector), `epsf` by detector and filter.
     reference_types : iterable of str
-        Some of `area`, `apcorr`, `epsf`.
+        Some of ``'area'``, ``'apcorr'``, ``'epsf'``.
     report : callable
-        Is told what is being made.
+        Called with the name of each stage as it begins.
 
     Returns
     -------
-    Path
-        The cache directory; `crds_environment` tells how to use it.
+    pathlib.Path
+        Directory of the cache; see `crds_environment` for its use.
     """
     directory = Path(directory).resolve()
     kinds = tuple(reference_types)
@@ -80,8 +80,17 @@ def make_crds_cache(
 def crds_environment(cache: str | Path) -> dict[str, str]:
     """Return the environment variables with which a process uses the cache.
 
-    crds reads some of them when it is imported and keeps what it found in a cache of its own: set
-    them before the process starts, or before the first import of crds.
+    crds reads and caches some of them when it is imported: set them before the process starts, or
+    before the first import of crds.
+
+    Parameters
+    ----------
+    cache : str or path-like
+        Directory of the cache.
+
+    Returns
+    -------
+    dict of str to str
     """
     return {
         "CRDS_SERVER_URL": SERVERLESS_URL,
@@ -93,6 +102,7 @@ def crds_environment(cache: str | Path) -> dict[str, str]:
 def _fill_cache(
     cache: Path, scenes: Sequence[Scene], kinds: tuple[str, ...], report: Report
 ) -> None:
+    """Write the reference files of scenes, and the mappings that select them."""
     references = cache / "references" / "roman"
     references.mkdir(parents=True)
     rules: dict[str, dict[tuple[str, ...], str]] = {kind: {} for kind in kinds}
@@ -123,18 +133,19 @@ def write_context(cache: Path, rules: dict[str, dict[tuple[str, ...], str]]) -> 
 
     Parameters
     ----------
-    cache : Path
-        The cache.
+    cache : pathlib.Path
+        Directory of the cache.
     rules : dict
-        By reference type, the file name for each key of the type's rmap, such as
-        ``{"area": {("WFI01",): "roman_wfi_area_01.asdf"}}``; a type left out is unknown.
+        For each reference type, the file name for each key of the type's rmap, such as
+        ``{"area": {("WFI01",): "roman_wfi_area_01.asdf"}}``. Other types are unknown to the
+        context.
     """
     _write_config(cache / "config" / "roman")
     _write_mappings(cache / "mappings" / "roman", rules)
 
 
 def _common(model: type, kind: str, detector: str, **more: Any) -> dict[str, Any]:
-    """Return the metadata that every reference file has."""
+    """Return the metadata that all reference files have in common, and more of ``instrument``."""
     from astropy.time import Time
 
     instrument = {"name": "WFI", "detector": detector, **more}
@@ -151,7 +162,19 @@ def _common(model: type, kind: str, detector: str, **more: Any) -> dict[str, Any
 
 
 def area_reference(optics: Optics, detector: str, band: str) -> Any:
-    """Return the pixel-area reference: relative, with the nominal area in its metadata."""
+    """Return the pixel-area reference: a relative map, with the nominal area in its metadata.
+
+    Parameters
+    ----------
+    optics : Optics
+        Optics of the scene.
+    detector, band : str
+        Detector and filter.
+
+    Returns
+    -------
+    roman_datamodels.datamodels.PixelareaRefModel
+    """
     from roman_datamodels.datamodels import PixelareaRefModel
 
     nominal = optics.central_area_steradian
@@ -165,9 +188,19 @@ def area_reference(optics: Optics, detector: str, band: str) -> Any:
 
 
 def apcorr_reference(curves: dict[str, np.ndarray], detector: str) -> Any:
-    """Return the aperture-correction reference for the curves of one detector, by filter.
+    """Return the aperture-correction reference of one detector.
 
-    Filters without a curve, and the elements that take no images, have null for everything.
+    Parameters
+    ----------
+    curves : dict of str to (n,) ndarray
+        Encircled-energy fractions at `optics.CURVE_RADII_ARCSEC` by filter. All entries of other
+        optical elements are null.
+    detector : str
+        Detector.
+
+    Returns
+    -------
+    roman_datamodels.datamodels.ApcorrRefModel
     """
     from roman_datamodels.datamodels import ApcorrRefModel
 
@@ -182,7 +215,19 @@ def apcorr_reference(curves: dict[str, np.ndarray], detector: str) -> Any:
 
 
 def epsf_reference(optics: Optics, detector: str, band: str) -> Any:
-    """Return the ePSF reference: a grid of positions, one spectral type, in focus."""
+    """Return the ePSF reference: a grid of positions, one spectral type, in focus.
+
+    Parameters
+    ----------
+    optics : Optics
+        Optics of the scene.
+    detector, band : str
+        Detector and filter.
+
+    Returns
+    -------
+    roman_datamodels.datamodels.EpsfRefModel
+    """
     from roman_datamodels.datamodels import EpsfRefModel
 
     nodes = np.linspace(0, len(optics.area_steradian) - 1, EPSF_GRID).round()
@@ -205,7 +250,7 @@ def epsf_reference(optics: Optics, detector: str, band: str) -> Any:
 
 
 def _write_config(directory: Path) -> None:
-    """Write what crds would otherwise ask its server."""
+    """Write the configuration that crds otherwise gets from its server."""
     import crds
 
     directory.mkdir(parents=True)
@@ -230,7 +275,7 @@ def _write_config(directory: Path) -> None:
 
 
 def _write_mappings(directory: Path, rules: dict[str, dict[tuple[str, ...], str]]) -> None:
-    """Write rmaps, imap and pmap, each with its checksum."""
+    """Write the rmaps, imap and pmap, each with its checksum."""
     directory.mkdir(parents=True)
     rmaps = {kind: f"roman_wfi_{kind}_0001.rmap" for kind in rules}
     for kind, references in rules.items():
@@ -254,7 +299,7 @@ def _write_mappings(directory: Path, rules: dict[str, dict[tuple[str, ...], str]
 
 
 def _rmap_header(kind: str, name: str) -> dict[str, Any]:
-    """Return the header of crds' own template for a reference type, under our name."""
+    """Return the header of crds' own template for a reference type, under another name."""
     from crds.core import rmap
     from crds.roman import locate
 
@@ -266,7 +311,7 @@ def _rmap_header(kind: str, name: str) -> dict[str, Any]:
 
 
 def _write_mapping(path: Path, header: dict[str, Any], selector: dict) -> None:
-    """Write one mapping in crds' syntax and put in its checksum."""
+    """Write one mapping in crds' syntax, with its checksum."""
     from crds.refactoring import checksum
 
     if header["mapping"] == "REFERENCE":

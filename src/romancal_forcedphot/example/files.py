@@ -1,4 +1,4 @@
-"""Files that are made once: whole or not at all, and known again by what they were made from."""
+"""Files that are written once, atomically, with a record of what they were made from."""
 
 from __future__ import annotations
 
@@ -10,42 +10,55 @@ from typing import Any
 
 
 class Record:
-    """A note of what finished files were made from, by which a later run knows them again."""
+    """Record of what files were made from, by which a later run recognises finished files.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File of the record.
+    content : dict
+        Parameters that determine the files, in JSON types.
+    """
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
         self.path = path
         self.text = json.dumps(content, indent=1)
 
     def matches(self, *files: Path) -> bool:
-        """Tell whether the files exist and were made from the same content."""
+        """Return whether the record and the files exist, and the record has the same content."""
         if not all(path.exists() for path in (self.path, *files)):
             return False
         return self.path.read_text() == self.text
 
     def write(self) -> None:
-        """Declare the files finished."""
+        """Write the record, which declares the files finished."""
         with Renamed(self.path) as partial:
             partial.write_text(self.text)
 
 
 class Renamed:
-    """Give a place to write a file or directory, and move it when the block ends without an error.
+    """Context that yields a temporary path, and renames it to the final one without an error.
 
-    The place has the same name in a directory of its own: datamodels record the name they are saved
-    under.
+    The temporary file or directory has the final name in a temporary directory, because datamodels
+    record the name under which they are saved.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Final path; an existing directory is replaced.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.room = path.parent / f"partial-{uuid.uuid4().hex}"
+        self.temporary = path.parent / f"partial-{uuid.uuid4().hex}"
 
     def __enter__(self) -> Path:
-        self.room.mkdir()
-        return self.room / self.path.name
+        self.temporary.mkdir()
+        return self.temporary / self.path.name
 
     def __exit__(self, error: type | None, *_: object) -> None:
         if error is None:
             if self.path.is_dir():
                 shutil.rmtree(self.path)
-            (self.room / self.path.name).replace(self.path)
-        shutil.rmtree(self.room)
+            (self.temporary / self.path.name).replace(self.path)
+        shutil.rmtree(self.temporary)

@@ -1,13 +1,11 @@
 """The optics of a simulated exposure: distortion, pixel area, point-spread function.
 
-Everything a simulated star owes to the telescope is made here, and the reference files that
-describe the exposure are made from the same objects, so that scene and calibration cannot
-disagree.
+The exposure and its reference files are made from the same `Optics`, so that they are consistent.
 
-The distortion is pysiaf's, because romanisim's own WCS without CRDS can not be inverted by gwcs.
-The point-spread function is romanisim's (GalSim's optical model at the four corners of the
-detector, interpolated between them), and `draw_epsf` of the very object that draws the stars is
-what the ePSF reference holds.
+The distortion is pysiaf's, because romanisim's own WCS without CRDS cannot be inverted by gwcs. The
+point-spread function is romanisim's: GalSim's optical model at the four corners of the detector,
+interpolated between them. The ePSF reference is drawn by the `draw_epsf` of the same object that
+draws the stars.
 """
 
 from __future__ import annotations
@@ -24,25 +22,25 @@ from ..geometry import N_SCIENCE_PIXELS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CURVE_RADII_ARCSEC = np.arange(1, 201) * 0.025  # the radii of the apcorr files delivered now
+CURVE_RADII_ARCSEC = np.arange(1, 201) * 0.025  # the radii of current apcorr files
 _CURVE_OVERSAMPLE = 16
-_STEP_PIX = 0.5  # half the baseline over which the WCS is differentiated
+_DIFFERENCE_STEP_PIX = 0.5  # of the central differences of the WCS
 
 
 @dataclass(frozen=True)
 class Optics:
-    """What the telescope does to the sky of one exposure.
+    """Distortion, pixel area and point-spread function of one exposure.
 
     Attributes
     ----------
-    wcs : gwcs.WCS
-        Pixel (0-indexed) to ICRS, degrees.
-    area_steradian : ndarray (n_pixels, n_pixels), float64
-        Solid angle of every pixel.
+    wcs : gwcs.wcs.WCS
+        From 0-indexed pixels to ICRS degrees.
+    area_steradian : (n_pixels, n_pixels) ndarray of float64
+        Solid angle of each pixel in sr.
     central_area_steradian : float
-        Solid angle of a pixel at the centre of the image.
+        Solid angle of a pixel at the centre of the image in sr.
     psf : romanisim.psf.VariablePSF
-        The point-spread function; `ready_to_draw` makes it ready to draw many stars.
+        The point-spread function, see `ready_to_draw`.
     """
 
     wcs: Any
@@ -52,15 +50,15 @@ class Optics:
 
     @property
     def relative_area(self) -> np.ndarray:
-        """Solid angle of every pixel in units of that at the centre of the image."""
+        """Solid angle of each pixel relative to that at the centre of the image."""
         return self.area_steradian / self.central_area_steradian
 
 
 @contextlib.contextmanager
 def quiet_romanisim() -> Iterator[None]:
-    """Import and run romanisim without its log lines, and leave the root logger as it was.
+    """Context in which romanisim is imported and run without log messages.
 
-    romanisim configures the root logger when it is imported and reports every step at INFO.
+    The root logger, which romanisim configures when it is imported, is restored.
     """
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -80,20 +78,20 @@ def quiet_romanisim() -> Iterator[None]:
 
 
 def siaf_distortion(detector: str, *, first_pixel: float = 0.0) -> Any:
-    """Return the distortion of a detector from pysiaf: pixel to V2, V3 in arcsec.
+    """Return the distortion of a detector from pysiaf, from pixels to V2, V3 in arcsec.
 
     Parameters
     ----------
     detector : str
-        `WFI01` to `WFI18`.
+        ``'WFI01'`` to ``'WFI18'``.
     first_pixel : float
-        Detector coordinate (both axes) of the image's pixel 0, for an image that is a window.
+        Detector coordinate (on both axes) of the image's pixel 0, for an image of a window.
 
     Returns
     -------
     astropy.modeling.CompoundModel
-        Polynomial of fifth degree, rotation and shift, with pysiaf's own inverse polynomial (good
-        to 0.002 pixel).
+        Polynomial of fifth degree, rotation and shift, with pysiaf's own inverse polynomial
+        (accurate to 0.002 pixel).
     """
     from astropy.modeling import models
 
@@ -124,7 +122,7 @@ def siaf_distortion(detector: str, *, first_pixel: float = 0.0) -> Any:
 
 @contextlib.contextmanager
 def _quiet_pysiaf() -> Iterator[None]:
-    """Silence pysiaf's attempt to compare its (JWST) tables with a server when it is imported."""
+    """Suppress the warning of pysiaf's comparison of its JWST tables with a server at import."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -134,7 +132,7 @@ def _quiet_pysiaf() -> Iterator[None]:
 
 
 def _polynomial(degree: int, coefficients: np.ndarray) -> Any:
-    """Return pysiaf's coefficients, ordered by total degree and then by power of y, as a model."""
+    """Return a polynomial of pysiaf's coefficients, in order of total degree, then power of y."""
     from astropy.modeling import models
 
     powers = [(total - j, j) for total in range(degree + 1) for j in range(total + 1)]
@@ -143,10 +141,27 @@ def _polynomial(degree: int, coefficients: np.ndarray) -> Any:
 
 
 def pixel_area_map(wcs: Any, n_pixels: int, *, n_nodes: int = 65) -> tuple[np.ndarray, float]:
-    """Return the solid angle of every pixel (sr), and that of a pixel at the image's centre.
+    """Return the solid angle of each pixel, and that of a pixel at the centre of the image.
 
-    The cross product of the two derivatives of the unit vector on the sky, at a grid of nodes,
-    with a cubic spline between them.
+    The cross product of the two derivatives of the unit vector on the sky, on a grid of nodes,
+    interpolated by a bicubic spline. (Independent of `romancal_forcedphot.geometry`, which the
+    example tests.)
+
+    Parameters
+    ----------
+    wcs : gwcs.wcs.WCS
+        From 0-indexed pixels to ICRS degrees.
+    n_pixels : int
+        Side of the image.
+    n_nodes : int
+        Number of nodes per axis.
+
+    Returns
+    -------
+    area : (n_pixels, n_pixels) ndarray of float64
+        In sr.
+    central_area : float
+        In sr.
     """
     from scipy.interpolate import RectBivariateSpline
 
@@ -163,20 +178,24 @@ def _solid_angle(wcs: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         ra, dec = (np.deg2rad(angle) for angle in wcs(x, y, with_bounding_box=False))
         return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
-    along_x = direction(x + _STEP_PIX, y) - direction(x - _STEP_PIX, y)
-    along_y = direction(x, y + _STEP_PIX) - direction(x, y - _STEP_PIX)
-    return np.linalg.norm(np.cross(along_x, along_y), axis=-1) / (2 * _STEP_PIX) ** 2
+    along_x = direction(x + _DIFFERENCE_STEP_PIX, y) - direction(x - _DIFFERENCE_STEP_PIX, y)
+    along_y = direction(x, y + _DIFFERENCE_STEP_PIX) - direction(x, y - _DIFFERENCE_STEP_PIX)
+    return np.linalg.norm(np.cross(along_x, along_y), axis=-1) / (2 * _DIFFERENCE_STEP_PIX) ** 2
 
 
 def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
-    """Return the optics of the exposure that romanisim metadata describe.
+    """Return the optics of an exposure from its romanisim metadata.
 
     Parameters
     ----------
     metadata : dict
-        As `romanisim.ris_make_utils.set_metadata` returns it: detector, filter, pointing.
+        Result of `romanisim.ris_make_utils.set_metadata`: detector, filter, pointing.
     n_pixels : int
         Side of the image; less than 4088 is a window at the centre of the detector.
+
+    Returns
+    -------
+    Optics
     """
     detector = metadata["instrument"]["detector"]
     band = metadata["instrument"]["optical_element"]
@@ -193,10 +212,19 @@ def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
 
 
 def ready_to_draw(optics: Optics) -> Any:
-    """Return the PSF with the tables from which `draw_epsf` draws stars, made at the first call.
+    """Return the PSF with the interpolation tables of its `draw_epsf`, made by the first call.
 
     Second order and 12 nodes per pixel take a third of the time of romanisim's own choice (first
-    order, 50 nodes) and are no less exact.
+    order, 50 nodes) and are as accurate.
+
+    Parameters
+    ----------
+    optics : Optics
+        Optics of the scene.
+
+    Returns
+    -------
+    romanisim.psf.VariablePSF
     """
     if optics.psf.psfinterpolators is None:
         import galsim
@@ -208,21 +236,22 @@ def ready_to_draw(optics: Optics) -> Any:
 
 
 def encircled_energy(optics: Optics, radii_arcsec: np.ndarray = CURVE_RADII_ARCSEC) -> np.ndarray:
-    """Return the light of the optical PSF within circles, at the image's centre.
+    """Return the encircled energy of the optical PSF at the centre of the image.
 
-    Optical means before the integration over pixels, as `stpsf.measure_ee` counts it; the light at
-    infinity is 1. The circles are drawn in pixel coordinates and have the radius r/√Ω.
+    The optical PSF is that before the integration over pixels, as in `stpsf.measure_ee`. The
+    circles are in pixel coordinates, with radii r/√Ω.
 
     Parameters
     ----------
     optics : Optics
-        The scene's optics.
-    radii_arcsec : ndarray (n,)
-        Radii of the circles.
+        Optics of the scene.
+    radii_arcsec : (n,) ndarray
+        Radii of the circles in arcsec.
 
     Returns
     -------
-    ndarray (n,), float64
+    (n,) ndarray of float64
+        Fraction of the total flux (1 at infinity).
     """
     import galsim
     from romanisim.models.wcs import GWCS
@@ -231,7 +260,7 @@ def encircled_energy(optics: Optics, radii_arcsec: np.ndarray = CURVE_RADII_ARCS
     pixel_arcsec = np.rad2deg(np.sqrt(optics.central_area_steradian)) * 3600
     radii = np.asarray(radii_arcsec) / pixel_arcsec * _CURVE_OVERSAMPLE
     reach = int(np.ceil(radii.max())) + 1
-    side = 4 * reach + 1  # twice what is summed, so that little of the far light folds back
+    side = 4 * reach + 1  # twice the summed area, so that little of the far flux is aliased
     local = GWCS(optics.wcs).local(galsim.PositionD(centre, centre))
     fine = galsim.JacobianWCS(*(local.getMatrix() / _CURVE_OVERSAMPLE).ravel())
     profile = optics.psf.at_position(centre, centre)
@@ -240,17 +269,17 @@ def encircled_energy(optics: Optics, radii_arcsec: np.ndarray = CURVE_RADII_ARCS
 
 
 def _sums_in_circles(image: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Return the sums of an image (odd side) within circles about its middle.
+    """Return the sums of an image (odd side) within circles around its centre.
 
-    A sample at distance d counts as clip(r - d + 1/2, 0, 1); sums over sorted distances give all
-    radii at once.
+    A sample at distance d has the weight clip(r - d + 1/2, 0, 1); cumulative sums over sorted
+    distances give all radii at once.
     """
     offsets = np.arange(len(image)) - len(image) // 2
     distance = np.hypot(*np.meshgrid(offsets, offsets)).ravel()
     order = np.argsort(distance)
-    distance, light = distance[order], image.ravel()[order]
-    total = np.concatenate([[0.0], np.cumsum(light)])
-    moment = np.concatenate([[0.0], np.cumsum(light * distance)])
+    distance, flux = distance[order], image.ravel()[order]
+    total = np.concatenate([[0.0], np.cumsum(flux)])
+    moment = np.concatenate([[0.0], np.cumsum(flux * distance)])
     inner, outer = np.searchsorted(distance, radii - 0.5), np.searchsorted(distance, radii + 0.5)
     edge = (radii + 0.5) * (total[outer] - total[inner]) - (moment[outer] - moment[inner])
     return total[inner] + edge
@@ -264,19 +293,19 @@ def epsf_stamp(
     Parameters
     ----------
     optics : Optics
-        The scene's optics.
+        Optics of the scene.
     x, y : float
-        Position of the star, pixels.
+        0-indexed pixel position of the star.
     oversample : int
         Samples per pixel along one axis.
     half_size : int
-        Half the side of the stamp, pixels.
+        Half the side of the stamp in pixels.
 
     Returns
     -------
-    ndarray (2·half_size·oversample + 1,)², float32
-        Each sample is the fraction of a star's light (1 at infinity) that falls on a whole pixel
-        with its centre there, so the samples add up to a little under `oversample`².
+    (s, s) ndarray of float32, s = 2·half_size·oversample + 1
+        Fraction of a star's flux (1 at infinity) in a whole pixel centred on each sample; the
+        samples sum to a little less than `oversample`².
     """
     side = 2 * half_size * oversample + 1
     stamp = np.zeros((side, side), dtype=np.float32)

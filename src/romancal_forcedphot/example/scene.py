@@ -1,10 +1,10 @@
 """A simulated Level-2 exposure with known stars, made by romanisim without CRDS.
 
-Sources, sky, ramps, noise, cosmic rays and data quality are romanisim's; what is chosen here is
-the field, the optics (see `optics`) and a short read pattern. A Level-2 image is a surface
-brightness, so a pixel's sensitivity goes as the inverse of its solid angle (1 at the centre of
-the detector), as romancal's flat-fielding leaves it: a star keeps its flux only after the area
-map is applied.
+Sources, sky, ramps, noise, cosmic rays and data quality are romanisim's; the field, the optics (see
+`optics`) and a short read pattern are defined here. Level-2 images are in units of surface
+brightness: as after romancal's flat-fielding, the simulated sensitivity of a pixel is proportional
+to the inverse of its solid angle (1 at the centre of the detector). Fluxes of stars are correct
+only after multiplication by the pixel-area map.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..geometry import N_SCIENCE_PIXELS
 from .files import Record, Renamed
 from .optics import Optics, make_optics, quiet_romanisim, ready_to_draw
 
-RECIPE = 1  # count up whenever the same parameters give other files
+RECIPE = 1  # to be increased whenever the same parameters give other files
 MICRONS = {
     "F062": 0.62,
     "F087": 0.87,
@@ -38,19 +38,20 @@ READ_NOISE = 5.0  # DN
 DARK_CURRENT = 0.01  # electron/s
 SATURATION = 55000.0  # DN
 READ_PATTERN = [[1], [2], [12], [23], [24]]  # five reads in 76 s: quick to simulate
-RENDERED_MARGIN = 10  # pixels: sources farther off the image leave no light on it
+RENDERED_MARGIN = 10  # pixels around the image; sources farther off are not simulated
 SIMULATED_STEPS = {
     *("dq_init", "saturation", "refpix", "linearity", "dark", "ramp_fit"),
     *("assign_wcs", "flat_field", "photom"),
 }
 STAGES = ("optics", "sources", "ramps", "slopes", "writing")
 
+#: Function that is called with the name of each stage as it begins.
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a scene looks like; equal recipes give equal files."""
+    """Parameters of a scene, see `make_scene`; equal recipes give equal files."""
 
     detector: str = "WFI01"
     band: str = "F106"
@@ -64,19 +65,20 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a simulated exposure is, and what it was made from.
+    """Files and parameters of a simulated exposure.
 
     Attributes
     ----------
-    directory : Path
-        Holds the files below.
-    image : Path
-        The Level-2 exposure, `*_cal.asdf`.
-    catalog : Path
-        The truth, ECSV: ra, dec (deg), type, n, half_light_radius (arcsec), pa (deg), ba, and one
-        column of maggies per filter. Row order is random in position and brightness.
+    directory : pathlib.Path
+        Directory of the files.
+    image : pathlib.Path
+        The Level-2 exposure, ``*_cal.asdf``.
+    catalog : pathlib.Path
+        The simulated sources, ECSV: ra, dec (deg), type, n, half_light_radius (arcsec), pa (deg),
+        ba, and one column of fluxes in maggies per filter. Rows are in random order of position and
+        brightness.
     recipe : Recipe
-        What it was made from.
+        Parameters of the simulation.
     """
 
     directory: Path
@@ -88,37 +90,37 @@ class Scene:
 def make_scene(
     directory: str | Path,
     *,
-    detector: str = "WFI01",
-    band: str = "F106",
-    n_stars: int = 2600,
-    n_galaxies: int = 180,
-    magnitudes: tuple[float, float] = (17.0, 24.0),
-    seed: int = 1937,
-    n_pixels: int = N_SCIENCE_PIXELS,
-    name: str = "r0003201001001001004_0001",
+    detector: str = Recipe.detector,
+    band: str = Recipe.band,
+    n_stars: int = Recipe.n_stars,
+    n_galaxies: int = Recipe.n_galaxies,
+    magnitudes: tuple[float, float] = Recipe.magnitudes,
+    seed: int = Recipe.seed,
+    n_pixels: int = Recipe.n_pixels,
+    name: str = Recipe.name,
     report: Report = lambda stage: None,
 ) -> Scene:
-    """Make a simulated exposure and its catalog, or find the one made before.
+    """Make a simulated exposure and its catalog, unless they exist already.
 
     Parameters
     ----------
-    directory : path
-        Where the files go; created if need be. One directory holds any number of scenes.
+    directory : str or path-like
+        Directory of the files, created if necessary. It may hold any number of scenes.
     detector, band : str
-        `WFI01` to `WFI18`; `F062` to `F213`.
+        ``'WFI01'`` to ``'WFI18'``; ``'F062'`` to ``'F213'``.
     n_stars, n_galaxies : int
-        Number of sources, uniform over the image and 30 pixels around it.
+        Number of sources, uniformly distributed over the image and 30 pixels around it.
     magnitudes : (float, float)
-        Bright and faint limit, AB, in `band`; uniform between them.
+        Bright and faint limit of AB magnitudes in `band`, uniformly distributed.
     seed : int
-        Of the field and of all noise.
+        Seed of the field and of all noise.
     n_pixels : int
         Side of the image; less than 4088 is a window at the centre of the detector, for quick
         tests.
     name : str
-        First part of the file's name: `rPPPPPCCAAASSSOOOVVV_EEEE`.
+        First part of the file name, ``rPPPPPCCAAASSSOOOVVV_EEEE``.
     report : callable
-        Is told the name of each of `STAGES` as it begins.
+        Called with the name of each of `STAGES` as it begins.
 
     Returns
     -------
@@ -126,8 +128,8 @@ def make_scene(
 
     Notes
     -----
-    Files are written under other names and renamed, the record of the recipe last, so that an
-    interrupted run leaves nothing that a later one takes for finished.
+    Files are written under temporary names and renamed, the record of the recipe last, so that the
+    files of an interrupted run are never taken for finished.
     """
     recipe = Recipe(detector, band, n_stars, n_galaxies, tuple(magnitudes), seed, n_pixels, name)
     directory = Path(directory).resolve()
@@ -144,7 +146,18 @@ def make_scene(
 
 
 def scene_metadata(detector: str, band: str) -> dict:
-    """Return romanisim's metadata of the exposure."""
+    """Return romanisim's metadata of an exposure.
+
+    Parameters
+    ----------
+    detector, band : str
+        Detector and filter.
+
+    Returns
+    -------
+    dict
+        By section of the metadata.
+    """
     with quiet_romanisim():
         from romanisim import ris_make_utils
 
@@ -158,9 +171,21 @@ def scene_metadata(detector: str, band: str) -> dict:
 
 @functools.lru_cache(maxsize=1)
 def optics_of(detector: str, band: str, n_pixels: int) -> Optics:
-    """Return the optics of a scene; the last is kept, because its references come right after it.
+    """Return the optics of a scene.
 
-    `optics_of.cache_clear()` frees its 400 MB.
+    The last result is cached for the reference files, which are made after the exposure;
+    ``optics_of.cache_clear()`` frees its 400 MB.
+
+    Parameters
+    ----------
+    detector, band : str
+        Detector and filter.
+    n_pixels : int
+        Side of the image.
+
+    Returns
+    -------
+    Optics
     """
     return make_optics(scene_metadata(detector, band), n_pixels=n_pixels)
 
@@ -193,10 +218,22 @@ def _simulate(scene: Scene, report: Report) -> None:
 
 
 def make_catalog(recipe: Recipe, optics: Optics) -> Table:
-    """Return the sources of a scene, in the format of romanisim and of the Roman notebooks.
+    """Return the sources of a scene, in the catalog format of romanisim and the Roman notebooks.
 
-    Magnitudes are uniform between the recipe's limits in its own filter; other filters follow with
-    a colour per source.
+    Magnitudes are uniformly distributed in the filter of the recipe; those in other filters follow
+    from a random colour per source.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Parameters of the scene.
+    optics : Optics
+        Its optics.
+
+    Returns
+    -------
+    astropy.table.Table
+        Columns as in `Scene.catalog`.
     """
     rng = np.random.default_rng(recipe.seed)
     n = recipe.n_stars + recipe.n_galaxies
@@ -219,7 +256,7 @@ def make_catalog(recipe: Recipe, optics: Optics) -> Table:
 def _count_electrons(
     recipe: Recipe, optics: Optics, metadata: dict, sources: Table, rng: Any
 ) -> Any:
-    """Return a galsim image of the electrons that sky, sources and dark leave in every pixel."""
+    """Return a galsim image of the electrons per pixel from sky, sources and dark current."""
     import galsim
     import romanisim.image
     from romanisim.models import backgrounds, bandpass, parameters
@@ -254,7 +291,7 @@ def _count_electrons(
 
 
 def _read_out(counts: Any, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the resultants (n_resultants, ny, nx) in DN and their data quality."""
+    """Return the resultants (n_resultants, ny, nx) in DN and their data-quality flags."""
     import romanisim.l1
 
     return romanisim.l1.make_l1(
@@ -294,7 +331,7 @@ def _level_2(resultants: np.ndarray, dq: np.ndarray, optics: Optics, metadata: d
 
 
 def _complete_metadata(model: Any, scene: Scene, optics: Optics) -> None:
-    """Fill in what romanisim leaves out or, without CRDS, gets wrong."""
+    """Add metadata that romanisim lacks, and correct those that are wrong without CRDS."""
     from romanisim import ris_make_utils
     from romanisim.models import bandpass
 
@@ -303,7 +340,7 @@ def _complete_metadata(model: Any, scene: Scene, optics: Optics) -> None:
     meta.observation.update(ris_make_utils.parse_filename(scene.image.name))
     for step in SIMULATED_STEPS & set(meta.cal_step):
         meta.cal_step[step] = "COMPLETE"
-    # A star of 3631 Jy gives this many electrons per second on a pixel of the central solid angle.
+    # A star of 3631 Jy (0 mag AB) gives this many electrons per second at the centre.
     electrons = bandpass.get_abflux(recipe.band, int(recipe.detector[3:]))
     area = optics.central_area_steradian
     meta.photometry.pixel_area = area

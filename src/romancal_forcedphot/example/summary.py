@@ -1,4 +1,4 @@
-"""A product of the step against the truth of its simulated scene."""
+"""Comparison of a product of the step with the true fluxes of its simulated scene."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from astropy.table import Table
 
 from .. import validate
-from ..table.statistics import pull_width, spread
+from ..storage import open_asdf
+from ..table.statistics import pull_width, robust_statistics
 from .scene import Scene
 
 ISOLATION_ARCSEC = 3.3  # 30 pixels
@@ -22,21 +23,20 @@ PULL_WIDTHS = (0.9, 1.1)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured against true, a row for each row of the catalog.
+    """Differences between measured and true fluxes, for the n rows of the catalog.
 
     Attributes
     ----------
-    magnitude : ndarray (n,)
+    magnitude : (n,) ndarray of float64
         True AB magnitude.
-    offset : ndarray (n,)
-        Measured minus true, mag; NaN where nothing was measured.
-    pull : ndarray (n,)
-        (Measured flux - true flux) / its error; NaN where nothing was measured.
-    flags : ndarray (n,), int
-        `warning_flags`.
-    isolated : ndarray (n,), bool
-        Stars without a neighbour within 3.3 arcsec that is brighter than 3.5 mag fainter; from the
-        truth alone.
+    offset : (n,) ndarray of float64
+        Measured minus true magnitude; NaN where nothing was measured.
+    pull : (n,) ndarray of float64
+        (Measured flux - true flux) / error; NaN where nothing was measured.
+    flags : (n,) ndarray of int
+        ``warning_flags``.
+    isolated : (n,) ndarray of bool
+        Stars without a significant neighbour, see `isolated_stars`.
     """
 
     magnitude: np.ndarray
@@ -46,7 +46,17 @@ class Comparison:
     isolated: np.ndarray
 
     def sample(self, magnitudes: tuple[float, float]) -> np.ndarray:
-        """Tell which rows are isolated, unflagged stars between two magnitudes (bool)."""
+        """Return which rows are isolated stars without flags in a range of magnitudes.
+
+        Parameters
+        ----------
+        magnitudes : (float, float)
+            Bright limit (included) and faint limit (excluded).
+
+        Returns
+        -------
+        (n,) ndarray of bool
+        """
         low, high = magnitudes
         inside = (self.magnitude >= low) & (self.magnitude < high)
         return inside & self.isolated & (self.flags == 0) & np.isfinite(self.pull)
@@ -54,7 +64,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures by which the example is judged; magnitudes and widths are nan without stars."""
+    """Statistics of a comparison and their accepted ranges; NaN for samples without stars.
+
+    Attributes
+    ----------
+    n_sources, n_measured, n_flagged : int
+        Number of rows of the catalog, of those measured, and of those with flags.
+    n_bright : int
+        Number of isolated stars of 17 to 20 mag.
+    median_offset, scatter : float
+        Median magnitude offset of these and its robust standard deviation, in mag.
+    n_faint : int
+        Number of isolated stars of 20 to 23 mag.
+    pull_width : float
+        Width of the pulls of these, 1 for correct errors.
+    """
 
     n_sources: int
     n_measured: int
@@ -67,7 +91,7 @@ class Summary:
 
     @property
     def problems(self) -> list[str]:
-        """What is out of bounds, in words; empty if all is well."""
+        """Messages about statistics outside their accepted ranges."""
         found = []
         if not abs(self.median_offset) <= MAX_MEDIAN_OFFSET:
             found.append(
@@ -93,12 +117,23 @@ class Summary:
 
 
 def compare(product: str | Path, scene: Scene) -> Comparison:
-    """Compare a product of the step (3-pixel aperture) with the truth of its scene.
+    """Compare the fluxes of a product in apertures of 3 pixels with the true ones of its scene.
+
+    Parameters
+    ----------
+    product : str or path-like
+        Product of the step.
+    scene : Scene
+        The scene.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------
     ValueError
-        If the product does not have a row for each row of the catalog.
+        The product does not have one row for each row of the catalog.
     """
     found = validate.compare(
         product,
@@ -124,14 +159,25 @@ def compare(product: str | Path, scene: Scene) -> Comparison:
 
 def read_source_catalog(product: str | Path) -> Table:
     """Return the table of a product, in memory."""
-    import asdf
-
-    with asdf.open(product, lazy_load=False, memmap=False) as file:
-        return file["roman"]["source_catalog"].copy()
+    with open_asdf(product) as file:
+        return Table(file["roman"]["source_catalog"], copy=True)
 
 
 def isolated_stars(truth: Table, magnitude: np.ndarray) -> np.ndarray:
-    """Tell which sources are stars without a neighbour that disturbs them (bool)."""
+    """Return which sources are stars without a significant neighbour.
+
+    Parameters
+    ----------
+    truth : astropy.table.Table
+        The simulated sources, with columns ``ra``, ``dec`` (deg) and ``type``.
+    magnitude : (n,) ndarray
+        Their magnitudes.
+
+    Returns
+    -------
+    (n,) ndarray of bool
+        Stars without a source within 3.3 arcsec that is brighter, or fainter by less than 3.5 mag.
+    """
     from scipy.spatial import cKDTree
 
     ra, dec = np.deg2rad(truth["ra"]), np.deg2rad(truth["dec"])
@@ -141,16 +187,26 @@ def isolated_stars(truth: Table, magnitude: np.ndarray) -> np.ndarray:
     )
     isolated = np.asarray(truth["type"]) == "PSF"
     for one, other in (pairs.T, pairs.T[::-1]):
-        disturbed = magnitude[other] < magnitude[one] + ISOLATION_MAGNITUDES
-        isolated[one[disturbed]] = False
+        blended = magnitude[other] < magnitude[one] + ISOLATION_MAGNITUDES
+        isolated[one[blended]] = False
     return isolated
 
 
 def summarize(comparison: Comparison) -> Summary:
-    """Return the figures of a comparison."""
+    """Return the statistics of a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Result of `compare`.
+
+    Returns
+    -------
+    Summary
+    """
     bright, faint = comparison.sample(BRIGHT), comparison.sample(FAINT)
     offset, pull = comparison.offset[bright], comparison.pull[faint]
-    found = spread(offset)
+    found = robust_statistics(offset)
     return Summary(
         n_sources=len(comparison.flags),
         n_measured=int(np.isfinite(comparison.pull).sum()),

@@ -1,4 +1,4 @@
-"""Associations: the exposures that a JSON file of romancal names."""
+"""Associations: JSON files of romancal that list exposures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..storage import is_uri, open_for_reading
+from ..storage import is_uri, open_for_reading, shown
 from .errors import InputError
 
 __all__ = ["read_association"]
@@ -16,26 +16,26 @@ __all__ = ["read_association"]
 def read_association(
     path: str | Path, *, storage_options: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Read the paths of an association's exposures.
+    """Read the paths of the exposures of an association.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        Association in JSON: members with an ``expname`` and, optionally, an ``exptype``, in one
-        or more products. May be an ``s3://`` URI.
+        Path or ``s3://`` URI of a JSON file: one or more products, whose members have an
+        ``expname`` and optionally an ``exptype``.
     storage_options : mapping, optional
-        How to reach a file that is not local. See `storage.open_remote`.
+        Options of the file system for a remote file, see `storage.open_remote`.
 
     Returns
     -------
     list of str
-        Each member of type ``science``, or of none, once; relative names start at the
-        association's directory.
+        Paths of the members of type ``science`` or without a type, without repetitions. Relative
+        names are relative to the directory of the association.
 
     Raises
     ------
     InputError
-        The file is missing or is no association.
+        The file is missing or is not an association.
     """
     try:
         with open_for_reading(path, storage_options) as file:
@@ -48,9 +48,9 @@ def read_association(
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"association {str(path)!r} cannot be read ({type(error).__name__}: {error}): expected "
-            "JSON with products, members and expnames as asn_from_list writes it; mend it or name "
-            "the images themselves"
+            f"association {shown(path)} cannot be read ({type(error).__name__}: {error}): expected "
+            "JSON with products, members and expnames as asn_from_list writes it; correct it or "
+            "name the images themselves"
         ) from error
     parent = str(path).rpartition("/")[0] if is_uri(path) else ""
     return [

@@ -1,7 +1,7 @@
-"""The aperture correction that settings ask for, put together from reference files or STPSF.
+"""The aperture correction of an exposure, from reference files or STPSF according to settings.
 
-The science of each correction is in `romancal_forcedphot.psfs`. Reference files are looked for only
-when they are needed.
+How each correction is computed is in `romancal_forcedphot.psfs`. Reference files are requested only
+where they are needed.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import numpy as np
 
 from ..photometry import Exposure, Settings, Sources
 from ..psfs import (
-    BySpectralType,
     Correction,
     CorrectionUnavailable,
     CurveOfGrowth,
+    EPSFBySpectralType,
     GriddedEPSF,
     PSFError,
-    continued,
     default_type,
-    extended_epsf,
-    per_pixel,
+    integrate_over_pixels,
+    normalize_epsf,
+    normalize_extended_psf,
 )
 from ..psfs.jitter import Jitter
 from ..psfs.stpsf import GridRequest
 from ..references import (
+    REFERENCE_KINDS,
     EPSFReference,
     Finder,
     Reference,
@@ -37,6 +38,7 @@ from ..references import (
     optical_grid,
     read_apcorr,
     read_epsf,
+    remedy_for,
     require,
 )
 
@@ -44,14 +46,7 @@ __all__ = ["aperture_correction", "with_remedy"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-_STPSF_SIDE = 91  # pixels; as the stamps of the epsf references
-_REMEDIES = {
-    "apcorr": "choose another reference with --override_apcorr=FILE, or set "
-    "--aperture_correction=none",
-    "epsf": "choose another reference with --override_epsf=FILE, or set another "
-    "--aperture_correction",
-    "stpsf": "or set --aperture_correction=apcorr",
-}
+_STPSF_SIDE = 91  # pixels, as for the stamps of the epsf references
 
 
 def aperture_correction(
@@ -62,31 +57,36 @@ def aperture_correction(
     *,
     largest_aperture: float,
 ) -> tuple[Correction | None, dict[str, Any]]:
-    """Make the encircled-energy fractions of point sources.
+    """Make the aperture correction of point sources on an exposure.
 
     Parameters
     ----------
     exposure : Exposure
         The image.
     sources : Sources
-        What will be measured, with spectral types if there are any.
+        The sources, with their spectral types if known.
     settings : Settings
-        Whose ``aperture_correction`` chooses.
+        ``aperture_correction`` selects the kind of correction.
     finder : Finder
-        Finds the reference files.
+        Finder of reference files.
     largest_aperture : float
-        Radius in pixels of the largest aperture, which the PSF must hold.
+        Radius of the largest aperture in pixels, which the stamps of STPSF must include.
 
     Returns
     -------
     correction : Correction or None
+        None if none is requested.
     provenance : dict
-        What it was made from and what it assumes.
+        Source and assumptions, for the product's metadata.
 
     Raises
     ------
-    ReferenceFileError, PSFError
-        There is no reference, or none for the filter, or STPSF lacks its data.
+    ReferenceFileError
+        There is no reference file, or it is invalid.
+    PSFError
+        The reference has no data for the filter, or STPSF lacks its data.
+    ValueError
+        The kind of correction is unknown.
     """
     kind = settings.aperture_correction
     if kind == "none":
@@ -112,18 +112,28 @@ def aperture_correction(
 
 @contextlib.contextmanager
 def with_remedy(settings: Settings) -> Iterator[None]:
-    """Add to an error of the PSF which options would help."""
+    """Context that adds helpful options to the message of a PSFError.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``aperture_correction`` determines the options.
+    """
     try:
         yield
     except PSFError as error:
-        remedy = _REMEDIES.get(settings.aperture_correction)
-        if remedy is None:
+        kind = settings.aperture_correction
+        if kind == "none":
             raise
+        remedy = "or set --aperture_correction=apcorr"
+        if kind in REFERENCE_KINDS:
+            remedy = f"choose another reference with --override_{kind}=FILE, or set "
+            remedy += remedy_for(kind)
         raise type(error)(f"{error}; {remedy}") from error
 
 
 def _curve_of_growth(reference: Reference, exposure: Exposure, settings: Settings) -> CurveOfGrowth:
-    """Correction from an ``apcorr`` reference."""
+    """Make the correction from an ``apcorr`` reference."""
     return CurveOfGrowth.from_reference(
         read_apcorr(reference, band=exposure.band),
         radius_unit=settings.apcorr_radius_unit,
@@ -132,10 +142,10 @@ def _curve_of_growth(reference: Reference, exposure: Exposure, settings: Setting
     )
 
 
-def _curve_if_any(exposure: Exposure, settings: Settings, finder: Finder) -> CurveOfGrowth | None:
-    """Correction from the ``apcorr`` reference, None with a line in the log without one.
+def _optional_curve(exposure: Exposure, settings: Settings, finder: Finder) -> CurveOfGrowth | None:
+    """Make the correction from the ``apcorr`` reference if there is one, else return None.
 
-    It continues an ePSF beyond its stamps, which can be done without.
+    It supplies the wings of an ePSF beyond its stamps, which are approximated without it.
     """
     try:
         reference = finder.find("apcorr", exposure.reference_parameters)
@@ -157,8 +167,8 @@ def _gridded_epsf(
     sources: Sources,
     settings: Settings,
     finder: Finder,
-) -> GriddedEPSF | BySpectralType:
-    """EPSF of an ``epsf`` reference, of one spectral type or of that of each source."""
+) -> GriddedEPSF | EPSFBySpectralType:
+    """Make the ePSF from an ``epsf`` reference, of one spectral type or of that of each source."""
     by_type = sources.spectral_type is not None
 
     def choose(names: tuple[str, ...]) -> list[int]:
@@ -172,21 +182,21 @@ def _gridded_epsf(
         defocus=settings.defocus,
         choose=choose,
     )
-    curve = None if content.extended is not None else _curve_if_any(exposure, settings, finder)
+    curve = None if content.extended is not None else _optional_curve(exposure, settings, finder)
     epsfs = tuple(
-        _continued_epsf(content, stamps, spectral_type, curve)
+        _normalized_epsf(content, stamps, spectral_type, curve)
         for stamps, spectral_type in zip(content.stamps, content.spectral_types, strict=True)
     )
     if not by_type:
         return epsfs[0]
     default = content.spectral_types[_chosen_type(settings, content.spectral_types)]
-    return BySpectralType.of_sources(
+    return EPSFBySpectralType.of_sources(
         epsfs, content.spectral_types, sources.spectral_type, default=default
     )
 
 
 def _chosen_type(settings: Settings, names: tuple[str, ...]) -> int:
-    """Index of the spectral type that settings ask for among a reference's."""
+    """Index of the spectral type of the settings among those of a reference."""
     if not settings.spectral_type:
         return names.index(default_type(names))
     wanted = settings.spectral_type.strip().casefold()
@@ -200,11 +210,11 @@ def _chosen_type(settings: Settings, names: tuple[str, ...]) -> int:
     return folded.index(wanted)
 
 
-def _continued_epsf(
+def _normalized_epsf(
     content: EPSFReference, stamps: np.ndarray, spectral_type: str, curve: CurveOfGrowth | None
 ) -> GriddedEPSF:
-    """Return the ePSF of one spectral type as fractions of all light."""
-    stamps, was_per_sample = per_pixel(stamps, content.oversample)
+    """Make the ePSF of one spectral type, normalised to the total flux."""
+    stamps, was_per_sample = integrate_over_pixels(stamps, content.oversample)
     provenance = {
         **content.provenance,
         "spectral_type": spectral_type,
@@ -212,14 +222,14 @@ def _continued_epsf(
     }
     epsf = GriddedEPSF(stamps, content.x, content.y, content.oversample, provenance=provenance)
     if content.extended is not None:
-        return continued(epsf, extended_epsf(content.extended, epsf), "extended_psf")
-    return continued(epsf, curve, "apcorr")
+        return normalize_epsf(epsf, normalize_extended_psf(content.extended, epsf), "extended_psf")
+    return normalize_epsf(epsf, curve, "apcorr")
 
 
 def _stpsf_epsf(
     exposure: Exposure, settings: Settings, finder: Finder, largest_aperture: float
 ) -> GriddedEPSF:
-    """EPSF that STPSF computes, or has computed before."""
+    """Make the ePSF that STPSF computes, or has computed before."""
     request = GridRequest(
         exposure.detector,
         exposure.band,
@@ -229,12 +239,11 @@ def _stpsf_epsf(
     )
     grid, made_from = optical_grid(request)
     jitter = Jitter.of_image(exposure.guide_star)
-    shown = jitter or Jitter(grid.jitter_mas, grid.jitter_mas)
+    used = jitter or Jitter(grid.jitter_mas, grid.jitter_mas)
     diffusion = settings.stpsf_charge_diffusion
     provenance = {
         **{name: made_from[name] for name in ("sed", "stpsf_version", "stpsf_data_version")},
-        "jitter": f"{shown.major:g} x {shown.minor:g} mas at {shown.position_angle:g} deg, "
-        + ("of the image" if jitter else "of STPSF (the image tells none)"),
+        "jitter": f"{used}, " + ("of the image" if jitter else "of STPSF (the image has none)"),
         "charge_diffusion": f"{grid.charge_diffusion_mas:g} mas, of STPSF"
         if diffusion is None
         else f"{diffusion:g} mas",
@@ -243,4 +252,4 @@ def _stpsf_epsf(
     }
     stamps = grid.on_pixels(jitter=jitter, charge_diffusion_mas=diffusion)
     epsf = GriddedEPSF(stamps, grid.x, grid.y, grid.oversample, provenance=provenance)
-    return continued(epsf, _curve_if_any(exposure, settings, finder), "apcorr")
+    return normalize_epsf(epsf, _optional_curve(exposure, settings, finder), "apcorr")

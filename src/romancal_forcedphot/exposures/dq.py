@@ -1,4 +1,4 @@
-"""Names of data-quality flags as bit masks."""
+"""Conversion of the names of data-quality flags to bit masks."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ ANY_FLAG = 2**32 - 1
 
 
 def dq_bits(names: str | Sequence[str]) -> int:
-    """Combine names of DQ flags to a bit mask.
+    """Return the bit mask of DQ flags.
 
     Parameters
     ----------
     names : str or sequence of str
-        Names of `roman_datamodels.dqflags.pixel` in any case, or ``'ANY'``, or ``'NONE'``.
+        Names of `roman_datamodels.dqflags.pixel`, case-insensitive, or ``'ANY'`` or ``'NONE'``.
 
     Returns
     -------
     int
-        The flags' bits, 0 for ``'NONE'``, all 32 for ``'ANY'``.
+        The bits of the flags: 0 for ``'NONE'``, all 32 for ``'ANY'``.
 
     Raises
     ------
     ValueError
-        A name is not a flag's.
+        A name is not that of a flag.
     """
     names = [names] if isinstance(names, str) else names
-    wanted = [str(name).strip().upper() for name in names]
-    for name, given in zip(wanted, names, strict=True):
+    upper = [str(name).strip().upper() for name in names]
+    for name, given in zip(upper, names, strict=True):
         if name not in ("ANY", "NONE", *_FLAGS):
             raise ValueError(
                 f"dq_mask {str(given)!r} is not a DQ flag: expected ANY, NONE or names of "
                 f"roman_datamodels.dqflags.pixel ({', '.join(_FLAGS)})"
             )
-    if "ANY" in wanted:
+    if "ANY" in upper:
         return ANY_FLAG
-    flags = [name for name in wanted if name != "NONE"]
+    flags = [name for name in upper if name != "NONE"]
     if not flags:
         return 0
     return int(interpret_bit_flags(flags, flag_name_map=extend_bit_flag_map("RomanDQ", **_FLAGS)))

@@ -1,4 +1,4 @@
-"""The errors of images."""
+"""Errors of images."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["ExposureError", "InputError"]
 
 
 class InputError(ValueError):
-    """The input is not a Roman image that can be read."""
+    """The input is not a readable Roman image."""
 
 
 class ExposureError(ValueError):
-    """The image lacks something that photometry needs."""
+    """The image lacks data or metadata that photometry needs."""

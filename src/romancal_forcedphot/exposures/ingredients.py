@@ -1,7 +1,7 @@
-"""The gain correction and the pixel-area map that settings ask for.
+"""Gain correction and pixel-area map of an exposure, according to settings.
 
-Each comes with its provenance, a dict for the product's metadata. Reference files are looked for
-only when a setting needs them.
+Each function also returns provenance, a dict for the product's metadata. Reference files are
+requested only where a setting needs them.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ __all__ = ["area_map", "gain_corrected"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-_COMPARED_EVERY = 8  # pixels: areas are smooth
+_COMPARISON_STEP_PIX = 8  # the maps are smooth
 
 
 def gain_corrected(
     exposure: Exposure, settings: Settings, finder: Finder
 ) -> tuple[Exposure, dict[str, Any]]:
-    """Multiply an exposure by the relative gain, where that is asked for.
+    """Multiply the data and errors of an exposure by the relative gain, if requested.
 
-    Pixels without a gain become unusable.
+    Pixels without a valid gain become unusable.
 
     Parameters
     ----------
     exposure : Exposure
         The image.
     settings : Settings
-        Whose ``gain_correction`` decides.
+        ``gain_correction`` requests the correction.
     finder : Finder
-        Finds the reference file.
+        Finder of reference files.
 
     Returns
     -------
     exposure : Exposure
-        The very same if no correction is asked for.
+        The same object without a correction.
     provenance : dict
-        Where the gain comes from.
+        Source of the gain, for the product's metadata.
 
     Raises
     ------
     ReferenceFileError
-        There is no gain reference, or it does not fit.
+        There is no gain reference, or it is invalid.
     """
     if not settings.gain_correction:
         return exposure, {"applied": False}
@@ -70,23 +70,28 @@ def gain_corrected(
 def area_map(
     exposure: Exposure, settings: Settings, finder: Finder
 ) -> tuple[NDArray | None, dict[str, Any]]:
-    """Make the map of relative pixel area.
+    """Return the map of relative pixel area of an exposure.
 
     Parameters
     ----------
     exposure : Exposure
         The image.
     settings : Settings
-        Whose ``pixel_area`` chooses.
+        ``pixel_area`` selects the source of the map.
     finder : Finder
-        Finds the reference file.
+        Finder of reference files.
 
     Returns
     -------
     area : (ny, nx) ndarray of float32, or None
-        1 at the nominal pixel; None for 1 everywhere.
+        Pixel area relative to the nominal pixel; None for 1 everywhere.
     provenance : dict
-        Where it comes from.
+        Source of the map, for the product's metadata.
+
+    Raises
+    ------
+    ReferenceFileError
+        The area reference is invalid, or CRDS is unreachable.
     """
     if settings.pixel_area == "none":
         return None, {"source": "none"}
@@ -100,9 +105,9 @@ def area_map(
 
 
 def _area_from_reference(reference: Reference, exposure: Exposure) -> NDArray:
-    """Relative area of a reference file, with a warning where the image disagrees with it."""
+    """Relative area of a reference file, with warnings where it differs from the image's."""
     content = read_area(reference, detector=exposure.detector, shape=exposure.shape)
-    every = _COMPARED_EVERY
+    every = _COMPARISON_STEP_PIX
     from_wcs = exposure.pixel_areas.relative(every=every)
     _warn_of_difference(
         "area reference and the image's WCS", content.relative[::every, ::every], from_wcs
@@ -117,8 +122,9 @@ def _area_from_reference(reference: Reference, exposure: Exposure) -> NDArray:
 
 
 def _warn_of_difference(what: str, first: Any, second: Any) -> None:
+    """Warn where two areas differ by more than the tolerance of `AreaComparison.exceeds`."""
     difference = compare_areas(first, second)
-    if difference.exceeds(1e-3):
+    if difference.exceeds():
         log.warning(
             "The %s differ by up to %.2f %% (median %.2f %%): fluxes depend on which is right",
             what,

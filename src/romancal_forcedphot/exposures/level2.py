@@ -1,7 +1,7 @@
-"""Reads a Roman Level-2 model as an `Exposure`.
+"""Reading of a Roman Level-2 model as an `Exposure`.
 
-This is the one place that knows what such a model looks like inside. It decides once which pixels
-may be used; from then on an unusable pixel is simply not finite. The model itself is only read.
+Only this module depends on the structure of such models. It applies the data-quality mask: from
+then on an unusable pixel is NaN. The model itself is not changed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from astropy.time import Time
 from roman_datamodels import dqflags
 
 from ..photometry import Exposure
 from ..product.plain import plain
+from ..storage import ChecksumError
+from .checks import (
+    explained,
+    file_name_of,
+    required,
+    shown_name,
+    time_of_exposure,
+    usable_wcs,
+)
 from .dq import ANY_FLAG, dq_bits
 from .errors import ExposureError
 
@@ -25,23 +33,26 @@ __all__ = ["read_level2"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROWS_AT_ONCE = 256
+_INTEGERS = "ui"
+#: Arrays that are read, with the kinds of their types.
+_PLANES = {"data": "fui", "err": "fui", "dq": _INTEGERS}
 #: Parts of the metadata that a product has no use for, or that take long to copy.
 _NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics")
 
 
 def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> Exposure:
-    """Read an exposure from a Level-2 model, which stays as it is.
+    """Read an exposure from a Level-2 model, which is not changed.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.ImageModel
         The image. Keep it open while the exposure is in use: its WCS is read from it.
     dq_mask : str or sequence of str
-        Names of `roman_datamodels.dqflags.pixel` whose pixels may not be used; ``'ANY'`` for
-        all of them, ``'NONE'`` for none. The bits of a ``dq2`` array (RAD 1.2) have no names yet:
-        they exclude a pixel with ``'ANY'`` alone, for what must not be used has DO_NOT_USE in
+        Names of the flags (`roman_datamodels.dqflags.pixel`) that make a pixel unusable; ``'ANY'``
+        for all of them, ``'NONE'`` for none. The bits of a ``dq2`` array (RAD 1.2) have no names
+        yet: they exclude a pixel only with ``'ANY'``, because unusable pixels have DO_NOT_USE in
         ``dq`` as well. Pixels whose data are not finite, or whose err is not finite and positive,
-        are never used.
+        are never usable.
 
     Returns
     -------
@@ -50,51 +61,49 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
     Raises
     ------
     ExposureError
-        The model has no WCS or no usable photometric calibration.
+        The model has no WCS or no usable photometric calibration, lacks metadata, or is damaged.
     ValueError
         A name in ``dq_mask`` is not a DQ flag.
     """
     bits = dq_bits(dq_mask)
-    meta = model.meta
-    wcs = meta.get("wcs")
-    if wcs is None:
-        raise ExposureError(
-            f"{_name(model)} has no WCS (meta.wcs): expected the gwcs object that romancal's "
-            "assign_wcs step adds; run the image through the exposure pipeline first"
-        )
-    conversion, pixel_area, sign = _calibration(model)
+    with explained(model, "metadata"):
+        conversion, pixel_area, sign = _calibration(model)
+        start, end = (time_of_exposure(model, name) for name in ("start_time", "end_time"))
+        meta = model.meta
+        entries = {
+            "detector": str(required(model, "instrument", "detector")),
+            "band": str(required(model, "instrument", "optical_element")),
+            "name": file_name_of(model),
+            "guide_star": plain(meta.get("guide_star") or {}),
+            "is_flat_fielded": (meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
+            "reference_parameters": plain(model.get_crds_parameters()),
+            "metadata": {key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        }
     data, err, saturated = _read_planes(model, bits, sign)
-    start, end = Time(meta.exposure.start_time), Time(meta.exposure.end_time)
     return Exposure(
         data=data,
         err=err,
         saturated=saturated,
-        wcs=wcs,
+        wcs=usable_wcs(model, data.shape),
         conversion=conversion,
         pixel_area=pixel_area,
-        detector=str(meta.instrument.detector),
-        band=str(meta.instrument.optical_element),
         mid_time=start + 0.5 * (end - start),
-        name=str(meta.get("filename", "")),
-        guide_star=plain(meta.get("guide_star") or {}),
-        is_flat_fielded=(meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
-        reference_parameters=model.get_crds_parameters(),
-        metadata={key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
+        **entries,
     )
 
 
 def _calibration(model: Any) -> tuple[float, float, float]:
-    """C, Ω₀ (both positive) and the sign by which the image must be multiplied.
+    """C (MJy/sr per image unit), Ω₀ (sr), both positive, and the sign to multiply the image by.
 
-    romanisim and early references carry both numbers negative; their product is right, but an
-    image that ``FluxStep`` multiplied by a negative C is upside down.
+    romanisim and early references have both numbers negative: their product is correct, but an
+    image that ``FluxStep`` multiplied by a negative C has the wrong sign.
     """
     photometry = model.meta.get("photometry") or {}
     conversion = _number(model, photometry, "conversion_megajanskys")
     pixel_area = _number(model, photometry, "pixel_area")
     if conversion * pixel_area <= 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
+            f"{shown_name(model)} has meta.photometry.conversion_megajanskys={conversion:g} and "
             f"pixel_area={pixel_area:g}: expected two positive numbers; run romancal's photom "
             "step with a current reference file"
         )
@@ -103,7 +112,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
         log.warning(
             "meta.photometry of %s has a negative conversion_megajanskys and a negative "
             "pixel_area: their product is right and is used",
-            _name(model),
+            shown_name(model),
         )
     if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
         return 1.0, abs(pixel_area), -1.0 if negative else 1.0
@@ -111,13 +120,13 @@ def _calibration(model: Any) -> tuple[float, float, float]:
 
 
 def _number(model: Any, photometry: Any, key: str) -> float:
-    """Finite, non-zero entry of ``meta.photometry``."""
+    """Entry of ``meta.photometry``; raise an ExposureError unless finite and not 0."""
     value = photometry.get(key)
     number = math.nan if value is None else float(getattr(value, "value", value))
     if not math.isfinite(number) or number == 0:
         raise ExposureError(
-            f"{_name(model)} has meta.photometry.{key}={value}: expected a finite number other "
-            "than 0; images without photometric calibration (grism, prism, dark) cannot be "
+            f"{shown_name(model)} has meta.photometry.{key}={value}: expected a finite number "
+            "other than 0; images without photometric calibration (grism, prism, dark) cannot be "
             "measured, others need romancal's photom step"
         )
     return number
@@ -125,13 +134,14 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
-    data = _plane(model, "data").astype(np.float32)
-    err, dq = _plane(model, "err"), _plane(model, "dq")
+    data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
-            f"{_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
+            f"{shown_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
             f"{dq.shape}: expected three images of one shape"
         )
+    data = data.astype(np.float32)
+    err = err if err.dtype.kind == "f" else err.astype(np.float32)
     if sign < 0:
         data, err = -data, -err
     saturated = np.empty(data.shape, dtype=bool)
@@ -142,23 +152,30 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
     if bits == ANY_FLAG and "dq2" in model:
-        data[_plane(model, "dq2") != 0] = np.nan
+        data[_plane(model, "dq2", _INTEGERS) != 0] = np.nan
     return data, err, saturated
 
 
-def _plane(model: Any, name: str) -> np.ndarray:
+def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
     """One of the model's arrays, read from its file where that has not happened yet."""
     try:
-        return np.asarray(model[name])
+        plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened
         raise
+    except ChecksumError as error:
+        raise ExposureError(
+            f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
+            "--verify_checksums=False"
+        ) from error
     except Exception as error:
         raise ExposureError(
-            f"{_name(model)} has a {name} array that cannot be read ({error}): expected a whole "
-            "Level-2 file; it is truncated or damaged, fetch it again"
+            f"{shown_name(model)} has a {name} array that cannot be read ({error}): expected a "
+            "whole Level-2 file; it is truncated or damaged, fetch it again"
         ) from error
-
-
-def _name(model: Any) -> str:
-    """The model's file name for a message."""
-    return repr(str(model.meta.get("filename", "the model")))
+    if plane.dtype.kind not in kinds:
+        expected = "integers" if kinds == _INTEGERS else "real numbers"
+        raise ExposureError(
+            f"{shown_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, "
+            "as romancal writes them; mend it"
+        )
+    return plane

@@ -1,7 +1,8 @@
-"""One exposure from its file to its table.
+"""The measurement of one exposure, from its file to a table.
 
-`measure_exposure` opens an image, finds its reference files, measures the sources and tells how.
-The step calls it, and so does a worker on another machine: all that it is given can be pickled.
+`measure_exposure` opens an image, finds its reference files, measures the sources and returns a
+table with its provenance. Its arguments can be pickled, so that it may be called by the step or by
+a worker on another machine.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from ..photometry import (
     methods_for,
 )
 from ..photometry.blank_sky import calibrate_errors
-from ..photometry.proper_motion import at_time
+from ..photometry.proper_motion import apply_proper_motion
 from ..psfs import Correction
 from ..references import Finder
-from ..table import count_rows, typical_fractions
+from ..storage import shown
+from ..table import count_rows, median_ee_fractions
 from .corrections import aperture_correction, with_remedy
 from .dq import dq_bits
 from .ingredients import area_map, gain_corrected
@@ -42,16 +44,16 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured on one exposure.
+    """The photometry of one exposure.
 
     Attributes
     ----------
     table : astropy.table.Table
-        What `photometry.measure` returned, fluxes in nJy.
+        Result of `photometry.measure`, fluxes in nJy.
     metadata : mapping
-        The image's metadata, for the product.
+        Metadata of the image, for the product.
     provenance : mapping
-        How the numbers were made: methods, radii, references, counts of rows.
+        Methods, radii, reference files and numbers of rows, for the product.
     """
 
     table: Table
@@ -60,7 +62,18 @@ class Measurement:
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise a ValueError that says what is wrong with settings, before an image is opened."""
+    """Check settings without an image.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings.
+
+    Raises
+    ------
+    ValueError
+        A setting is invalid.
+    """
     methods_for(settings)
     dq_bits(settings.dq_mask)
 
@@ -74,6 +87,7 @@ def measure_exposure(
     on_image_only: bool = False,
     n_threads: int = 0,
     storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
     progress: Callable[[int], object] = lambda n_rows: None,
     inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
 ) -> Measurement:
@@ -82,20 +96,22 @@ def measure_exposure(
     Parameters
     ----------
     location : str, pathlib.Path or roman_datamodels.datamodels.ImageModel
-        Path or ``s3://`` URI of a Level-2 image, or an open model, which is left as it is.
+        Path or ``s3://`` URI of a Level-2 image, or an open model, which is not changed.
     settings : Settings
-        Every parameter that shapes a number.
+        All parameters that affect the measured values.
     sources : Sources
-        What to measure, at the epoch of the catalog.
+        The sources, with positions at the epoch of the catalog.
     finder : Finder
-        Finds the reference files.
+        Finder of reference files.
     on_image_only, n_threads, progress
         See `photometry.measure`.
     storage_options : mapping, optional
         How to reach an image that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
-        Is given the exposure, the table, the pixel-area map and the aperture correction while the
-        image is open.
+        Called with the exposure, the table, the pixel-area map and the aperture correction while
+        the image is open.
 
     Returns
     -------
@@ -104,13 +120,15 @@ def measure_exposure(
     Raises
     ------
     InputError, ExposureError
-        The image cannot be read, or lacks what photometry needs.
+        The image cannot be read, or lacks data that photometry needs.
     ReferenceFileError, PSFError
-        A reference file is not to be had, or does not fit.
+        A reference file is not available or invalid, or the PSF does not cover the apertures.
     ValueError
-        A setting is none that can be worked with.
+        A setting is invalid.
+    MemoryError
+        There is not enough memory, for apertures nearly as large as the image say.
     """
-    model = open_image(location, storage_options=storage_options)
+    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
         exposure = read_level2(model, dq_mask=settings.dq_mask)
         return _measure(
@@ -123,6 +141,12 @@ def measure_exposure(
             progress=progress,
             inspect=inspect,
         )
+    except MemoryError as error:
+        name = shown(location) if isinstance(location, str | Path) else "the image"
+        raise MemoryError(
+            f"{name} cannot be measured: there is not enough memory ({error}); choose smaller "
+            "radii or fewer threads (--n_threads)"
+        ) from error
     finally:
         if isinstance(location, str | Path):
             model.close()
@@ -142,7 +166,9 @@ def _measure(
     methods = methods_for(settings)
     exposure, gain_provenance = gain_corrected(exposure, settings, finder)
     n_read, n_selected = sources.n_read, len(sources)
-    sources, motion_provenance = at_time(sources, exposure.mid_time, ref_epoch=settings.ref_epoch)
+    sources, motion_provenance = apply_proper_motion(
+        sources, exposure.mid_time, ref_epoch=settings.ref_epoch
+    )
     area, area_provenance = area_map(exposure, settings, finder)
     correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
     with with_remedy(settings):
@@ -186,7 +212,7 @@ def _correction(
     finder: Finder,
     methods: list[Method],
 ) -> tuple[Correction | None, dict[str, Any]]:
-    """Aperture correction, where a method has a use for it."""
+    """Aperture correction and its provenance, if a method uses one."""
     users = [method for method in methods if "correction" in method.uses]
     if not users:
         return None, {"source": "none"}
@@ -195,11 +221,10 @@ def _correction(
 
 
 def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, Any]:
-    """Radii and typical encircled-energy fractions, for the metadata."""
-    radii, unit = method.aperture_radii, method.radius_unit
+    """Radii and median encircled-energy fractions, for the product's metadata."""
     return {
-        "aperture_radii": radii,
-        "aperture_radius_unit": unit,
+        "aperture_radii": method.aperture_radii,
+        "aperture_radius_unit": method.radius_unit,
         "annulus_radii": method.annulus_radii if method.background.is_subtracted else [],
-        "ee_fractions": typical_fractions(table, radii, unit),
+        "ee_fractions": median_ee_fractions(table, method.names),
     }

@@ -1,27 +1,42 @@
-"""Opens what the user names as a Roman image, or refuses it with a reason."""
+"""Opening what the user names as a Roman image, or refusing it with a reason."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from asdf.generic_io import get_file
+import asdf
 from roman_datamodels import datamodels as rdm
 
-from ..storage import StorageError, is_uri, open_remote
+from ..storage import (
+    RemoteError,
+    StorageError,
+    expect_blocks,
+    file_name,
+    is_uri,
+    open_asdf,
+    shown,
+)
 from .errors import InputError
 
-__all__ = ["open_image", "opened_if_remote"]
+__all__ = ["check_is_input", "open_image", "opened_for_metadata"]
 
+log = logging.getLogger(f"romancal.{__name__}")
 
 _MOSAIC = "; mosaics cannot be measured yet, measure the exposures they were made from"
 _OTHER = "; give the image that romancal's exposure pipeline writes"
 _PLANES = ("data", "err", "dq")
 
 
-def open_image(dataset: Any, *, storage_options: Mapping[str, Any] | None = None) -> rdm.ImageModel:
+def open_image(
+    dataset: Any,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
+) -> rdm.ImageModel:
     """Open a Level-2 image.
 
     Parameters
@@ -30,102 +45,148 @@ def open_image(dataset: Any, *, storage_options: Mapping[str, Any] | None = None
         Path or ``s3://`` URI of a ``*_cal.asdf`` file, or a model, which is returned as it is.
     storage_options : mapping, optional
         How to reach a file that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the arrays of a file are compared with its own checksums when they are read.
 
     Returns
     -------
     roman_datamodels.datamodels.ImageModel
         The image, its arrays not read yet: of a remote file, only those that are used travel, when
-        they are used. Close it.
+        they are used. ``meta.filename`` is the name of the file. Close it.
 
     Raises
     ------
     InputError
-        There is no such file, it is not readable, or it holds something else.
+        There is no such file, it is not readable, or it is not a Level-2 image.
     """
     is_location = isinstance(dataset, str | Path)
-    if is_location:
-        remote = is_uri(dataset)
-        model = _open_remote(str(dataset), storage_options) if remote else _open(Path(dataset))
-    else:
-        model = dataset
+    model = _open(dataset, storage_options, verify_checksums) if is_location else dataset
     if isinstance(model, rdm.ImageModel):
         return model
     kind = type(model).__name__
-    name = dataset if is_location else kind
+    name = shown(dataset) if is_location else repr(kind)
     if is_location:
         model.close()
     raise InputError(
-        f"input {str(name)!r} is a {kind}: expected a Level-2 image (ImageModel, *_cal.asdf)"
+        f"input {name} is a {kind}: expected a Level-2 image (ImageModel, *_cal.asdf)"
         + (_MOSAIC if "Mosaic" in kind else _OTHER)
     )
 
 
 @contextlib.contextmanager
-def opened_if_remote(
+def opened_for_metadata(
     dataset: Any, storage_options: Mapping[str, Any] | None = None
 ) -> Iterator[Any]:
-    """Open a URI for the time of the context, for its metadata; yield anything else as it is.
+    """Open a path or URI for the time of the context, for its metadata.
 
-    roman_datamodels and stpipe, which takes a URI for a path and a slash away from it, cannot.
+    stpipe opens images itself for what CRDS wants to know, by their paths: it takes
+    ``night#2/image.asdf`` for ``night``, and takes a slash away from ``s3://``.
+
+    Parameters
+    ----------
+    dataset : object
+        A path or ``s3://`` URI; anything else is yielded as it is.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
+
+    Yields
+    ------
+    object
+        The open model.
+
+    Raises
+    ------
+    InputError
+        See `open_image`.
     """
-    if not (isinstance(dataset, str) and is_uri(dataset)):
+    if not isinstance(dataset, str | Path):
         yield dataset
         return
     with open_image(dataset, storage_options=storage_options) as model:
         yield model
 
 
-def _open(path: Path) -> Any:
-    """Open a local file as a Roman model."""
-    if not path.is_file():
-        raise InputError(
-            f"input {str(path)!r} is not a file: expected the path of a Level-2 image "
-            "(*_cal.asdf); check the name and the directory"
+def check_is_input(dataset: Any) -> None:
+    """Raise where something can be no input: neither a location nor a model nor several of them.
+
+    Parameters
+    ----------
+    dataset : object
+        What the user gave.
+
+    Raises
+    ------
+    InputError
+        It is an array or a table, say.
+    """
+    is_library = hasattr(dataset, "borrow")
+    if is_library or isinstance(dataset, str | Path | list | tuple | rdm.DataModel):
+        return
+    kind = type(dataset).__name__
+    raise InputError(
+        f"input {kind!r} is a {kind}: expected a Level-2 image, as a path, an ImageModel or "
+        "several of them; to measure arrays without a file see romancal_forcedphot.measure"
+    )
+
+
+def _open(
+    location: str | Path, storage_options: Mapping[str, Any] | None, verify_checksums: bool
+) -> Any:
+    """Open a file as a Roman model, which closes the file when it is closed."""
+    try:
+        file = open_asdf(
+            location, storage_options=storage_options, verify_checksums=verify_checksums
         )
-    with path.open("rb") as file:
-        _check_magic(file, path)
-    try:
-        return rdm.open(path)
-    except Exception as error:
-        raise _not_a_model(path, error) from error
-
-
-def _open_remote(uri: str, storage_options: Mapping[str, Any] | None) -> Any:
-    """Open a remote file as a Roman model, which closes the file when it is closed."""
-    try:
-        file = open_remote(uri, storage_options)
     except StorageError as error:
-        raise InputError(f"input {error}") from error
+        raise InputError(_told(location, error)) from error
     try:
-        _check_magic(file, uri)
-        file.seek(0)
-        model = rdm.open(get_file(file, mode="r", close=True))
-    except InputError:
-        file.close()
-        raise
-    except StorageError as error:
-        file.close()
-        raise InputError(f"input {error}") from error
+        model = rdm.open(file)
+        _give_name(model, file_name(location))
+        _check_planes(file, model)
     except Exception as error:
         file.close()
-        raise _not_a_model(uri, error) from error
-    # An array that asdf reads from a block knows the block's number.
-    blocks = {getattr(model.get(name), "_source", None) for name in _PLANES}
-    file.expect(sum(file.block_bytes(block) for block in blocks if isinstance(block, int)))
+        if isinstance(error, RemoteError):
+            raise InputError(f"input {error}") from error
+        raise _not_a_model(location, error) from error
     return model
 
 
-def _check_magic(file: Any, location: str | Path) -> None:
-    if file.read(5) != b"#ASDF":
-        raise InputError(
-            f"input {str(location)!r} is not an ASDF file: expected a Level-2 image "
-            "(*_cal.asdf) as romancal writes it"
+def _give_name(model: Any, name: str) -> None:
+    """Let a model be called as its file, as roman_datamodels does where it opens a path."""
+    meta = model.get("meta")
+    if meta is None or meta.get("filename", name) == name:
+        return
+    log.info("meta.filename is %r: the name of the file, %r, is used", str(meta["filename"]), name)
+    meta["filename"] = name
+
+
+def _check_planes(file: asdf.AsdfFile, model: Any) -> None:
+    """Refuse planes that share a block; say which blocks will be read."""
+    # An array that asdf reads from a block knows the block's number.
+    found = [getattr(model.get(name), "_source", None) for name in _PLANES]
+    blocks = [block for block in found if isinstance(block, int)]
+    if len(set(blocks)) < len(blocks):
+        raise ValueError(f"{', '.join(_PLANES)} are in blocks {blocks}: expected one for each")
+    expect_blocks(file, blocks)
+
+
+def _told(location: str | Path, error: StorageError) -> str:
+    """What a message says about a file that cannot be read."""
+    if isinstance(error, RemoteError):
+        return f"input {error}"
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror and not is_uri(location):
+        return (
+            f"input {shown(location)} is not a file ({cause.strerror}): expected the path of a "
+            "Level-2 image (*_cal.asdf); check the name and the directory"
         )
+    return f"input {error}; expected a Level-2 image (*_cal.asdf) as romancal writes it"
 
 
 def _not_a_model(location: str | Path, error: Exception) -> InputError:
+    """The error of an ASDF file that is not a Roman model."""
     reason = " ".join(str(error).split())[:200]
     return InputError(
-        f"input {str(location)!r} cannot be opened as a Roman model ({reason}): expected a "
+        f"input {shown(location)} cannot be opened as a Roman model ({reason}): expected a "
         "Level-2 image (*_cal.asdf); it may be truncated or of another mission, fetch it again"
     )

@@ -1,8 +1,8 @@
-"""Where a sky position falls on the detector, and how much sky each pixel sees.
+"""Sky and pixel coordinates.
 
-Positions (`positions`), directions and ellipses (`orientation`), solid angles and pixel scales
-(`area`), exact overlaps of shapes with pixels (`overlap`, `ellipse_overlap`), and the frame of the
-detector (`detector`).
+Conversion of positions (`positions`) and of directions and ellipses (`orientation`), pixel areas
+and scales (`area`), exact overlaps of circles and ellipses with pixels (`overlap`,
+`ellipse_overlap`), and the dimensions of the detector (`detector`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Pixel area: how much sky each pixel sees.
+"""Pixel-area maps and pixel scales.
 
-The solid angle of a pixel is ``|dr/dx x dr/dy|`` for the unit vector ``r(x, y)`` on the sky.  It
-varies smoothly, so it is evaluated on a coarse grid and interpolated.  Maps are relative, because
-a point source is calibrated by the conversion factor times the *nominal* area.
+The solid angle of a pixel is ``|dr/dx x dr/dy|`` for the unit vector ``r(x, y)`` on the sky. It
+varies smoothly, so it is evaluated on a coarse grid and interpolated. Maps are relative to a
+nominal pixel, because the zero point of point sources is the conversion factor times the *nominal*
+area.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import distance_transform_edt
 
 from .detector import trim_border
-from .positions import ARCSEC_PER_RADIAN, vectors_at
+from .positions import ARCSEC_PER_RADIAN, unit_vectors_at
 
 __all__ = [
     "AreaComparison",
@@ -27,39 +28,40 @@ __all__ = [
 
 DIFFERENCE_STEP_PIX = 2.0  # truncation and round-off of the central difference both below 1e-8
 AREA_STEP_PIX = 64.0
-STERADIAN_RANGE = (1e-13, 1e-12)
+STERADIAN_RANGE = (1e-13, 1e-12)  # median of a map in each unit, by which it is recognised
 ARCSECSQ_RANGE = (3e-3, 5e-2)
 RELATIVE_RANGE = (0.9, 1.1)
 MAX_BAD_FRACTION = 0.01
 
 
 def solid_angle(wcs, x: ArrayLike, y: ArrayLike) -> NDArray:
-    """Return the solid angle that a pixel covers at each position.
+    """Return the solid angle of a pixel at each position, ``|dr/dx x dr/dy|``.
 
-    Central differences of the unit vector over two pixels either side; good to 1e-8.
+    The derivatives of the unit vector r are central differences over two pixels on either side,
+    with a relative error of 1e-8.
 
     Parameters
     ----------
-    wcs : `gwcs.wcs.WCS`
-        WCS from pixels to ICRS degrees.
+    wcs : gwcs.wcs.WCS
+        WCS from 0-indexed pixels to ICRS degrees.
     x, y : array_like
         Pixel positions of any common shape.
 
     Returns
     -------
-    solid_angle : ndarray of float64
-        Steradian per pixel.
+    ndarray of float64
+        Steradian per pixel, in the shape of the input.
     """
     x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     step = DIFFERENCE_STEP_PIX
-    along_x = vectors_at(wcs, x + step, y) - vectors_at(wcs, x - step, y)
-    along_y = vectors_at(wcs, x, y + step) - vectors_at(wcs, x, y - step)
+    along_x = unit_vectors_at(wcs, x + step, y) - unit_vectors_at(wcs, x - step, y)
+    along_y = unit_vectors_at(wcs, x, y + step) - unit_vectors_at(wcs, x, y - step)
     return np.linalg.norm(np.cross(along_x, along_y, axis=0), axis=0) / (2 * step) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class PixelAreas:
-    """Solid angles of the pixels of an image by its WCS, on a grid evaluated once.
+    """Solid angles of the pixels of an image from its WCS, interpolated on a grid.
 
     Attributes
     ----------
@@ -81,8 +83,8 @@ class PixelAreas:
 
         Parameters
         ----------
-        wcs : `gwcs.wcs.WCS`
-            WCS from pixels to ICRS degrees.
+        wcs : gwcs.wcs.WCS
+            WCS from 0-indexed pixels to ICRS degrees.
         shape : (int, int)
             Shape (ny, nx) of the image.
 
@@ -99,12 +101,12 @@ class PixelAreas:
         return cls((ny, nx), spline, float(solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)))
 
     def scale(self, x: ArrayLike, y: ArrayLike) -> NDArray:
-        """Return the pixel scale in arcsec, the square root of the solid angle.
+        """Return the pixel scale, the square root of the solid angle.
 
         Parameters
         ----------
         x, y : (n,) array_like
-            Pixel positions; those off the image get the scale of the nearest edge.
+            Pixel positions; those off the image get the scale at the nearest edge.
 
         Returns
         -------
@@ -114,16 +116,16 @@ class PixelAreas:
         return ARCSEC_PER_RADIAN * np.sqrt(self.spline.ev(y, x))
 
     def relative(self, *, every: int = 1) -> NDArray[np.float32]:
-        """Return the pixel area over the image relative to that at its centre.
+        """Return the map of pixel area relative to that at the centre of the image.
 
         Parameters
         ----------
         every : int
-            Only every so many pixels along both axes, the map's ``[::every, ::every]``.
+            Step in pixels along both axes: the map's ``[::every, ::every]``.
 
         Returns
         -------
-        area : (ny, nx) ndarray of float32
+        (ny, nx) ndarray of float32
             1 at the position ((nx - 1) / 2, (ny - 1) / 2).
         """
         rows, columns = (np.arange(0, n, every) for n in self.shape)
@@ -143,10 +145,10 @@ def relative_area_from_reference(
 ) -> NDArray[np.float32]:
     """Return the relative pixel area from the array of a CRDS ``area`` reference.
 
-    A relative map is used as delivered.  The schema also allows steradian or arcsec**2: these
-    are told apart by the median (1, 2.8e-13, 0.012) and divided by the file's own nominal area.
-    A map that still has the border of 4 reference pixels on all sides is trimmed.  The rare
-    pixel that is not finite or not positive takes the value of its nearest good neighbour.
+    A relative map is used as delivered. The schema also allows steradian or arcsec**2: the unit is
+    inferred from the median (1, 2.8e-13, 0.012), and the map divided by the file's own nominal
+    area. A map that includes the border of reference pixels is trimmed. The rare pixel that is not
+    finite or not positive is replaced by its nearest valid neighbour.
 
     Parameters
     ----------
@@ -159,14 +161,14 @@ def relative_area_from_reference(
 
     Returns
     -------
-    area : (ny, nx) ndarray of float32
+    (ny, nx) ndarray of float32
         Area relative to the nominal pixel; `data` itself where it is that already.
 
     Raises
     ------
     ValueError
-        If the map has another shape, holds more than 1 % bad pixels, or is not within 10 % of
-        its nominal value.
+        The map has another shape, more than 1 % bad pixels, or a median that differs by more than
+        10 % from its nominal value.
     """
     area = trim_border(np.asarray(data), shape, "area reference")
     good = (area > 0) & (area < np.inf)
@@ -184,7 +186,7 @@ def relative_area_from_reference(
             f"{nominal:.6g}: expected a ratio of {RELATIVE_RANGE[0]} to {RELATIVE_RANGE[1]}"
         )
     relative = area if nominal == 1 else area / nominal
-    relative = relative.astype(np.float32, copy=False)  # a map as it should be is not copied
+    relative = relative.astype(np.float32, copy=False)  # a relative float32 map is not copied
     if n_bad:
         nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
         relative = relative[tuple(nearest)]
@@ -207,7 +209,17 @@ class AreaComparison:
     maximum: float
 
     def exceeds(self, tolerance: float = 1e-3) -> bool:
-        """Say whether the two differ anywhere by more than `tolerance`, or cannot be compared."""
+        """Return whether the areas differ anywhere by more than a tolerance, or are not finite.
+
+        Parameters
+        ----------
+        tolerance : float
+            Relative difference.
+
+        Returns
+        -------
+        bool
+        """
         return not self.maximum <= tolerance
 
 
@@ -221,7 +233,8 @@ def compare_areas(first: ArrayLike, second: ArrayLike) -> AreaComparison:
 
     Returns
     -------
-    comparison : `AreaComparison`
+    AreaComparison
+        Of the ratio first / second.
     """
     difference = np.asarray(first, dtype=float) / np.asarray(second, dtype=float) - 1
     return AreaComparison(float(np.median(difference)), float(np.max(np.abs(difference))))
@@ -230,7 +243,7 @@ def compare_areas(first: ArrayLike, second: ArrayLike) -> AreaComparison:
 def _nominal_in_map_units(
     typical: float, nominal_steradian: float | None, nominal_arcsecsq: float | None
 ) -> float:
-    """Return the nominal area in the unit that the map's typical value shows it to be in."""
+    """Return the nominal area in the unit of the map, inferred from its typical value."""
     if STERADIAN_RANGE[0] <= typical <= STERADIAN_RANGE[1]:
         nominal, unit = nominal_steradian, "steradian"
     elif ARCSECSQ_RANGE[0] <= typical <= ARCSECSQ_RANGE[1]:

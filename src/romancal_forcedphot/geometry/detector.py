@@ -1,4 +1,4 @@
-"""The frame of a WFI detector: 4096 pixels a side, of which Level-2 images show the inner 4088."""
+"""Dimensions of a WFI detector: 4096 x 4096 pixels, of which Level-2 images hold the inner 4088."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from numpy.typing import NDArray
 
 __all__ = ["N_SCIENCE_PIXELS", "REFERENCE_BORDER", "trim_border"]
 
-#: Pixels along one side of a Level-2 image.
+#: Number of pixels along each axis of a Level-2 image.
 N_SCIENCE_PIXELS = 4088
-#: Reference pixels on each side around them: detector position = image position + 4.
+#: Width of the border of reference pixels around them: detector position = image position + 4.
 REFERENCE_BORDER = 4
 
 
 def trim_border(frame: NDArray, shape: tuple[int, int], what: str) -> NDArray:
-    """Return a map of a detector in the shape of an image, without its border if it has one.
+    """Remove the border of reference pixels from a map of a detector, if it has one.
 
     Parameters
     ----------
     frame : (my, mx) ndarray
-        The map, with or without the border of reference pixels on all sides.
+        The map, with or without the border on all sides.
     shape : (int, int)
         Shape (ny, nx) of the image.
     what : str
-        What the map is, for the message.
+        Name of the map, for the error message.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .positions import ARCSEC_PER_RADIAN, pixel_to_sky, vectors_at
+from .positions import ARCSEC_PER_RADIAN, pixel_to_sky, unit_vectors_at
 
 __all__ = [
     "ellipse_on_pixels",
@@ -45,8 +45,8 @@ def local_jacobian(wcs, x: ArrayLike, y: ArrayLike) -> NDArray:
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     step = DIFFERENCE_STEP_PIX
-    along_x = vectors_at(wcs, x + step, y) - vectors_at(wcs, x - step, y)
-    along_y = vectors_at(wcs, x, y + step) - vectors_at(wcs, x, y - step)
+    along_x = unit_vectors_at(wcs, x + step, y) - unit_vectors_at(wcs, x - step, y)
+    along_y = unit_vectors_at(wcs, x, y + step) - unit_vectors_at(wcs, x, y - step)
     east, north = _east_and_north(*pixel_to_sky(wcs, x, y))
     steps = np.stack([along_x, along_y], axis=-1)  # (3, n, 2)
     axes = np.stack([east, north])  # (2, 3, n)

@@ -1,17 +1,18 @@
-"""Sky positions on the detector, exact in the forward transform of the WCS.
+"""Conversion between sky and pixel positions by the forward transform of a WCS.
 
-The forward transform (pixel to sky) is the truth; the inverse that a distortion reference carries
-is only a fit to it, off by up to 0.3 pixel, and may be absent.  So one road serves every WCS: a
-polynomial ``P`` (tangent plane to pixel) is fitted to the forward transform ``F`` on a grid over
-the image, and each position is corrected with the forward transform itself, ::
+The forward transform (pixel to sky) of a Roman WCS defines the positions. The analytic inverse that
+a distortion reference carries is a fit to it, off by up to 0.3 pixel, and may be absent; it is not
+used. The forward transform ``F`` is inverted numerically, for every WCS in the same way: a
+polynomial ``P`` from the tangent plane to pixels is fitted to ``F`` on a grid over the image, and
+each position is iterated with the forward transform, ::
 
     x  <-  x + P(sky) - P(F(x))
 
-The fixed point is ``F(x) = sky`` whatever the error of ``P``; that error (some 1e-5 pixel) only
-sets how fast it is reached.  A cone around the image keeps positions elsewhere on the sky away
-from the WCS, whose polynomials fold back onto the detector far from it.  Everything between sky
-and pixel is done with unit vectors, so neither the poles nor the wrap of right ascension are
-special.
+The fixed point is ``F(x) = sky`` whatever the error of ``P``; this error (about 1e-5 pixel) only
+determines the rate of convergence. Positions outside a cone around the image are never passed to
+the WCS, because its polynomials fold back onto the detector far from it. All computations between
+sky and pixel use unit vectors, so that neither the poles nor the wrap of right ascension need
+special treatment.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["pixel_to_sky", "sky_to_pixel", "vectors_at"]
+__all__ = ["pixel_to_sky", "sky_to_pixel", "unit_vectors_at"]
 
 ARCSEC_PER_RADIAN = np.degrees(1.0) * 3600.0
-MARGIN_PIX = 128.0  # positions are placed up to this far outside the image
+MARGIN_PIX = 128.0  # positions are computed up to this far outside the image
 FIT_DEGREE = 6
 FIT_NODES = 25  # per axis
-MAX_ROUNDS = 6
-CONVERGED_PIX = 1e-4  # a step this small leaves an error far below 1e-6 pixel
+MAX_ITERATIONS = 6
+CONVERGENCE_PIX = 1e-4  # a step this small leaves an error far below 1e-6 pixel
 ROUND_TRIP_ARCSEC = 1e-3
-CHUNK = 65_536  # positions worked on at a time, to stay in cache
+POSITIONS_AT_ONCE = 65_536  # arrays of this length stay in the CPU cache
 
 
 def pixel_to_sky(wcs, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
@@ -39,8 +40,8 @@ def pixel_to_sky(wcs, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
 
     Parameters
     ----------
-    wcs : `gwcs.wcs.WCS`
-        WCS from pixels (0-indexed) to ICRS degrees.  Its bounding box is not applied.
+    wcs : gwcs.wcs.WCS
+        WCS from 0-indexed pixels to ICRS degrees. Its bounding box is not applied.
     x, y : array_like
         Pixel positions of any common shape; NaN gives NaN.
 
@@ -60,12 +61,12 @@ def pixel_to_sky(wcs, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
 def sky_to_pixel(
     wcs, ra: ArrayLike, dec: ArrayLike, shape: tuple[int, int]
 ) -> tuple[NDArray, NDArray]:
-    """Return the pixel positions of sky positions, exact in the forward transform.
+    """Return the pixel positions of sky positions, by inversion of the forward transform.
 
     Parameters
     ----------
-    wcs : `gwcs.wcs.WCS`
-        WCS from pixels (0-indexed) to ICRS degrees; it needs no inverse.
+    wcs : gwcs.wcs.WCS
+        WCS from 0-indexed pixels to ICRS degrees; it needs no inverse.
     ra, dec : (n,) array_like
         ICRS degrees, right ascension in any wrap.
     shape : (int, int)
@@ -74,14 +75,14 @@ def sky_to_pixel(
     Returns
     -------
     x, y : (n,) ndarray of float64
-        Pixel positions, exact to 1e-6 pixel.  Both are NaN where a position is not finite, lies
-        more than ``MARGIN_PIX`` outside the image, or does not return to within 1 mas through
-        the forward transform.
+        0-indexed pixel positions, exact to 1e-6 pixel. Both are NaN where a position is not finite,
+        is more than ``MARGIN_PIX`` outside the image, or where the forward transform of the result
+        differs from the position by more than 1 mas.
 
     Raises
     ------
     ValueError
-        If `ra` and `dec` differ in shape, or the WCS places too little of the image on the sky.
+        `ra` and `dec` differ in shape, or the WCS has no sky position for much of the image.
     """
     ra = np.asarray(ra, dtype=float)
     dec = np.asarray(dec, dtype=float)
@@ -95,28 +96,42 @@ def sky_to_pixel(
         return x, y
     footprint = _Footprint.of(wcs, shape)
     nearby = footprint.candidates(ra, dec)
-    for start in range(0, nearby.size, CHUNK):
-        rows = nearby[start : start + CHUNK]
-        x[rows], y[rows] = _place(wcs, footprint, _unit_vectors(ra[rows], dec[rows]))
+    for start in range(0, nearby.size, POSITIONS_AT_ONCE):
+        rows = nearby[start : start + POSITIONS_AT_ONCE]
+        x[rows], y[rows] = _invert(wcs, footprint, _unit_vectors(ra[rows], dec[rows]))
     return x, y
 
 
 @dataclass(frozen=True)
 class _Footprint:
-    """The image on the sky: a tangent frame, a cone around it, and the polynomial sky -> pixel."""
+    """The image on the sky: tangent plane, cone around the image, and polynomial sky -> pixel.
 
-    frame: NDArray  # (3, 3): rows are the tangent plane's two axes and the centre, unit vectors
-    radius: float  # radian, of the cone that holds the image and its margin
-    half_width: float  # of the tangent plane's coordinates, to scale them to -1..1
-    coefficients: NDArray = field(repr=False)  # (degree + 1, degree + 1, 2) Chebyshev
+    Attributes
+    ----------
+    frame : (3, 3) ndarray
+        Unit vectors of the two axes of the tangent plane and of its centre, as rows.
+    radius : float
+        Half opening angle in radians of the cone that contains the image and its margin.
+    half_width : float
+        Largest coordinate on the tangent plane, by which coordinates are scaled to -1..1.
+    coefficients : (degree + 1, degree + 1, 2) ndarray
+        Chebyshev coefficients of x and y.
+    shape : (int, int)
+        Shape (ny, nx) of the image.
+    """
+
+    frame: NDArray
+    radius: float
+    half_width: float
+    coefficients: NDArray = field(repr=False)
     shape: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, wcs, shape: tuple[int, int]) -> _Footprint:
-        """Fit the footprint of an image of `shape` to the forward transform on a grid."""
+        """Fit the polynomial of an image of `shape` to the forward transform on a grid."""
         ny, nx = shape
         x, y = np.meshgrid(_nodes(nx, FIT_NODES), _nodes(ny, FIT_NODES))
-        vectors = vectors_at(wcs, x.ravel(), y.ravel())
+        vectors = unit_vectors_at(wcs, x.ravel(), y.ravel())
         usable = np.isfinite(vectors).all(axis=0)
         if np.count_nonzero(usable) < (FIT_DEGREE + 1) ** 2:
             raise ValueError(
@@ -125,19 +140,21 @@ class _Footprint:
             )
         vectors = vectors[:, usable]
         pixels = np.stack([x.ravel(), y.ravel()], axis=-1)[usable]
-        frame = _tangent_frame(vectors_at(wcs, np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])))
+        frame = _tangent_frame(
+            unit_vectors_at(wcs, np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2]))
+        )
         plane = _project(frame, vectors)
         half_width = float(np.abs(plane).max())
         basis = chebyshev.chebvander2d(*(plane / half_width), (FIT_DEGREE, FIT_DEGREE))
-        # Normal equations: their loss of digits is of no matter here, and they are too small for
-        # the threads of BLAS, which take longer to start than all of the rest.
+        # Normal equations: the iteration makes up for their loss of digits, and they are too small
+        # for the threads of BLAS, which take longer to start than all of the rest.
         solution, *_ = np.linalg.lstsq(basis.T @ basis, basis.T @ pixels, rcond=None)
         size = FIT_DEGREE + 1
         radius = 1.02 * float(np.arccos(np.clip(frame[2] @ vectors, -1, 1).min()))
         return cls(frame, radius, half_width, solution.reshape(size, size, 2), (ny, nx))
 
     def candidates(self, ra: NDArray, dec: NDArray) -> NDArray[np.intp]:
-        """Return the rows inside the cone; a cut in declination comes first as it is cheap."""
+        """Return the rows of positions (degrees) inside the cone, after a cut in declination."""
         center_dec = np.degrees(np.arcsin(np.clip(self.frame[2, 2], -1, 1)))
         in_band = np.abs(dec - center_dec) <= np.degrees(self.radius)
         rows = np.flatnonzero(in_band & (np.abs(dec) <= 90) & np.isfinite(ra))
@@ -153,31 +170,31 @@ class _Footprint:
         along_x = chebyshev.chebvander(plane[0], size - 1)
         return np.einsum("ni,nik->kn", along_x, rows.reshape(-1, size, 2))
 
-    def holds(self, pixels: NDArray) -> NDArray[np.bool_]:
-        """Say which pixel positions (2, n) lie on the image or within its margin."""
+    def contains(self, pixels: NDArray) -> NDArray[np.bool_]:
+        """Return whether pixel positions (2, n) are on the image or within its margin, (n,)."""
         ny, nx = self.shape
         limits = np.array([[nx], [ny]]) - 0.5 + MARGIN_PIX
         return ((pixels >= -0.5 - MARGIN_PIX) & (pixels <= limits)).all(axis=0)
 
 
-def _place(wcs, footprint: _Footprint, vectors: NDArray) -> NDArray:
-    """Return pixel positions (2, n) of unit vectors (3, n), NaN where none returns to them."""
+def _invert(wcs, footprint: _Footprint, vectors: NDArray) -> NDArray:
+    """Return the pixel positions (2, n) of unit vectors (3, n), NaN without convergence."""
     target = footprint.pixels(vectors)
-    placed = np.full(target.shape, np.nan)
-    rows = np.flatnonzero(footprint.holds(target))
+    found = np.full(target.shape, np.nan)
+    rows = np.flatnonzero(footprint.contains(target))
     pixels = target[:, rows]
-    for _ in range(MAX_ROUNDS):
+    for _ in range(MAX_ITERATIONS):
         if rows.size == 0:
             break
-        there = vectors_at(wcs, *pixels)
-        step = target[:, rows] - footprint.pixels(there)
+        forward = unit_vectors_at(wcs, *pixels)
+        step = target[:, rows] - footprint.pixels(forward)
         pixels = pixels + step
-        miss = ARCSEC_PER_RADIAN * np.linalg.norm(there - vectors[:, rows], axis=0)
-        done = (miss <= ROUND_TRIP_ARCSEC) & (np.abs(step) <= CONVERGED_PIX).all(axis=0)
-        placed[:, rows[done]] = pixels[:, done]
-        ahead = ~done & footprint.holds(pixels)
-        rows, pixels = rows[ahead], pixels[:, ahead]
-    return placed
+        separation = ARCSEC_PER_RADIAN * np.linalg.norm(forward - vectors[:, rows], axis=0)
+        done = (separation <= ROUND_TRIP_ARCSEC) & (np.abs(step) <= CONVERGENCE_PIX).all(axis=0)
+        found[:, rows[done]] = pixels[:, done]
+        remaining = ~done & footprint.contains(pixels)
+        rows, pixels = rows[remaining], pixels[:, remaining]
+    return found
 
 
 def _unit_vectors(ra: NDArray, dec: NDArray) -> NDArray:
@@ -187,13 +204,29 @@ def _unit_vectors(ra: NDArray, dec: NDArray) -> NDArray:
     return np.stack([cos_dec * np.cos(ra), cos_dec * np.sin(ra), np.sin(dec)])
 
 
-def vectors_at(wcs, x: NDArray, y: NDArray) -> NDArray:
-    """Return unit vectors (3, ...) of pixel positions."""
+def unit_vectors_at(wcs, x: NDArray, y: NDArray) -> NDArray:
+    """Return the unit vectors on the sky of pixel positions.
+
+    Parameters
+    ----------
+    wcs : gwcs.wcs.WCS
+        WCS from 0-indexed pixels to ICRS degrees.
+    x, y : ndarray
+        Pixel positions of any common shape.
+
+    Returns
+    -------
+    (3, ...) ndarray of float64
+        ICRS Cartesian components.
+    """
     return _unit_vectors(*pixel_to_sky(wcs, x, y))
 
 
 def _tangent_frame(center: NDArray) -> NDArray:
-    """Return two unit vectors across `center` (3, 1), and `center`, as the rows of a matrix."""
+    """Return a matrix (3, 3) with rows of two unit vectors perpendicular to `center`, and itself.
+
+    `center` is a unit vector (3, 1).
+    """
     center = center[:, 0]
     if not np.isfinite(center).all():
         raise ValueError("the WCS gives no sky position for the centre of the image")
@@ -210,7 +243,7 @@ def _project(frame: NDArray, vectors: NDArray) -> NDArray:
 
 
 def _nodes(n_pixels: int, n_nodes: int) -> NDArray:
-    """Return Chebyshev nodes over an image axis and its margin: they tame the fit at the ends."""
+    """Return Chebyshev nodes over an image axis and its margin, for a stable fit at the ends."""
     angles = np.pi * (np.arange(n_nodes) + 0.5) / n_nodes
     half = n_pixels / 2 + MARGIN_PIX
     return (n_pixels - 1) / 2 - half * np.cos(angles)

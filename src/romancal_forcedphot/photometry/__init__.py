@@ -1,8 +1,9 @@
-"""Measuring light: arrays in, arrays out.
+"""Forced photometry on arrays.
 
 `measure` takes an `Exposure` (arrays, a WCS and a zero point) and `Sources` (positions) and returns
-a table. How a flux is measured is a `Method` (see `methods.contract`); `Settings` names every
-parameter that shapes a number. Nothing in this package knows files, CRDS, stpipe or a command line.
+a table. How fluxes are measured is a `Method` (see `methods.contract`); `Settings` holds every
+parameter that affects the results. Nothing in this package depends on files, CRDS, stpipe or the
+command line.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Errors compared with the scatter of blank-sky apertures.
+"""Comparison of errors with the scatter of blank-sky apertures.
 
-Each error is propagated from the errors of single pixels. What correlates pixels (read noise, the
-flat's errors, faint sources) is not in them, but it is in the image: apertures on blank sky,
-measured as the sources are, show it. The ratio of their scatter to their errors is 1 where the
-errors are right.
+Errors of fluxes are propagated from those of single pixels, as if these were independent. Noise
+that is correlated between pixels (read noise, errors of the flat, faint sources) is not included in
+them, but contributes to the scatter of apertures on blank sky that are measured like the sources.
+The ratio of this scatter to the propagated errors is 1 where the errors are correct.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..table import apertures_in
+from ..table import apertures_in, error_columns
 from ..table.statistics import pull_width
 from .calibration import surface_brightness_scale
 from .exposure import Exposure
@@ -32,13 +32,13 @@ __all__ = ["BlankSky", "blank_positions", "calibrate_errors", "measure_blank_sky
 log = logging.getLogger(f"romancal.{__name__}")
 
 _SEED = 20240731
-_CANDIDATES = 12  # tried for each one wanted
-_FAR = 60.0  # pixels: beyond this distance from a source, farther is not better
-_CLEAR = 8.0  # pixels between an aperture's edge and a source, at least
-_MARGIN = 1.5  # pixels around an aperture that must be usable, too
-_BRIGHT = 5.0  # errors above the local sky: a pixel with a source that no catalog has
-_FEWEST = 100
-_PIXELS_AT_ONCE = 2_000_000  # looked at around positions: large apertures have many
+_CANDIDATES_PER_POSITION = 12  # random positions drawn for each one wanted
+_MAX_USEFUL_DISTANCE_PIX = 60.0  # positions farther from all sources are not preferred any more
+_MIN_SEPARATION_PIX = 8.0  # between the edge of an aperture and the nearest source
+_MARGIN_PIX = 1.5  # around an aperture, in which pixels must be usable as well
+_SOURCE_THRESHOLD = 5.0  # standard deviations above the background: an uncatalogued source
+_MIN_APERTURES = 100  # for statistics
+_MAX_PIXELS = 2_000_000  # of the cutouts around positions in one chunk
 _NOT_INCLUDED = (
     "the uncertainties of the flux calibration, of the pixel areas and of the aperture correction, "
     "which sources of one exposure share"
@@ -47,19 +47,19 @@ _NOT_INCLUDED = (
 
 @dataclass(frozen=True)
 class BlankSky:
-    """Statistics of blank-sky apertures; tuples hold one value per aperture.
+    """Statistics of blank-sky apertures; tuples hold one value per aperture radius.
 
     Attributes
     ----------
     n_apertures : int
-        Positions measured.
+        Number of positions measured.
     distance_pix : float or None
-        Distance of the nearest of them to a source of the catalog.
+        Smallest distance in pixels of any of them to a source of the catalog.
     ratios, ratio_errs : tuple of float
-        Scatter over error: half the range of the central 68.3 % of flux/error, and its standard
+        Scatter over error: half the width of the central 68.3 % of flux/error, and its standard
         error. Empty where there were too few positions.
     mean_fluxes_njy, mean_flux_errs_njy : tuple of float
-        Mean flux, 0 for a background that is right.
+        Mean flux and its standard error in nJy; consistent with 0 for an unbiased background.
     """
 
     n_apertures: int
@@ -71,11 +71,11 @@ class BlankSky:
 
     @property
     def is_known(self) -> bool:
-        """Whether there were positions enough for statistics."""
+        """Whether there were enough positions for statistics."""
         return bool(self.ratios)
 
     def provenance(self) -> dict[str, Any]:
-        """Return the figures for the product's metadata."""
+        """Return the statistics as a dict of plain values for the product's metadata."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
 
@@ -88,24 +88,24 @@ def calibrate_errors(
     area: NDArray | None = None,
     n_threads: int = 0,
 ) -> dict[str, Any]:
-    """Compare the errors of a table with blank-sky apertures, and scale them if asked to.
+    """Compare the errors of a table with blank-sky apertures, and scale them if requested.
 
     Parameters
     ----------
     table : astropy.table.Table
-        What `measure` returned for this exposure, method and area; changed in place if scaled.
+        Result of `measure` for this exposure, method and area; changed in place if scaled.
     exposure, area, n_threads
         As for `measure`.
     mode : {'none', 'empty', 'empty_scale'}
         Do nothing, compare, or compare and multiply the errors of all fluxes and magnitudes by
         the ratio of their aperture.
     method : CircularApertures
-        How the table was measured.
+        The method that the table was measured with.
 
     Returns
     -------
     dict
-        What was found and done, for the product's metadata.
+        Statistics and whether errors were scaled, for the product's metadata.
     """
     provenance = {"mode": mode, "scaled": False, "not_in_errors": _NOT_INCLUDED}
     if mode == "none":
@@ -137,15 +137,15 @@ def measure_blank_sky(
     exposure : Exposure
         The image.
     x, y : (n,) ndarray
-        Pixel positions of the sources to keep away from, NaN where there is none.
+        0-indexed pixel positions of the sources to avoid, NaN where there is none.
     method : CircularApertures
-        How the sources are measured.
+        The method that the sources are measured with.
     area : (ny, nx) ndarray, optional
         Relative pixel area.
     n_apertures : int
-        Number of positions wanted; the standard error of a ratio is about 1/√n.
+        Number of positions wanted; the relative standard error of a ratio is about 1/√n.
     seed : int
-        Of the positions: the same seed gives the same positions.
+        Seed of the random positions.
     n_threads : int
         As for `measure`.
 
@@ -154,39 +154,39 @@ def measure_blank_sky(
     BlankSky
     """
     reach = method.reach(exposure)
-    places, distance = blank_positions(
+    positions, distance = blank_positions(
         exposure.data, x, y, reach=reach, n_positions=n_apertures, seed=seed
     )
-    sky = method.background.image(exposure.data, x, y)
-    measured = _measure_at(exposure, places, method, area, sky, n_threads or available_cores())
+    sky = method.background.masked_image(exposure.data, x, y)
+    measured = _measure_at(exposure, positions, method, area, sky, n_threads or available_cores())
     keep = measured["warning_flags"] == 0
-    keep &= _is_dark(exposure, places, measured["aper_bkg_flux"], reach)
+    keep &= _is_source_free(exposure, positions, measured["aper_bkg_flux"], reach)
     distance = distance[keep]
     result = BlankSky(int(np.count_nonzero(keep)))
-    if result.n_apertures >= _FEWEST:
+    if result.n_apertures >= _MIN_APERTURES:
         nearest = float(distance.min()) if np.isfinite(distance).all() else None
         kept = {name: column[keep] for name, column in measured.items()}
-        result = BlankSky(result.n_apertures, nearest, *_figures(kept, method.names))
-    _report(result, method.names)
+        result = BlankSky(result.n_apertures, nearest, *_statistics(kept, method.names))
+    _log_result(result, method.names)
     return result
 
 
 def _measure_at(
     exposure: Exposure,
-    places: NDArray,
+    positions: NDArray,
     method: CircularApertures,
     area: NDArray | None,
     sky: NDArray,
     n_threads: int,
 ) -> dict[str, NDArray]:
-    """Columns of apertures at places (n, 2), whose annuli see the image ``sky``."""
-    x, y = places[:, 0], places[:, 1]
-    sources = Sources(label=np.arange(len(places)), x=x, y=y, name="blank sky")
+    """Columns of apertures at positions (n, 2) with backgrounds from the masked image ``sky``."""
+    x, y = positions[:, 0], positions[:, 1]
+    sources = Sources(label=np.arange(len(positions)), x=x, y=y, name="blank sky")
     bound = method.bind(exposure, sources, x, y, area=area, sky=sky, n_threads=n_threads)
     return measure_columns(
         [bound],
         method.columns(),
-        np.arange(len(places)),
+        np.arange(len(positions)),
         batches=[list(bound.batches())],
         n_threads=n_threads,
     )
@@ -195,115 +195,132 @@ def _measure_at(
 def blank_positions(
     data: NDArray, x: NDArray, y: NDArray, *, reach: float, n_positions: int, seed: int
 ) -> tuple[NDArray, NDArray]:
-    """Choose positions on blank sky, those farthest from any source.
+    """Choose random positions of blank-sky apertures, those farthest from any source.
 
     Parameters
     ----------
-    data : ndarray
-        (ny, nx) image with NaN at pixels that may not be used.
-    x, y : ndarray
-        (n,) pixel positions of the sources.
+    data : (ny, nx) ndarray
+        Image with NaN at unusable pixels.
+    x, y : (n,) ndarray
+        0-indexed pixel positions of the sources.
     reach : float
-        Radius of the apertures.
+        Radius of the apertures in pixels.
     n_positions : int
-        Number wanted.
+        Number of positions wanted.
     seed : int
-        Of the positions that are tried.
+        Seed of the random positions.
 
     Returns
     -------
-    places : ndarray
-        (m, 2) x and y, m not above ``n_positions``: at least 8 pixels from the edge of an
-        aperture to a source, no unusable pixel and no edge of the image within 1.5 pixels of an
-        aperture, and no two apertures with a common pixel.
-    distance : ndarray
-        (m,) distance to the nearest source, infinite where there is none at all.
+    positions : (m, 2) ndarray
+        x and y, m <= ``n_positions``. The edge of an aperture is at least 8 pixels from any source,
+        there is no unusable pixel and no edge of the image within 1.5 pixels of an aperture, and
+        no two apertures have a common pixel.
+    distance : (m,) ndarray
+        Distance to the nearest source in pixels, infinite if there are no sources.
     """
     rng = np.random.default_rng(seed)
-    border = reach + _MARGIN
+    border = reach + _MARGIN_PIX
     high = np.array(data.shape[::-1]) - 1 - border
     if (high <= border).any():
         return np.empty((0, 2)), np.empty(0)
-    places = rng.uniform(border, high, (_CANDIDATES * n_positions, 2))
-    distance = _distance_to_sources(places, x, y)
-    far = distance >= reach + _CLEAR
-    places, distance = places[far], distance[far]
-    kept = np.flatnonzero(_is_usable(data, places, border))
-    kept = kept[_apart(places[kept], 2 * reach + 1.5)]
-    best = np.argsort(-np.minimum(distance[kept], _FAR), kind="stable")[:n_positions]
-    return places[kept[best]], distance[kept[best]]
+    positions = rng.uniform(border, high, (_CANDIDATES_PER_POSITION * n_positions, 2))
+    distance = _distance_to_sources(positions, x, y)
+    far = distance >= reach + _MIN_SEPARATION_PIX
+    positions, distance = positions[far], distance[far]
+    kept = np.flatnonzero(_is_usable(data, positions, border))
+    # Circles that are more than the diagonal of a pixel apart have no pixel in common.
+    kept = kept[_separated(positions[kept], 2 * reach + 1.5)]
+    best = np.argsort(-np.minimum(distance[kept], _MAX_USEFUL_DISTANCE_PIX), kind="stable")[
+        :n_positions
+    ]
+    return positions[kept[best]], distance[kept[best]]
 
 
 def scale_errors(table: Table, sky: BlankSky) -> None:
-    """Multiply the errors of fluxes and magnitudes by the ratio of their aperture, in place."""
+    """Multiply the errors of fluxes and magnitudes by the ratio of their aperture, in place.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        Result of `measure`.
+    sky : BlankSky
+        With one ratio for each aperture of the table.
+    """
     for aperture, ratio in zip(apertures_in(table.colnames), sky.ratios, strict=True):
-        for kind in ("flux_err", "total_flux_err", "abmag_err"):
-            table[f"{aperture}_{kind}"] *= np.float32(ratio)
+        for name in error_columns(aperture):
+            table[name] *= np.float32(ratio)
 
 
-def _distance_to_sources(places: NDArray, x: NDArray, y: NDArray) -> NDArray:
+def _distance_to_sources(positions: NDArray, x: NDArray, y: NDArray) -> NDArray:
+    """Distance (n,) in pixels from each position to the nearest source, inf without sources."""
     known = np.isfinite(x) & np.isfinite(y)
     if not known.any():
-        return np.full(len(places), np.inf)
-    return cKDTree(np.column_stack([x[known], y[known]])).query(places)[0]
+        return np.full(len(positions), np.inf)
+    return cKDTree(np.column_stack([x[known], y[known]])).query(positions)[0]
 
 
-def _is_usable(data: NDArray, places: NDArray, radius: float) -> NDArray:
-    """Whether all pixels with centres within a radius of each place are usable (bool)."""
-    usable = np.empty(len(places), dtype=bool)
-    for part in _parts(len(places), radius):
-        usable[part] = np.isfinite(_pixels_around(data, places[part], radius)).all(axis=1)
+def _is_usable(data: NDArray, positions: NDArray, radius: float) -> NDArray:
+    """Whether all pixels with centres within a radius of each position are usable (bool)."""
+    usable = np.empty(len(positions), dtype=bool)
+    for chunk in _chunks(len(positions), radius):
+        usable[chunk] = np.isfinite(_pixels_around(data, positions[chunk], radius)).all(axis=1)
     return usable
 
 
-def _parts(n_places: int, radius: float) -> Iterator[slice]:
-    """Parts of a list of places whose surroundings fit in memory together."""
-    size = max(int(_PIXELS_AT_ONCE / (2 * radius + 1) ** 2), 1)
-    return (slice(first, first + size) for first in range(0, n_places, size))
+def _chunks(n_positions: int, radius: float) -> Iterator[slice]:
+    """Yield slices of an array of positions whose cutouts fit in memory together."""
+    size = max(int(_MAX_PIXELS / (2 * radius + 1) ** 2), 1)
+    return (slice(first, first + size) for first in range(0, n_positions, size))
 
 
-def _pixels_around(data: NDArray, places: NDArray, radius: float) -> NDArray:
-    """Values (n, k) of the pixels around each place on the image; those off it repeat the edge."""
+def _pixels_around(data: NDArray, positions: NDArray, radius: float) -> NDArray:
+    """Values (n, k) of the pixels within a radius of each position; edge values repeat off it."""
     half = math.ceil(radius)
     dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
     near = np.hypot(dx, dy) <= radius
-    columns, rows = np.rint(places).astype(int).T
+    columns, rows = np.rint(positions).astype(int).T
     rows = np.clip(rows[:, np.newaxis] + dy[near], 0, data.shape[0] - 1)
     columns = np.clip(columns[:, np.newaxis] + dx[near], 0, data.shape[1] - 1)
     return data[rows, columns]
 
 
-def _apart(places: NDArray, separation: float) -> NDArray:
-    """Whether no earlier place lies closer than a separation (bool)."""
-    apart = np.ones(len(places), dtype=bool)
-    if len(places) > 1:
-        pairs = cKDTree(places).query_pairs(separation, output_type="ndarray")
-        apart[pairs.max(axis=1)] = False
-    return apart
+def _separated(positions: NDArray, separation: float) -> NDArray:
+    """Whether no earlier position is closer than a separation in pixels (bool)."""
+    separated = np.ones(len(positions), dtype=bool)
+    if len(positions) > 1:
+        pairs = cKDTree(positions).query_pairs(separation, output_type="ndarray")
+        separated[pairs.max(axis=1)] = False
+    return separated
 
 
-def _is_dark(
-    exposure: Exposure, places: NDArray, background: NDArray, reach: float
+def _is_source_free(
+    exposure: Exposure, positions: NDArray, background: NDArray, reach: float
 ) -> NDArray[np.bool_]:
-    """Whether no pixel around each position stands out of the local background (nJy arcsec-2)."""
-    radius = reach + _MARGIN
+    """Whether no pixel around each position is significantly above the background (bool).
+
+    `background` (n,) is the local background in nJy arcsec-2; where it is NaN the median of the
+    pixels replaces it.
+    """
+    radius = reach + _MARGIN_PIX
     sky = np.asarray(background, float) / surface_brightness_scale(exposure.conversion)
-    dark = np.empty(len(places), dtype=bool)
-    for part in _parts(len(places), radius):
-        values = _pixels_around(exposure.data, places[part], radius).astype(float)
-        errors = _pixels_around(exposure.err, places[part], radius).astype(float)
-        level = np.where(np.isfinite(sky[part]), sky[part], np.median(values, axis=1))
-        dark[part] = (values < level[:, np.newaxis] + _BRIGHT * errors).all(axis=1)
-    return dark
+    source_free = np.empty(len(positions), dtype=bool)
+    for chunk in _chunks(len(positions), radius):
+        values = _pixels_around(exposure.data, positions[chunk], radius).astype(float)
+        errors = _pixels_around(exposure.err, positions[chunk], radius).astype(float)
+        level = np.where(np.isfinite(sky[chunk]), sky[chunk], np.median(values, axis=1))
+        limit = level[:, np.newaxis] + _SOURCE_THRESHOLD * errors
+        source_free[chunk] = (values < limit).all(axis=1)
+    return source_free
 
 
-def _figures(
+def _statistics(
     measured: Mapping[str, NDArray], apertures: list[str]
 ) -> tuple[tuple[float, ...], ...]:
-    """Ratios, their errors, mean fluxes and their errors, each for all apertures.
+    """Ratios, their standard errors, mean fluxes and their standard errors, per aperture radius.
 
-    The standard error of the half range is that of two order statistics of a normal sample,
-    √(0.925/n).
+    The relative standard error of the half width is √(0.925/n), that of the difference of these two
+    order statistics of a normal sample.
     """
     ratios, means, mean_errs = [], [], []
     root_n = math.sqrt(len(measured["warning_flags"]))
@@ -318,13 +335,14 @@ def _figures(
     return tuple(ratios), ratio_errs, tuple(means), tuple(mean_errs)
 
 
-def _report(sky: BlankSky, apertures: list[str]) -> None:
+def _log_result(sky: BlankSky, apertures: list[str]) -> None:
+    """Log the ratios, or a warning without them."""
     if not sky.is_known:
         log.warning(
-            "Only %d apertures fit on blank sky: expected at least %d to judge the errors by; they "
-            "stay as propagated",
+            "Only %d apertures fit on blank sky: expected at least %d to compare the errors with; "
+            "these stay as propagated",
             sky.n_apertures,
-            _FEWEST,
+            _MIN_APERTURES,
         )
         return
     figures = ", ".join(

@@ -1,10 +1,10 @@
-"""From image units to nJy and AB magnitudes.
+"""Conversion from image units to nJy and AB magnitudes.
 
-A Level-2 image holds surface brightness, in DN/s per pixel or, after romancal's ``FluxStep``, in
-MJy/sr. One number C (MJy/sr per image unit) takes it to MJy/sr, and the light of a pixel is its
-surface brightness times the nominal pixel area Ω₀, whose product with C is what a standard star
-fixes (romancal's photom step). The uncertainty of C is common to all sources of an exposure and
-stays out of their errors.
+A Level-2 image is in units of surface brightness: DN/s per pixel or, after romancal's ``FluxStep``,
+MJy/sr. The conversion factor C (MJy/sr per image unit) and the nominal pixel area Ω₀ are those of
+romancal's photom step, which calibrates their product C·Ω₀, the zero point of point sources, with
+standard stars. The uncertainty of C is common to all sources of an exposure and not included in
+their errors.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ AB_ZERO_POINT = (1.0 * FLUX_UNIT).to_value(u.ABmag)
 
 
 def flux_scale(conversion: float, pixel_area: float) -> float:
-    """Flux of a point source whose pixel values sum to one image unit.
+    """Return the flux of a point source whose pixel values sum to one image unit.
 
     Parameters
     ----------
     conversion : float
-        C, MJy/sr per image unit.
+        Conversion factor C, MJy/sr per image unit.
     pixel_area : float
-        Ω₀, nominal area of a pixel in sr.
+        Nominal pixel area Ω₀ in sr.
 
     Returns
     -------
@@ -40,12 +40,12 @@ def flux_scale(conversion: float, pixel_area: float) -> float:
 
 
 def surface_brightness_scale(conversion: float) -> float:
-    """Surface brightness of one image unit.
+    """Return the surface brightness of one image unit.
 
     Parameters
     ----------
     conversion : float
-        C, MJy/sr per image unit.
+        Conversion factor C, MJy/sr per image unit.
 
     Returns
     -------
@@ -56,19 +56,19 @@ def surface_brightness_scale(conversion: float) -> float:
 
 
 def ab_magnitude(flux: np.ndarray, flux_err: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AB magnitudes and their errors; NaN where the flux is not positive.
+    """Return AB magnitudes and their errors.
 
     m = −2.5 log₁₀(F/nJy) + 31.4 (Oke & Gunn 1983) and, to first order, σ_m = 2.5/ln 10 · σ_F/F.
 
     Parameters
     ----------
-    flux, flux_err : ndarray
-        Fluxes and errors in nJy.
+    flux, flux_err : (n,) ndarray
+        Fluxes and their standard deviations in nJy.
 
     Returns
     -------
-    magnitude, magnitude_err : ndarray
-        In mag(AB), of the shape of ``flux``.
+    magnitude, magnitude_err : (n,) ndarray
+        In mag(AB); NaN where the flux is not positive.
     """
     positive = np.where(flux > 0, flux, np.nan)
     magnitude = AB_ZERO_POINT - 2.5 * np.log10(positive)

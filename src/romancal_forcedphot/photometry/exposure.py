@@ -1,7 +1,7 @@
-"""An exposure as the measurement sees it: arrays, a WCS and a zero point.
+"""One exposure as arrays, with a WCS and a zero point.
 
-Readers of Roman models (`romancal_forcedphot.exposures`) make one; it can as well be made by hand.
-They decide once which pixels may be used: from then on an unusable pixel is simply not finite.
+It is made by the readers of Roman models (`romancal_forcedphot.exposures`), or by hand. The readers
+apply the data-quality mask: an unusable pixel is NaN from then on.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ class Exposure:
 
     Attributes
     ----------
-    data : ndarray
-        (ny, nx) float32 surface brightness in image units (DN/s, or MJy/sr after ``FluxStep``);
-        NaN where a pixel may not be used.
-    err : ndarray
-        (ny, nx) standard deviation in image units.
-    saturated : ndarray or None
-        (ny, nx) bool, pixels that saturated during the exposure; None if that is not known.
-    wcs : gwcs.WCS
-        From pixels to ICRS degrees.
+    data : (ny, nx) ndarray of float32
+        Surface brightness in image units (DN/s, or MJy/sr after ``FluxStep``); NaN at unusable
+        pixels.
+    err : (ny, nx) ndarray of float
+        Standard deviation of `data` in image units.
+    saturated : (ny, nx) ndarray of bool or None
+        Pixels that saturated during the exposure; None if unknown.
+    wcs : gwcs.wcs.WCS
+        From 0-indexed pixels to ICRS degrees.
     conversion : float
-        C, MJy/sr per image unit: 1 after ``FluxStep``.
+        Conversion factor C, MJy/sr per image unit: 1 after ``FluxStep``.
     pixel_area : float
-        Ω₀, nominal area of a pixel in sr.
+        Nominal pixel area Ω₀ in sr.
     detector, band : str
-        Such as ``'WFI01'`` and ``'F106'``; may be empty.
+        Detector and filter, such as ``'WFI01'`` and ``'F106'``; may be empty.
     mid_time : astropy.time.Time
         Middle of the exposure.
     name : str
         File name of the image, for messages.
     guide_star : mapping
-        The image's ``meta.guide_star``, which tells the jitter of the pointing; may be empty.
+        The image's ``meta.guide_star``, with the pointing jitter; may be empty.
     is_flat_fielded : bool
-        Whether romancal's flat field was divided out.
+        Whether romancal's flat field was applied.
     reference_parameters : mapping of str to str, int, float or bool
-        What CRDS selects reference files by; empty if the image cannot tell.
+        Parameters by which CRDS selects reference files; empty if unknown.
     metadata : mapping
-        Metadata of the image that its product takes over; no measurement looks at them.
+        Metadata of the image for its product; not used by measurements.
     """
 
     data: np.ndarray
@@ -76,5 +76,5 @@ class Exposure:
 
     @cached_property
     def pixel_areas(self) -> PixelAreas:
-        """Solid angles and scales of the pixels by the WCS, evaluated once."""
+        """Solid angles and scales of the pixels from the WCS, evaluated once."""
         return PixelAreas.of(self.wcs, self.shape)

@@ -1,8 +1,8 @@
-"""Forced photometry: one pure function from an exposure and positions to a table.
+"""Forced photometry: a pure function of an exposure and positions that returns a table.
 
-`measure` is as usable in a notebook as in the step. It knows what all methods have in common and
-nothing of any: positions, batches on threads, and the table in the catalog's order. What a batch
-yields depends on its sources alone, so the numbers are the same for any number of threads.
+`measure` does what all methods have in common: positions, batches on threads, and the table in the
+order of the catalog. The result of a batch depends on its own sources only, so that the values are
+the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..geometry import pixel_to_sky, sky_to_pixel
 from ..psfs import PSF, Correction
-from ..table import Column, check_more_names, make_table, on_image, table_columns
+from ..table import Column, check_catalog_columns, make_table, on_image, table_columns
 from .exposure import Exposure
 from .methods import BoundMethod, CircularApertures, Method
 from .sources import Sources
@@ -44,48 +44,48 @@ def measure(
     exposure : Exposure
         The image.
     sources : Sources
-        n positions, on the sky or, where the catalog has no sky positions, on the detector.
+        n positions: sky positions, or pixel positions if there are none.
     methods : sequence of Method, optional
-        How to measure; `CircularApertures` with its defaults if not given.
+        Methods of measurement; `CircularApertures` with its defaults if not given.
     area : (ny, nx) ndarray, optional
-        Relative pixel area aᵢ, 1 at the nominal pixel; 1 everywhere if not given.
+        Relative pixel area, 1 at the nominal pixel; 1 everywhere if not given.
     psf : PSF, optional
         The PSF on pixels, for methods that fit it.
     correction : Correction, optional
-        Encircled-energy fractions, for methods that sum pixels. Without one the total flux of an
-        aperture is the flux in it.
+        Encircled-energy fractions, for methods that sum pixels. Without it the total flux of an
+        aperture is the flux inside it.
     on_image_only : bool
-        Whether to leave out the rows of sources that are not on the image.
+        Whether to omit the rows of sources that are not on the image.
     n_threads : int
-        Threads over batches of sources; 0 for the cores that this process may use. The numbers are
-        the same for any.
+        Number of threads over batches of sources; 0 for the cores available to this process.
     progress : callable, optional
-        Is told, in this thread, of every number of rows that is done: n rows for each method.
+        Called in this thread with the number of rows that were completed since the last call, n in
+        total for each method.
 
     Returns
     -------
     astropy.table.Table
-        n rows (less those off the image with ``on_image_only``) in the catalog's order: id and
-        positions, the columns of the methods (fluxes in nJy), ``warning_flags``, then
+        n rows (without those off the image with ``on_image_only``) in the order of the catalog: id
+        and positions, the columns of the methods (fluxes in nJy), ``warning_flags``, then
         ``sources.columns``.
 
     Raises
     ------
     ValueError
-        A column of ``sources.columns`` has a name of the table's own, or a method does not fit the
-        image.
+        A column of ``sources.columns`` has the name of one of the table's own, the parameters of a
+        method are not valid for the image, or ``n_threads`` is negative.
     """
     methods = [CircularApertures()] if methods is None else list(methods)
     n_threads = _n_threads(n_threads)
     of_methods = [column for method in methods for column in method.columns()]
     columns = table_columns(of_methods, source_names=sources.source_name is not None)
-    check_more_names(sources.columns.colnames if sources.columns is not None else (), columns)
+    check_catalog_columns(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
     given = {"area": area, "psf": psf, "correction": correction, "n_threads": n_threads}
     bound = [method.bind(exposure, sources, x, y, **given) for method in methods]
     batches = [list(each.batches()) for each in bound]
     rows = np.arange(len(sources))
-    if on_image_only:  # a large catalog may have few rows here
+    if on_image_only:  # a large catalog may have few rows on the image
         rows = np.unique(np.concatenate([rows[:0], *(batch for each in batches for batch in each)]))
     values = measure_columns(
         bound, of_methods, rows, batches=batches, n_threads=n_threads, progress=progress
@@ -111,22 +111,22 @@ def measure_columns(
     Parameters
     ----------
     bound : sequence of BoundMethod
-        All on one exposure and the same n sources.
+        Methods bound to one exposure and the same n sources.
     columns : sequence of Column
-        Columns of all of them.
+        Columns of all these methods.
     rows : (m,) ndarray of intp
-        Rows of the sources that are wanted, in rising order; those of all batches are among them.
+        Rows of the sources to be returned, increasing; they include those of all batches.
     batches : sequence of sequence of ndarray
         The batches of each method.
     n_threads : int
-        Threads over batches.
+        Number of threads over batches.
     progress : callable
-        Is told of every number of rows that is done, those in no batch included.
+        Called with each number of completed rows, including those that are in no batch.
 
     Returns
     -------
     dict of str to (m,) ndarray
-        The columns, NaN where nothing was measured, and ``warning_flags``.
+        Values of the columns, NaN where nothing was measured, and ``warning_flags``.
     """
     values = {c.name: np.full(len(rows), np.nan, dtype=c.dtype) for c in columns}
     values["warning_flags"] = np.zeros(len(rows), dtype=np.int32)
@@ -137,32 +137,33 @@ def measure_columns(
         with ThreadPoolExecutor(n_threads) as pool:
             measured = pool.map(method.measure, its_batches)
             for batch, result in zip(its_batches, measured, strict=True):
-                places = np.searchsorted(rows, batch)
+                indices = np.searchsorted(rows, batch)
                 result = dict(result)
-                flags[places] = result.pop("warning_flags")
+                flags[indices] = result.pop("warning_flags")
                 for name, column in result.items():
-                    values[name][places] = column
+                    values[name][indices] = column
                 progress(len(batch))
         values["warning_flags"] |= flags
     return values
 
 
-def _n_threads(asked: int) -> int:
-    if asked < 0:
+def _n_threads(requested: int) -> int:
+    """Number of threads, all available cores for 0; raise a ValueError for a negative one."""
+    if requested < 0:
         raise ValueError(
-            f"n_threads is {asked}: expected a number of threads, or 0 for all cores that the "
+            f"n_threads is {requested}: expected a number of threads, or 0 for all cores that the "
             "process may use"
         )
-    return asked or available_cores()
+    return requested or available_cores()
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positions(exposure: Exposure, sources: Sources) -> tuple[NDArray, ...]:
-    """Pixel and sky coordinates of the sources, each from the other."""
+    """Pixel and sky coordinates x, y, ra, dec (n,) of the sources, one pair from the other."""
     if sources.ra is None:
         x, y = sources.x, sources.y
         ra, dec = pixel_to_sky(exposure.wcs, x, y)

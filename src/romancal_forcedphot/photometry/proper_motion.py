@@ -1,10 +1,9 @@
-"""Sources are brought to where they were when the exposure was taken.
+"""Propagation of positions from the catalog's reference epoch to the time of the exposure.
 
-A catalog's positions hold at its reference epoch (2016.0 for Gaia DR3); a star of 100 mas/yr is a
-Roman pixel further 11 years later. astropy's `SkyCoord.apply_space_motion` moves the stars along
-straight lines in space, which is more than proper motion times years where a nearby star's parallax
-and radial velocity are known. The positions remain those seen from the barycentre of the solar
-system: the yearly circle of the parallax itself is not applied.
+The positions of a catalog refer to its reference epoch (2016.0 for Gaia DR3); a star of 100 mas/yr
+moves by one WFI pixel in 11 years. Stars are propagated along straight lines in space by astropy's
+`~astropy.coordinates.SkyCoord.apply_space_motion`, which takes parallax and radial velocity into
+account where they are known. Positions remain barycentric: the annual parallax is not applied.
 """
 
 from __future__ import annotations
@@ -20,39 +19,39 @@ from astropy.time import Time
 
 from .sources import Motion, Sources
 
-__all__ = ["GAIA_DR3_EPOCH", "at_time"]
+__all__ = ["GAIA_DR3_EPOCH", "apply_proper_motion"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 GAIA_DR3_EPOCH = 2016.0
 _MIN_PARALLAX_MAS = 1e-2
 _MAX_SPEED_KM_S = 2000.0
-_KM_S_PER_MAS_YR_OVER_MAS = 4.740470  # one astronomical unit a year
+_KM_S_PER_AU_YR = 4.740470  # tangential velocity = 4.74 km/s * proper motion / parallax
 
 
-def at_time(
+def apply_proper_motion(
     sources: Sources, time: Time, *, ref_epoch: float | None = None
 ) -> tuple[Sources, dict[str, Any]]:
-    """Return the sources at their places at a time.
+    """Propagate the positions of sources to a time.
 
     Parameters
     ----------
     sources : Sources
-        n sources. Those without a position or without a proper motion stay where they are; a
-        parallax that is missing, not above 0 or too small for the motion (more than 2000 km/s)
-        counts as that of a far star, and then the radial velocity does not count.
+        n sources. Those without a position or a proper motion are not changed. A parallax that is
+        missing, not positive, or so small that the tangential velocity exceeds 2000 km/s is
+        replaced by that of a distant star, and the radial velocity then ignored.
     time : astropy.time.Time
-        When, usually the middle of the exposure.
+        Time of the positions, usually the middle of the exposure.
     ref_epoch : float, optional
-        Julian year at which all positions of the catalog hold. If not given, the catalog's
-        ``ref_epoch`` counts, and where it has none, Gaia DR3's 2016.0 with a warning.
+        Reference epoch of all positions of the catalog as Julian year. By default that of each row
+        of the catalog, and for rows without one Gaia DR3's 2016.0, with a warning.
 
     Returns
     -------
     sources : Sources
-        The very same object where nothing moves, else a copy with other ``ra`` and ``dec``.
+        The same object where nothing moves, else a copy with other ``ra`` and ``dec``.
     provenance : dict
-        What was done, for the product's metadata.
+        Epochs and counts, for the product's metadata.
 
     Raises
     ------
@@ -94,14 +93,14 @@ def at_time(
 
 
 def _moving_rows(sources: Sources, motion: Motion) -> np.ndarray:
-    """Rows with a position and a proper motion other than 0."""
+    """Rows with a position and a proper motion other than 0, (m,) intp."""
     known = np.isfinite(sources.ra) & np.isfinite(sources.dec)
     known &= np.isfinite(motion.pm_ra_cosdec) & np.isfinite(motion.pm_dec)
     return np.flatnonzero(known & ((motion.pm_ra_cosdec != 0) | (motion.pm_dec != 0)))
 
 
 def _epochs(motion: Motion, rows: np.ndarray, ref_epoch: float | None) -> tuple[np.ndarray, int]:
-    """Julian year of each of the rows' positions, and for how many it had to be assumed."""
+    """Reference epochs (Julian years) of rows, and the number of those that were assumed."""
     if ref_epoch is not None:
         return np.full(len(rows), float(ref_epoch)), 0
     epoch = np.full(len(rows), np.nan) if motion.ref_epoch is None else motion.ref_epoch[rows]
@@ -110,7 +109,7 @@ def _epochs(motion: Motion, rows: np.ndarray, ref_epoch: float | None) -> tuple[
 
 
 def _summary(epoch: np.ndarray) -> float | list[float] | None:
-    """Return the one epoch of all rows, or the first and the last."""
+    """Return the common epoch of all rows, or the first and the last."""
     if not len(epoch):
         return None
     first, last = float(epoch.min()), float(epoch.max())
@@ -121,8 +120,9 @@ def _move(
     ra: np.ndarray, dec: np.ndarray, motion: Motion, epoch: np.ndarray, time: Time
 ) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination (deg) at a time of sources that all move."""
-    parallax, velocity = _depth(motion)
-    # TDB for both ends: the minute between the time scales moves no star, and needs no leap second
+    parallax, velocity = _parallax_and_velocity(motion)
+    # TDB for both times: the minute between the time scales is negligible, and TDB needs no leap
+    # seconds.
     start, end = (Time(year, format="jyear", scale="tdb") for year in (epoch, time.jyear))
     stars = SkyCoord(
         ra=ra * u.deg,
@@ -134,22 +134,22 @@ def _move(
         obstime=start,
     )
     moved = stars.apply_space_motion(new_obstime=end)
-    arrived = np.isfinite(moved.ra.deg) & np.isfinite(moved.dec.deg)  # not so at the very pole
-    return np.where(arrived, moved.ra.deg, ra), np.where(arrived, moved.dec.deg, dec)
+    finite = np.isfinite(moved.ra.deg) & np.isfinite(moved.dec.deg)  # not exactly at a pole
+    return np.where(finite, moved.ra.deg, ra), np.where(finite, moved.dec.deg, dec)
 
 
-def _depth(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Parallax (mas) and radial velocity (km/s) where they can be believed, else a far star's.
+def _parallax_and_velocity(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Parallax (mas) and radial velocity (km/s), replaced where missing or implausible.
 
-    A star without a parallax must be somewhere: at the distance where it crosses the sky at
-    2000 km/s, or at 100 kpc if that is nearer. It then moves on a great circle, as it should;
-    ERFA itself would take any speed of more than 1 % of the speed of light for an error.
+    A star without a valid parallax is put at the distance at which its tangential velocity is
+    2000 km/s, or at 100 kpc if that is nearer: it then moves on a great circle. (ERFA rejects
+    velocities of more than 1 % of the speed of light.)
     """
     n = len(motion.pm_dec)
     parallax = np.full(n, np.nan) if motion.parallax is None else motion.parallax
     velocity = np.zeros(n) if motion.radial_velocity is None else motion.radial_velocity
-    crossing = _KM_S_PER_MAS_YR_OVER_MAS * np.hypot(motion.pm_ra_cosdec, motion.pm_dec)
-    smallest = np.maximum(crossing / _MAX_SPEED_KM_S, _MIN_PARALLAX_MAS)
+    velocity_times_parallax = _KM_S_PER_AU_YR * np.hypot(motion.pm_ra_cosdec, motion.pm_dec)
+    smallest = np.maximum(velocity_times_parallax / _MAX_SPEED_KM_S, _MIN_PARALLAX_MAS)
     known = parallax > smallest
     known_velocity = known & (np.abs(velocity) < _MAX_SPEED_KM_S)
     return np.where(known, parallax, smallest), np.where(known_velocity, velocity, 0.0)

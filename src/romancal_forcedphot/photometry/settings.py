@@ -1,8 +1,8 @@
-"""Every parameter that shapes a number, in one object.
+"""All parameters that affect the measured values, in one object.
 
 The step makes it from its own parameters, which have the same names and defaults. Equal settings
-have equal fingerprints, so that a run can be taken up again and two products can be compared. What
-a setting means on one image (radii in pixels, say) is worked out by the methods from the exposure.
+have equal fingerprints, by which an interrupted run can be resumed and products can be compared.
+Quantities that depend on the image as well, such as radii in pixels, are derived by the methods.
 """
 
 from __future__ import annotations
@@ -15,13 +15,32 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DEFAULT_RADII", "Settings"]
+__all__ = ["DEFAULT_RADII", "Settings", "radii_or_default"]
 
-#: Radii that are used where none are given, by parameter and unit.
+#: Default radii by parameter and unit.
 DEFAULT_RADII: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     "aperture_radii": {"pixel": (3.0,), "arcsec": (0.33,)},
     "annulus_radii": {"pixel": (20.0, 25.0), "arcsec": (2.4, 2.8)},
 }
+
+
+def radii_or_default(name: str, radii: Any, unit: str) -> tuple[float, ...]:
+    """Return radii as a tuple, those of `DEFAULT_RADII` for an empty list.
+
+    Parameters
+    ----------
+    name : {'aperture_radii', 'annulus_radii'}
+        Name of the parameter.
+    radii : array_like of float
+        Its value, may be empty.
+    unit : str
+        ``'pixel'`` or ``'arcsec'``; there are no defaults for another one.
+
+    Returns
+    -------
+    tuple of float
+    """
+    return tuple(float(radius) for radius in np.ravel(radii)) or DEFAULT_RADII[name].get(unit, ())
 
 
 @dataclass(frozen=True)
@@ -31,12 +50,12 @@ class Settings:
     Attributes
     ----------
     methods : tuple of str
-        Names of the methods to measure with, see `photometry.methods`.
+        Names of the methods of measurement, see `photometry.methods`.
     aperture_radii : tuple of float
         Radii of the circular apertures in `radius_unit`; 3 pixels or 0.33 arcsec if not given.
     annulus_radii : tuple of float
-        Inner and outer radius of the background annulus in `radius_unit`; 20 and 25 pixels or 2.4
-        and 2.8 arcsec if not given.
+        Inner and outer radius of the background annulus in `radius_unit`; 20 and 25 pixels, or 2.4
+        and 2.8 arcsec, if not given.
     radius_unit : {'pixel', 'arcsec'}
         Unit of these radii.
     aperture_shape : {'circle', 'ellipse', 'kron'}
@@ -48,10 +67,10 @@ class Settings:
     bkg_sigma : float
         Clipping limit in standard deviations.
     bkg_maxiters : int
-        Maximum number of clipping iterations; 0 clips until nothing changes.
+        Maximum number of clipping iterations; 0 iterates to convergence.
     bkg_mask_radius : float
-        Pixels whose centres are closer than this (pixels) to any source are left out of all
-        annuli; 0 leaves out none.
+        Radius in pixels of the circles around all sources that are masked in all annuli; 0 masks
+        none.
     pixel_area : {'crds', 'wcs', 'none'}
         Source of the pixel-area map.
     aperture_correction : {'apcorr', 'epsf', 'stpsf', 'none'}
@@ -59,11 +78,12 @@ class Settings:
     apcorr_radius_unit : {'auto', 'pixel', 'arcsec'}
         Unit of the radii of an ``apcorr`` reference.
     apcorr_psf : {'optical', 'pixel'}
-        Whether the PSF behind an ``apcorr`` curve includes the integration over a pixel.
+        Whether the PSF of an ``apcorr`` curve includes the integration over a pixel (``'pixel'``).
     gain_correction : bool
         Whether data and errors are multiplied by gain/median(gain).
     error_calibration : {'none', 'empty', 'empty_scale'}
-        Whether errors are compared with the scatter of blank-sky apertures, or also scaled.
+        Whether errors are compared with the scatter of blank-sky apertures (``'empty'``), and also
+        multiplied by the ratio (``'empty_scale'``).
     spectral_type : str
         Spectral type of an ``epsf`` reference to use; G2V, or its first, if empty.
     defocus : int
@@ -73,13 +93,13 @@ class Settings:
     stpsf_sed : str
         Source spectrum for STPSF.
     stpsf_charge_diffusion : float or None
-        Charge diffusion (sigma, mas) for STPSF; its own if None.
+        Standard deviation of the charge diffusion in mas for STPSF; its own value if None.
     dq_mask : tuple of str
-        Names of the DQ flags whose pixels may not be used.
+        Names of the DQ flags that make a pixel unusable.
     proper_motion : bool
-        Whether sources are moved to the time of the exposure.
+        Whether proper motions are applied to the time of the exposure.
     ref_epoch : float or None
-        Julian year of the catalog's positions; the catalog's own if None.
+        Reference epoch of the catalog's positions as Julian year; the catalog's own if None.
     """
 
     methods: tuple[str, ...] = ("aperture",)
@@ -108,9 +128,9 @@ class Settings:
     ref_epoch: float | None = None
 
     def __post_init__(self):
-        for name, defaults in DEFAULT_RADII.items():
-            radii = tuple(float(radius) for radius in np.ravel(getattr(self, name)))
-            object.__setattr__(self, name, radii or defaults.get(self.radius_unit, ()))
+        for name in DEFAULT_RADII:
+            radii = radii_or_default(name, getattr(self, name), self.radius_unit)
+            object.__setattr__(self, name, radii)
         for name in ("methods", "dq_mask"):
             names = getattr(self, name)
             names = (names,) if isinstance(names, str) else names
@@ -123,12 +143,12 @@ class Settings:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
-        """Make settings of those of some parameters that are settings; others are left out.
+        """Make settings from parameters; those that are not settings are ignored.
 
         Parameters
         ----------
         parameters : mapping
-            By name, such as a step's.
+            Parameters by name, such as those of a step.
 
         Returns
         -------
@@ -137,7 +157,13 @@ class Settings:
         return cls(**{name: parameters[name] for name in cls.names() if name in parameters})
 
     def fingerprint(self) -> str:
-        """Return a text of 16 hexadecimal digits that is the same for equal settings alone."""
+        """Return a digest of all settings.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits, equal for equal settings only.
+        """
         values = {name: _canonical(value) for name, value in asdict(self).items()}
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The sources of a catalog as the measurement sees them: ids, positions and motions."""
+"""The sources of a catalog as arrays: ids, positions and proper motions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Motion", "Sources"]
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Motions of n sources; every array is float64 of shape (n,), NaN where not known.
+    """Space motions of n sources; every array is float64 of shape (n,), NaN where unknown.
 
     Attributes
     ----------
     pm_ra_cosdec, pm_dec : ndarray
-        Proper motion along right ascension, with the factor cos(dec) in it as in Gaia's
-        ``pmra``, and along declination, mas/yr.
+        Proper motion in right ascension, including the factor cos(dec) (as Gaia's ``pmra``), and
+        in declination, in mas/yr.
     parallax : ndarray or None
-        In mas, as measured: it may be 0 or negative.
+        Measured parallax in mas: may be 0 or negative.
     radial_velocity : ndarray or None
-        In km/s, away from us positive.
+        In km/s, positive for receding sources.
     ref_epoch : ndarray or None
-        Julian year at which the catalog's positions hold, such as 2016.0.
+        Reference epoch of the catalog's positions as Julian year, such as 2016.0.
     """
 
     pm_ra_cosdec: np.ndarray
@@ -37,37 +37,37 @@ class Motion:
     ref_epoch: np.ndarray | None = None
 
     def __getitem__(self, rows: Any) -> Motion:
-        """Return the motions of some rows, given by index, mask or slice."""
+        """Return the motions of rows, given by index, mask or slice."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Motion(**{k: v[rows] for k, v in values.items() if v is not None})
 
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Positions to measure at, in the catalog's order; n rows.
+    """Sources to be measured, n rows in the order of the catalog.
 
     Attributes
     ----------
-    label : ndarray of int64, shape (n,)
-        The catalog's own integer id where it has one, else 1 to n. May repeat.
-    ra, dec : ndarray of float64, shape (n,), or None
-        Sky positions in degrees, ICRS; NaN where there is none. None if `x` and `y` are given.
-    x, y : ndarray of float64, shape (n,), or None
-        Pixel positions, 0-indexed. None if `ra` and `dec` are given.
-    source_name : ndarray of str, shape (n,), or None
-        Ids that are no integers, '' where there is none.
+    label : (n,) ndarray of int64
+        The catalog's integer ids if it has any, else 1 to n. Not necessarily unique.
+    ra, dec : (n,) ndarray of float64 or None
+        ICRS positions in degrees; NaN where missing. None if `x` and `y` are given.
+    x, y : (n,) ndarray of float64 or None
+        0-indexed pixel positions. None if `ra` and `dec` are given.
+    source_name : (n,) ndarray of str or None
+        Ids that are not integers, '' where missing.
     name : str
-        The catalog's name, for the log and the metadata.
+        Name of the catalog, for the log and the metadata.
     columns : astropy.table.Table or None
-        Columns of the catalog to put beside the photometry: numbers, text or truth values.
+        Columns of the catalog that the output table includes: numbers, text or booleans.
     motion : Motion or None
-        How the sources move, where the catalog tells; see `photometry.proper_motion`.
+        Proper motions, if the catalog has any; see `photometry.proper_motion`.
     n_read : int or None
-        Rows of the catalog before the selection.
-    spectral_type : ndarray of str, shape (n,), or None
-        Names of spectral types, '' where there is none. None if not asked for.
+        Number of rows of the catalog before the selection.
+    spectral_type : (n,) ndarray of str or None
+        Spectral types, '' where missing. None if not requested.
     shapes : Shapes or None
-        Ellipses or Sérsic profiles of the sources. None if not asked for.
+        Ellipses or Sérsic profiles. None if not requested.
     """
 
     label: np.ndarray
@@ -87,7 +87,17 @@ class Sources:
         return len(self.label)
 
     def take(self, rows: np.ndarray | slice) -> Sources:
-        """Return the sources of some rows, given by index, mask or slice."""
+        """Return the sources of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray or slice
+            Indices or mask of the rows.
+
+        Returns
+        -------
+        Sources
+        """
         of_rows = [field.name for field in fields(self) if field.name not in ("name", "n_read")]
         values = {name: getattr(self, name) for name in of_rows}
         return replace(self, **{k: v[rows] for k, v in values.items() if v is not None})

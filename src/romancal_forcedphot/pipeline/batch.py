@@ -1,8 +1,8 @@
-"""Many exposures in one run: an association, a list, a library, several arguments.
+"""Runs on many exposures: an association, a list, a library, several arguments.
 
-Each exposure is a run of its own, from opening it to saving its product, before the next one is
-touched: its own reference files, log and name, and no more memory than one exposure takes, plus
-the tables. An exposure that fails does not stop the others; it is told of at the end.
+Each exposure is a separate run, from opening it to saving its product, with its own reference
+files, log and name; the memory is that of one exposure, plus the tables. An exposure that fails
+does not stop the others; it is reported at the end.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from astropy.table import Table
 
 from ..exposures import InputError, read_association
 from ..product.model import ForcedPhotometryModel
+from ..storage import file_name, open_for_reading
 
 __all__ = ["ExposuresFailed", "Member", "SavedProducts", "find_members", "first", "run_each"]
 
@@ -30,9 +31,9 @@ class ExposuresFailed(RuntimeError):
     Attributes
     ----------
     products : sequence of ForcedPhotometryModel
-        Those of the exposures that were measured.
+        Products of the exposures that were measured.
     reasons : list of (str, str)
-        Name of each exposure that was not, and why.
+        Name of each exposure that failed, and the reason.
     """
 
     def __init__(self, products: Sequence[Any], reasons: list[tuple[str, str]]):
@@ -52,9 +53,10 @@ class Member:
     Attributes
     ----------
     name : str
-        File name, for messages and for the name of its product.
+        File name, for messages and the name of the product.
     borrow : callable
-        Returns a context manager that yields the path or model of the exposure.
+        Function of no arguments that returns a context manager, which yields the path or model of
+        the exposure.
     """
 
     name: str
@@ -64,25 +66,25 @@ class Member:
 def find_members(
     datasets: Sequence[Any], storage_options: Mapping[str, Any] | None = None
 ) -> list[Member] | None:
-    """Find the exposures in what a step is run on.
+    """Find the exposures among the arguments of a step.
 
     Parameters
     ----------
     datasets : sequence
-        Paths of images and associations (``.json``), image models, libraries of them, lists of
+        Paths of images and associations (``.json``), image models, libraries of models, lists of
         any of these.
     storage_options : mapping, optional
-        How to reach an association that is not local. See `storage.open_remote`.
+        Options of the file system for a remote association, see `storage.open_remote`.
 
     Returns
     -------
     list of Member or None
-        None for a single image, which needs nothing of this module.
+        None for a single image.
 
     Raises
     ------
     InputError
-        An association cannot be read, or there is nothing in a list.
+        An association cannot be read, or there is no exposure.
     """
     if len(datasets) == 1 and not _is_collection(datasets[0]):
         return None
@@ -96,7 +98,7 @@ def find_members(
 
 
 def first(dataset: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
-    """Return the first exposure of a list or an association; anything else as it is."""
+    """Return the first exposure of a list or an association; any other dataset unchanged."""
     if isinstance(dataset, list | tuple) and dataset:
         return first(dataset[0], storage_options)
     if _is_association(dataset):
@@ -131,15 +133,15 @@ def _expand(dataset: Any, storage_options: Mapping[str, Any] | None) -> Iterator
 
 
 def _member(dataset: Any) -> Member:
-    """A path or model, which stays as it is."""
+    """A member for a path or model, which is not changed."""
     name = dataset
     if not isinstance(dataset, str | Path):
         name = getattr(getattr(dataset, "meta", None), "filename", None) or type(dataset).__name__
-    return Member(Path(name).name, lambda: contextlib.nullcontext(dataset))
+    return Member(file_name(name), lambda: contextlib.nullcontext(dataset))
 
 
 def _members_of_library(library: Any) -> Iterator[Member]:
-    """Members of a library, each lent for the time of its measurement and never changed."""
+    """Yield the members of a library, each borrowed only for its measurement and not changed."""
 
     def lending(index):
         @contextlib.contextmanager
@@ -155,11 +157,11 @@ def _members_of_library(library: Any) -> Iterator[Member]:
 
     names = [member["expname"] for member in library.asn["products"][0]["members"]]
     for index, name in enumerate(names):
-        yield Member(Path(name).name, lending(index))
+        yield Member(file_name(name), lending(index))
 
 
 class SavedProducts(Sequence):
-    """Products on disk, each opened when it is asked for.
+    """Products on disk, each opened when it is accessed.
 
     Parameters
     ----------
@@ -174,12 +176,13 @@ class SavedProducts(Sequence):
         return len(self.paths)
 
     def __getitem__(self, index):
-        """Return a product (a list of them for a slice); of a Parquet file, its table."""
+        """Return a product, for a slice a list of products; for a Parquet file its table."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         path = self.paths[index]
         if path.endswith(".parquet"):
-            return Table.read(path)
+            with open_for_reading(path) as file:  # pyarrow would take the path for a URI
+                return Table.read(file, format="parquet")
         return ForcedPhotometryModel.read(path)
 
 
@@ -189,16 +192,17 @@ def run_each(step: Any, members: Sequence[Member], run: Callable[[Any], Any]) ->
     Parameters
     ----------
     step : ForcedPhotometryStep
-        The step; its ``output_file`` is of no use for several products and is left out.
+        The step; its ``output_file`` is ignored, with a warning.
     members : sequence of Member
         The exposures.
     run : callable
-        Runs the step on one path or model, and saves the product if the step is to.
+        Function that runs the step on one path or model, saves the product if requested, and
+        returns it.
 
     Returns
     -------
     sequence of ForcedPhotometryModel
-        In the order of the exposures; `SavedProducts` where they are saved.
+        In the order of the exposures; `SavedProducts` if they were saved.
 
     Raises
     ------
@@ -236,13 +240,13 @@ def run_each(step: Any, members: Sequence[Member], run: Callable[[Any], Any]) ->
 
 
 def _run(member: Member, run: Callable[[Any], Any]) -> Any:
-    """Run on one exposure; nothing but this function's frame holds it, lest two be in memory."""
+    """Run on one exposure, referenced only here, so that no two are in memory at a time."""
     with member.borrow() as dataset:
         return run(dataset)
 
 
 def _refuse_to_replace(output: str, outputs: Mapping[str, str]) -> None:
-    """Refuse an exposure whose product would replace that of another one of the same run."""
+    """Raise an InputError if a product would replace that of another exposure of the run."""
     if output in outputs:
         raise InputError(
             f"its product {output} would replace that of {outputs[output]}: run exposures of one "

@@ -1,23 +1,33 @@
-"""How the step lives within stpipe and romancal: all of it but the photometry.
+"""Base class that integrates the step with stpipe and romancal.
 
-Which exposures it is run on, whether as a hook, what its products are called, what is recorded in
-them, and how CRDS is asked for parameters.
+It determines the exposures of a run, runs as a hook, names products, records provenance in them,
+and requests parameters from CRDS.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from romancal.stpipe import RomanStep
+from stpipe.config_parser import ValidationError
 
-from ..exposures import opened_if_remote
+from ..exposures import InputError, check_is_input, opened_for_metadata
 from ..product.model import ForcedPhotometryModel
 from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, quiet_crds
-from ..storage import check_output_directory
-from . import batch, hooks
+from ..storage import (
+    check_output_directory,
+    printable,
+    refuse_credentials,
+    shown,
+    write_atomically,
+)
+from . import batch, command_line, hooks, recording
 from .inputs import find_input
 from .parameters import wrap_objects
 from .step_finder import ReferenceParameters
@@ -32,25 +42,31 @@ logging.getLogger("romancal.romancal_forcedphot").setLevel(logging.DEBUG)
 
 
 class FrameworkStep(RomanStep):
-    """A step that measures exposures one by one, and leaves them as they are.
+    """A step that measures exposures one by one, and does not change them.
 
-    A subclass has `process` for one exposure, and `_prepare` for what all exposures share. Each of
-    many exposures is measured by a copy of the step, so that the step itself stays as it is.
+    A subclass defines `process` for one exposure, and `_prepare` for data common to all exposures.
+    Each of many exposures is measured by a copy of the step, so that the step itself is not
+    changed.
     """
 
     spec = """
     """
 
-    # Of a copy that measures one of many exposures: what all share, and where its log begins.
+    # Of a copy that measures one of many exposures: what all share.
     _shared: Any = None
-    _earlier_records: tuple[list[str] | None, int] = (None, 0)
+    _own_lines: list[str] | None = None
+
+    def __init__(self, *args, **kwargs):
+        with _choices_explained(type(self)):
+            super().__init__(*args, **kwargs)
+        self._refuse_credentials()
 
     def _prepare(self) -> Any:
-        """What all exposures share, checked before any is opened."""
+        """Return data common to all exposures, checked before any exposure is opened."""
         raise NotImplementedError("a step of exposures defines _prepare")
 
     def _parameters(self) -> dict[str, Any]:
-        """Parameters of this step that shaped the numbers."""
+        """Parameters of this step, without those inherited, overrides and storage options."""
         inherited = set(RomanStep.load_spec_file())
         return {
             name: value
@@ -59,11 +75,54 @@ class FrameworkStep(RomanStep):
         }
 
     @classmethod
+    def load_spec_file(cls, *args, **kwargs):
+        """Return the parameters' kinds; the first thing that ``strun`` asks a step for."""
+        spec = super().load_spec_file(*args, **kwargs)
+        command_line.check_unread_arguments(spec)
+        return spec
+
+    @classmethod
+    def from_config_section(cls, config, parent=None, name=None, config_file=None):
+        """Make a step of a configuration. See `stpipe.Step.from_config_section`."""
+        if parent is None:
+            command_line.restore_texts(config, cls.load_spec_file())
+        with _choices_explained(cls):
+            return super().from_config_section(
+                config, parent=parent, name=name, config_file=config_file
+            )
+
+    @classmethod
+    def call(cls, *args, **kwargs):
+        """Make a step and run it. See `stpipe.Step.call`."""
+        names = cls.get_stpipe_loggers()
+        with contextlib.ExitStack() as stack:
+            if kwargs.get("configure_log", True) and "logcfg" not in kwargs:
+                stack.enter_context(recording.log_config_kept(cls._console, names))
+            stack.enter_context(recording.own_lines(names, cls._log_records_formatter))
+            return super().call(*args, **kwargs)
+
+    @classmethod
+    def _console(cls):
+        """The log configuration that `stpipe.Step.call` makes, to standard error."""
+        return recording.console_config(cls._log_records_formatter)
+
+    @classmethod
     def build_config(cls, input, **kwargs):
-        """Build the configuration of `call`; an image on S3 is opened for its metadata."""
+        """Build the configuration of `call`; the image is opened for its metadata."""
         wrapped = wrap_objects(kwargs).get("storage_options")
         options = getattr(wrapped, "options", None)
-        with opened_if_remote(batch.first(input, options), options) as opened:
+        first = None
+        if input is not None:
+            check_is_input(input)
+            first = batch.first(input, options)
+            check_is_input(first)
+        with contextlib.ExitStack() as stack:
+            try:
+                opened = stack.enter_context(opened_for_metadata(first, options))
+            except InputError:
+                if first is input:
+                    raise
+                opened = None  # one of many exposures: the others are measured
             return super().build_config(opened, **kwargs)
 
     def run(self, *datasets):
@@ -78,8 +137,8 @@ class FrameworkStep(RomanStep):
         -------
         ForcedPhotometryModel or sequence of ForcedPhotometryModel or None
             The product; a sequence of products, in order, where there may be several exposures
-            (those that were saved are opened when they are asked for); None for a hook, whose host
-            keeps its own result.
+            (saved products are opened when they are accessed); None for a hook, whose host keeps
+            its own result.
         """
         host = hooks.find_host(self)
         if self.skip and (host or self.parent):
@@ -91,33 +150,69 @@ class FrameworkStep(RomanStep):
 
     def _run_on(self, *datasets):
         """Run on one exposure as stpipe does, or on each of many."""
-        if self.output_dir:
-            check_output_directory(self.output_dir)
-        members = batch.find_members(
-            [find_input(each, self.input_dir) for each in datasets], self.storage_options.options
-        )
+        self._refuse_credentials()
+        self._check_output_directory()
+        datasets = [find_input(each, self.input_dir) for each in datasets]
+        members = batch.find_members(datasets, self.storage_options.options)
         if members is None:
-            return super().run(*datasets)
-        shared, records = self._prepare(), self.log_records
+            with self._recorded():
+                return self._run_one(*datasets)
+        shared = self._prepare()
+        return batch.run_each(self, members, lambda dataset: self._run_member(dataset, shared))
 
-        def run(dataset):
-            nonlocal records
-            member = self._member(shared, records)
-            try:
-                return super(FrameworkStep, member).run(dataset)
-            finally:
-                records = member.log_records  # `call` has one list for all of them
+    def _run_one(self, *datasets):
+        """Run on one exposure, with nothing in the way of stpipe's that a log must not show."""
+        for dataset in datasets:
+            check_is_input(dataset)
+            refuse_credentials(dataset, "input")
+        return super().run(*datasets)
 
-        return batch.run_each(self, members, run)
-
-    def _member(self, shared, records):
-        """Make a copy for one of many exposures: its log starts here, its product has its name."""
+    def _run_member(self, dataset, shared):
+        """Run a copy on one of many exposures: its log starts here, its product has its name."""
         member = copy.copy(self)
         member._shared = shared
-        member._earlier_records = (records, len(records))
         member.save_results = self.save_results or self.output_file is not None
         member.output_file, member.search_output_file = None, False
-        return member
+        with member._recorded(anew=True):
+            return member._run_one(dataset)
+
+    @contextlib.contextmanager
+    def _recorded(self, *, anew: bool = False) -> Iterator[None]:
+        """Record the lines of this run, whatever runs in other threads."""
+        names = self.get_stpipe_loggers()
+        with (
+            recording.log_config_kept(self._silent, [n for n in names if n != "py.warnings"]),
+            recording.own_lines(names, self._log_records_formatter, anew=anew) as lines,
+        ):
+            self._own_lines = lines
+            try:
+                yield
+            finally:
+                self._own_lines = None
+
+    @classmethod
+    def _silent(cls):
+        """The log configuration that `stpipe.Step.run` makes: nothing is shown."""
+        return recording.silent_config(cls._log_records_formatter)
+
+    def _check_output_directory(self) -> None:
+        """Raise where the products cannot be written, before anything is measured."""
+        saves = self.save_results or self.output_file is not None
+        directory = self.search_attr("output_dir", default="") if saves else self.output_dir
+        if saves or directory:
+            check_output_directory(os.path.expandvars(os.path.expanduser(directory or ".")))
+
+    def _refuse_credentials(self) -> None:
+        """Raise where a parameter is a URI with credentials in it, which stpipe would log."""
+        parameters = {**vars(self), "input_dir": self.input_dir}
+        for name, value in parameters.items():
+            if not name.startswith("_"):
+                refuse_credentials(value, name)
+
+    def export_config(self, filename, include_metadata=False):
+        """Write the parameters to a file. See `stpipe.Step.export_config`."""
+        with write_atomically(filename) as file:
+            super().export_config(file, include_metadata)
 
     def finalize_result(self, model, reference_files_used):
         """Record software, reference files and the log in the product's metadata."""
@@ -127,11 +222,11 @@ class FrameworkStep(RomanStep):
         except CRDS_OUT_OF_REACH:
             log.warning("CRDS is out of reach: its context is not recorded in meta.ref_file")
         if isinstance(model, ForcedPhotometryModel):
-            records, count = self._earlier_records
-            model.meta.cal_logs = self.log_records[count if self.log_records is records else 0 :]
+            lines = self.log_records if self._own_lines is None else self._own_lines
+            model.meta.cal_logs = [printable(line) for line in lines]
 
     def _basepath(self, filename):
-        """Name a product is made from: an output_file, else its exposure's, not a pipeline's."""
+        """File name from which that of a product is made: output_file, or that of its exposure."""
         given = self.output_file or (self.search_output_file and self.search_attr("output_file"))
         return given or filename
 
@@ -142,7 +237,7 @@ class FrameworkStep(RomanStep):
         return super().save_model(model, *args, output_file=output_file, **kwargs)
 
     def remove_suffix(self, name):
-        """Remove a step's suffix, ours too, from a file name."""
+        """Remove the suffix of a romancal step or of this one from a file name."""
         for ours in (f"_{self.suffix}", "_forcedphot"):
             if name.endswith(ours):
                 return name.removesuffix(ours), "_"
@@ -154,20 +249,31 @@ class FrameworkStep(RomanStep):
         if isinstance(dataset, ReferenceParameters):
             return dict(dataset.values), OBSERVATORY
         try:
-            with opened_if_remote(batch.first(dataset)) as opened:
+            with opened_for_metadata(batch.first(dataset)) as opened:
                 return super()._get_crds_parameters(opened)
         except Exception as error:
-            raise ValueError(f"{dataset!r} has no CRDS parameters: {error}") from error
+            name = shown(dataset) if isinstance(dataset, str | os.PathLike) else repr(dataset)
+            raise ValueError(f"{name} has no CRDS parameters: {error}") from error
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
-        """Parameters that CRDS keeps for this step: none, where CRDS is out of reach."""
+        """Parameters of this step in CRDS; none if CRDS is unreachable."""
         try:
             with quiet_crds():
                 return super()._get_config_from_parameters(crds_parameters, crds_observatory)
         except CRDS_OUT_OF_REACH:
             log.debug("CRDS is out of reach: it was not asked for parameters")
             return cls._empty_config()
+
+
+@contextlib.contextmanager
+def _choices_explained(cls: type[FrameworkStep]) -> Iterator[None]:
+    """Let an error of a parameter say in its last line which values are possible."""
+    try:
+        yield
+    except ValidationError as error:
+        spec = cls.load_spec_file()
+        raise ValidationError(command_line.explain_choices(str(error), spec)) from error
 
 
 def _represent_step(dumper: yaml.Dumper, step: FrameworkStep) -> yaml.Node:

@@ -1,11 +1,12 @@
-"""The step as a hook of another step.
+"""The step as a hook of another step, its host.
 
-stpipe replaces its host's result by whatever a hook returns, and ends the host where a hook fails.
-Both would lose a product that is worth more than ours. So a run as a hook returns nothing, saves
-its own product beside the host's, and turns a failure into an error line in the host's log.
+stpipe replaces the result of the host by that of a hook, and stops the host where a hook fails.
+Both would lose the host's product. A run as a hook therefore returns None, saves its own product
+beside the host's, and reports a failure as an error in the host's log.
 
-A hook is made from a class, an instance or an import path, and only some of these know their
-host. What all have in common is the caller: the `run` method of a step that has them in its lists.
+stpipe makes hooks from a class, an instance or an import path, and only some of them have a
+reference to their host. All are called by the `run` method of the host, in whose lists of hooks
+they are: `find_host` finds it on the call stack.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 @dataclass(frozen=True)
 class Host:
-    """A step that runs ours as a hook.
+    """A step that runs another one as its hook.
 
     Attributes
     ----------
     step : stpipe.Step
         The host.
     arguments : tuple
-        What the host itself was run on.
+        Arguments that the host itself was run with.
     """
 
     step: Step
@@ -43,7 +44,7 @@ class Host:
 
 
 def find_host(hook: Step) -> Host | None:
-    """Find the step that is calling another one as its hook.
+    """Find the step that calls another one as its hook.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def find_host(hook: Step) -> Host | None:
     Returns
     -------
     Host or None
-        None where it runs by itself or as a step of a pipeline.
+        None if the step runs by itself or as a step of a pipeline.
     """
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not Step.run.__code__:
@@ -66,32 +67,32 @@ def find_host(hook: Step) -> Host | None:
 
 
 def run_beside(host: Host, hook: Step, datasets: Sequence[Any]) -> None:
-    """Run a step as a hook: save its product, leave the host's result alone.
+    """Run a step as a hook: save its product, and do not change the host's result.
 
     Parameters
     ----------
     host : Host
-        The step that calls.
+        The calling step.
     hook : ForcedPhotometryStep
-        The step to be run. A copy of it, with the host as its parent, runs, so that its product
-        goes where the host's goes.
+        The step to be run. A copy of it runs with the host as its parent, so that its product is
+        saved in the directory of the host's.
     datasets : sequence
-        What the host hands over: its own input before it ran, its result afterwards. Where a
+        Arguments from the host: its own input for a pre-hook, its result for a post-hook. If the
         result holds no image (that of ``SourceCatalogStep``) the host's input is measured.
     """
     name = type(host.step).__name__
-    guest = copy.copy(hook)
-    guest.parent, guest.save_results = hook.parent or host.step, True
+    step = copy.copy(hook)
+    step.parent, step.save_results = hook.parent or host.step, True
     try:
         images = list(_images(datasets)) or list(_images(host.arguments)) or list(datasets)
-        guest._run_on(*images)
+        step._run_on(*images)
     except Exception as error:
         log.error("No forced photometry, but the result of %s is unharmed: %s", name, error)
         log.debug("It failed here:", exc_info=True)
 
 
 def _images(datasets: Sequence[Any]) -> Iterator[Any]:
-    """Level-2 images, paths and libraries of images among what steps hand on."""
+    """Yield the Level-2 images, paths and libraries of images among datasets."""
     for dataset in datasets:
         if isinstance(dataset, list | tuple):
             yield from _images(dataset)

@@ -1,4 +1,4 @@
-"""Finds the inputs of a step in its ``input_dir``."""
+"""Location of the inputs of a step in its ``input_dir``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ __all__ = ["find_input"]
 
 
 def find_input(dataset: Any, input_dir: str) -> Any:
-    """Find an input whose name has no directory in ``input_dir``, unless it is right here.
+    """Return the path of an input in ``input_dir``, for a name without a directory.
 
     Parameters
     ----------
     dataset : object
-        A path, or anything else, which is returned as it is.
+        A path, or anything else, which is returned unchanged.
     input_dir : str
-        The directory or ``s3://`` prefix; may be empty.
+        Directory or ``s3://`` prefix; may be empty.
 
     Returns
     -------
     object
+        `dataset` itself if it has a directory or exists in the working directory.
     """
     if not input_dir or not isinstance(dataset, str | Path):
         return dataset

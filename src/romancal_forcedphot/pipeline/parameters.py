@@ -1,9 +1,9 @@
-"""Step parameters that stpipe's string-only configuration cannot express.
+"""Step parameters of types that stpipe's string-based configuration does not have.
 
-stpipe hands a list over as strings (``3,5`` becomes ``['3', '5']``), a number or a list from
-Python as it is, and refuses what is no string where a path is expected. The descriptors below
-turn each of these into what the step works with as soon as the attribute is set, so that a wrong
-value is refused before any work is done and the log shows plain values.
+stpipe passes a list as strings (``3,5`` becomes ``['3', '5']``), a number or list from Python
+unchanged, and accepts only strings as paths. The descriptors of this module parse each of these
+when the attribute of the step is set, so that an invalid value is rejected before any work is done,
+and the log shows plain values.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+
+from ..storage import refuse_credentials
+from .command_line import check_texts
 
 __all__ = [
     "CatalogParameter",
@@ -66,12 +69,12 @@ class NumberList(_Parameter):
 
 
 class RadiusList(NumberList):
-    """List of radii; while it is empty, the defaults that go with the step's ``radius_unit``.
+    """List of radii; if empty, the defaults for the step's ``radius_unit``.
 
     Parameters
     ----------
     defaults : mapping
-        By the parameter's name, then by unit.
+        Default radii by the parameter's name, then by unit.
     """
 
     def __init__(self, defaults: Mapping[str, Mapping[str, Iterable[float]]]):
@@ -83,7 +86,7 @@ class RadiusList(NumberList):
 
 
 class NameList(_Parameter):
-    """List of names, separated by commas in text."""
+    """List of names, separated by commas in a string."""
 
     def parse(self, value: Any) -> list[str]:
         """Parse to a list of str."""
@@ -91,12 +94,12 @@ class NameList(_Parameter):
 
 
 class Extension(_Parameter):
-    """Extension of the product's file: one that the product can be written with."""
+    """File extension of the product, of a format in which it can be written."""
 
     known = (".asdf", ".parquet")
 
     def parse(self, value: Any) -> str:
-        """Parse to an extension with its dot."""
+        """Parse to an extension with a dot."""
         extension = "." + str(value or "").strip().lower().removeprefix(".")
         if extension not in self.known:
             raise ValueError(
@@ -106,10 +109,16 @@ class Extension(_Parameter):
 
 
 class InMemoryCatalog(str):
-    """Name of a catalog in memory: a table, a SkyCoord or a catalog model.
+    """A catalog in memory (a table, a SkyCoord or a catalog model) as a string, its name.
 
-    To stpipe it is a string, so the configuration carries it; the log and saved parameters show
-    the name alone.
+    stpipe accepts it as a string parameter; the log and saved parameters show only the name.
+
+    Parameters
+    ----------
+    table : astropy.table.Table, astropy.coordinates.SkyCoord or DataModel
+        The catalog, attribute ``table``.
+    name : str
+        Its name.
     """
 
     __slots__ = ("table",)
@@ -120,9 +129,23 @@ class InMemoryCatalog(str):
         wrapped.table = table
         return wrapped
 
+    def __getnewargs__(self):
+        return self.table, str(self)
+
     @classmethod
     def wrap(cls, value: Any) -> Any:
-        """Wrap a table, a SkyCoord or a catalog model; return a path as text, else as it is."""
+        """Wrap a table, a SkyCoord or a catalog model.
+
+        Parameters
+        ----------
+        value : object
+            Value of the parameter ``catalog``.
+
+        Returns
+        -------
+        InMemoryCatalog, str or object
+            A path as a string; any other value unchanged.
+        """
         if isinstance(value, PurePath):
             return str(value)
         name = cls._name(value)
@@ -143,19 +166,25 @@ class InMemoryCatalog(str):
 
 
 class CatalogParameter(_Parameter):
-    """Path of a catalog, or a catalog in memory, which is kept as an `InMemoryCatalog`."""
+    """Path of a catalog, or a catalog in memory as an `InMemoryCatalog`."""
 
     def parse(self, value: Any) -> str:
         """Parse to a path or an in-memory catalog."""
         value = InMemoryCatalog.wrap(value)
+        refuse_credentials(value, self.name)
         return value if isinstance(value, InMemoryCatalog) else str(value or "")
 
 
 class StorageOptions(str):
-    """Options for files that are not local, as an empty text.
+    """Options of the file system for remote files, as an empty string.
 
-    They may hold a secret key: the configuration carries them, but no log, product or file of
-    parameters ever shows them.
+    They may include a secret key: as an empty string they are part of the configuration, but never
+    appear in a log, product or parameter file.
+
+    Parameters
+    ----------
+    options : mapping, optional
+        The options, attribute ``options``.
     """
 
     __slots__ = ("options",)
@@ -166,9 +195,19 @@ class StorageOptions(str):
         wrapped.options = dict(options or {})
         return wrapped
 
+    def __reduce__(self):
+        """Leave the options out of a pickle: it may be kept, or travel."""
+        return type(self), ()
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     @classmethod
     def wrap(cls, value: Any) -> Any:
-        """Wrap a mapping or None; return anything else as it is."""
+        """Wrap a mapping or None; return any other value unchanged."""
         return cls(value) if value is None or isinstance(value, Mapping) else value
 
 
@@ -176,7 +215,7 @@ class StorageOptionsParameter(_Parameter):
     """Options of `s3fs.S3FileSystem` for an image or catalog on S3, a mapping in Python."""
 
     def parse(self, value: Any) -> StorageOptions:
-        """Parse to options; text other than '' is refused and not repeated."""
+        """Parse to options; the message for a string does not repeat it, as it may be secret."""
         value = StorageOptions.wrap(value)
         if isinstance(value, StorageOptions):
             return value
@@ -192,7 +231,23 @@ _WRAPPERS = {"catalog": InMemoryCatalog.wrap, "storage_options": StorageOptions.
 
 
 def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them."""
+    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Values by name.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        stpipe would take a text for something else.
+    """
+    check_texts(parameters)
     return {
         name: _WRAPPERS[name](value) if name in _WRAPPERS else value
         for name, value in parameters.items()
@@ -200,7 +255,7 @@ def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    """Items of nested sequences and of comma-separated text, brackets dropped."""
+    """Yield the items of nested sequences and of comma-separated strings, without brackets."""
     if isinstance(value, str):
         yield from (item for part in _bare(value).split(",") if (item := part.strip()))
     elif isinstance(value, Iterable):
@@ -211,7 +266,7 @@ def _items(value: Any) -> Iterable[Any]:
 
 
 def _bare(text: str) -> str:
-    """Drop brackets around a text, whole or cut at commas; ``flux (nJy)`` keeps its own."""
+    """Remove brackets around a string, also if split at commas, but not those of ``flux (nJy)``."""
     text = text.strip()
     for opening, closing in ("[]", "()"):
         if text.startswith(opening) or (closing in text and opening not in text):

@@ -1,7 +1,7 @@
-"""The page of pictures that a run leaves beside its product.
+"""The page of plots that a run writes beside its product.
 
-`plots` draws what it is given; here is what a run gives it, and where the page goes. matplotlib is
-loaded only when a page is asked for.
+The plots are made by `plots`, from the data of a run. matplotlib is imported only if a page is
+requested.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["require_matplotlib", "save_summary"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 N_CURVE = 60
-CURVE_REACH = 4.0  # the curve ends at so many times the largest aperture
+CURVE_REACH = 4.0  # largest radius of the curve, in units of the largest aperture radius
 
 
 def require_matplotlib() -> None:
-    """Raise an ImportError that names the remedy where matplotlib is missing."""
+    """Import matplotlib; raise an ImportError with the remedy if it is missing."""
     from .. import plots  # noqa: F401
 
 
@@ -41,20 +41,20 @@ def save_summary(
     area: np.ndarray | None,
     correction: Correction | None,
 ) -> None:
-    """Draw the summary page of a run and write it, whole or not at all.
+    """Plot the summary page of a run and write it atomically.
 
     Parameters
     ----------
-    path : path
-        A ``.png``; the directory exists.
+    path : str or path-like
+        A ``.png`` in an existing directory.
     exposure : Exposure
         The image.
     table : astropy.table.Table
-        What was measured.
+        The photometry.
     method : CircularApertures
-        How it was measured.
-    area : ndarray or None
-        (ny, nx) relative pixel area that was used.
+        The method of measurement.
+    area : (ny, nx) ndarray or None
+        Relative pixel area that was used.
     correction : Correction or None
         Aperture correction that was used.
 
@@ -87,20 +87,23 @@ def save_summary(
         else _curve(correction, *middle, CURVE_REACH * max(apertures)),
         title=Path(path).stem,
     )
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
     log.info("Saved pictures in %s", path)
 
 
 def _curve(
     correction: Correction, x: np.ndarray, y: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return radii in pixels up to a reach and what apertures of these catch at a place (1,)."""
+    """Return aperture radii up to a reach (pixels), and encircled-energy fractions at (x, y).
+
+    `x` and `y` have shape (1,). The curve ends where the correction does.
+    """
     radii = np.linspace(0, reach, N_CURVE + 1)[1:]
-    caught = []
+    fractions = []
     for radius in radii:
         try:
-            caught.append(float(correction.in_aperture(x, y, radius)[0]))
-        except ValueError:  # beyond the end of what the correction knows
+            fractions.append(float(correction.in_aperture(x, y, radius)[0]))
+        except ValueError:  # the aperture extends beyond the correction
             break
-    return radii[: len(caught)], np.array(caught)
+    return radii[: len(fractions)], np.array(fractions)

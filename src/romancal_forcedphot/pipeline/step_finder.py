@@ -1,4 +1,4 @@
-"""Finds reference files as stpipe does for a step: its overrides count, and it records them."""
+"""Finder of reference files that uses a step: its overrides apply, and it records the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from stpipe import Step
 
-from ..references import Reference, asked
+from ..references import Reference, query_reference
 
 __all__ = ["ReferenceParameters", "StepFinder"]
 
@@ -18,19 +18,25 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 @dataclass(frozen=True)
 class ReferenceParameters:
-    """What CRDS selects by, in place of the image: a step hands it through stpipe to itself."""
+    """Metadata by which CRDS selects, passed to the step's `get_reference_file` as its dataset.
+
+    Attributes
+    ----------
+    values : mapping
+        See `references.Finder.find`.
+    """
 
     values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class StepFinder:
-    """A `references.Finder` behind which is a step.
+    """A `references.Finder` that uses a step.
 
     Attributes
     ----------
     step : FrameworkStep
-        Its ``override_*`` parameters count, and it records what was found.
+        Its ``override_*`` parameters apply, and it records the files that were found.
     """
 
     step: Step
@@ -38,7 +44,7 @@ class StepFinder:
     def find(self, kind: str, parameters: Mapping[str, Any]) -> Reference | None:
         """Find a reference file; see `references.Finder.find`."""
         step = self.step
-        found = asked(
+        found = query_reference(
             kind,
             lambda: step.get_reference_file(ReferenceParameters(parameters), kind),
             override=step.get_ref_override(kind),

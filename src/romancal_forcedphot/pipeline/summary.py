@@ -1,4 +1,4 @@
-"""Log lines on what a run has measured."""
+"""Log messages about the result of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 
 def report(counts: Mapping[str, int], catalog_name: str) -> None:
-    """Log what was measured, with a warning where nothing was."""
+    """Log the numbers of rows, with a warning if no source is on the image.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Result of `table.count_rows`.
+    catalog_name : str
+        Name of the catalog.
+    """
     log.info(
         "Catalog %s: %d rows read, %d selected, %d on the detector",
         catalog_name,

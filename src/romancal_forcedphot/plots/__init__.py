@@ -1,11 +1,11 @@
-"""Pictures of catalogs, images and products.
+"""Plots of catalogs, images and products.
 
-Each function takes tables or arrays and an optional matplotlib Axes, draws, and returns the Axes.
-Without Axes it makes a Figure of its own that no window knows: nothing is shown and no global
-state of matplotlib is touched. ``ax.figure.savefig('name.png')`` writes it. The two pages return
+Each function takes tables or arrays and an optional matplotlib Axes, plots into it and returns it.
+Without Axes it makes a new Figure that is not managed by pyplot: nothing is shown, and no global
+state of matplotlib is changed. ``ax.figure.savefig('name.png')`` writes it. The two pages return
 the Figure.
 
-matplotlib is the extra ``plot`` of this package; nothing outside this room imports it.
+matplotlib is the optional dependency ``plot`` of this package; only this subpackage imports it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ except ImportError as error:
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
+from .lightcurves import cutout_series, light_curve, rms_against_magnitude
 from .pages import summary_page, validation_page
 
 __all__ = [
     "cutout",
+    "cutout_series",
     "encircled_energy",
     "flagged_gallery",
+    "light_curve",
     "magnitude_errors",
     "magnitude_histogram",
     "offset_against_magnitude",
     "offset_map",
     "pixel_area_map",
     "pulls",
+    "rms_against_magnitude",
     "summary_page",
     "validation_page",
 ]

@@ -1,4 +1,4 @@
-"""Pictures of measurements against a reference."""
+"""Plots of measurements compared with a reference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..geometry import N_SCIENCE_PIXELS
-from ..table.statistics import by_magnitude, magnitude_edges, pull_width, signed, spread
+from ..table.statistics import (
+    bin_by_magnitude,
+    format_signed,
+    magnitude_edges,
+    pull_width,
+    robust_statistics,
+)
 from .style import (
     BLACK,
     BLUE,
@@ -36,23 +42,24 @@ def offset_against_magnitude(
     limit: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw measured minus reference magnitude against the reference.
+    """Plot magnitude offsets (measured minus reference) against the reference magnitude.
 
-    Points for the sources; for each bin of at least five the median with its error and, as a
-    band, the robust scatter; above the picture the same of all.
+    Points are sources. For each bin with at least five sources, the median with its standard error
+    and the robust standard deviation (shaded) are plotted; the title gives those of all sources.
 
     Parameters
     ----------
     magnitude, offset : (n,) array_like
-        Reference magnitude; measured minus reference, mag. NaN is left out.
+        Reference magnitude, and measured minus reference magnitude; NaN is ignored.
     band : str
-        Filter, for the axis.
+        Filter, for the axis label.
     bin_width : float
-        In mag.
+        Width of the magnitude bins in mag.
     limit : float, optional
-        Half the height of the picture in mag; by default what shows 95 % of the points.
+        Upper limit of the vertical axis in mag, which is symmetric; by default it includes 95 % of
+        the points.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -63,31 +70,31 @@ def offset_against_magnitude(
     known = np.isfinite(magnitude) & ~np.isnan(offset)
     magnitude, offset = magnitude[known], offset[known]
     shown = np.isfinite(offset)
-    limit = limit or _limit(offset[shown], 95)
+    limit = limit or _symmetric_limit(offset[shown], 95)
     points = ax.scatter(magnitude[shown], offset[shown], s=7, color=BLUE, alpha=0.3, linewidth=0)
     points.set_rasterized(True)
-    _draw_bins(ax, magnitude, offset, bin_width)
+    _plot_bins(ax, magnitude, offset, bin_width)
     ax.axhline(0, color=BLACK, linewidth=0.8)
     ax.set_ylim(-limit, limit)
     ax.set_xlabel(magnitude_label(band, "reference"))
     ax.set_ylabel("Measured − reference (mag)")
     beyond = np.count_nonzero(np.abs(offset) > limit)
-    whole = spread(offset)
+    whole = robust_statistics(offset)
     ax.set_title(
-        f"{whole.n} sources: median {signed(whole.median, 4)} ± {whole.median_err:.4f} mag, "
+        f"{whole.n} sources: median {format_signed(whole.median, 4)} ± {whole.median_err:.4f} mag, "
         f"scatter {whole.scatter:.4f}",
         fontsize="medium",
     )
     if beyond:
-        words = f"{beyond} beyond the frame"
-        ax.text(0.02, 0.98, words, transform=ax.transAxes, va="top", fontsize="small")
+        text = f"{beyond} beyond the frame"
+        ax.text(0.02, 0.98, text, transform=ax.transAxes, va="top", fontsize="small")
     grid(ax)
     return ax
 
 
-def _draw_bins(ax: Axes, magnitude: np.ndarray, offset: np.ndarray, bin_width: float) -> None:
-    """Draw medians with their errors, and the scatter about them."""
-    bins = by_magnitude(magnitude, offset, offset, magnitude_edges(magnitude, bin_width))
+def _plot_bins(ax: Axes, magnitude: np.ndarray, offset: np.ndarray, bin_width: float) -> None:
+    """Plot the median of each magnitude bin with its error, and the scatter around it."""
+    bins = bin_by_magnitude(magnitude, offset, offset, magnitude_edges(magnitude, bin_width))
     bins = bins[(bins["n"] >= MIN_PER_BIN) & np.isfinite(bins["offset"])]
     if not len(bins):
         return
@@ -107,20 +114,20 @@ def _draw_bins(ax: Axes, magnitude: np.ndarray, offset: np.ndarray, bin_width: f
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none", loc="lower left")
 
 
-def _limit(values: np.ndarray, percent: float) -> float:
-    """Return a symmetric limit that shows a share of the values, a little larger."""
+def _symmetric_limit(values: np.ndarray, percent: float) -> float:
+    """Return 1.25 times the percentile of the absolute values, as limit of a symmetric axis."""
     return 1.25 * float(np.percentile(np.abs(values), percent)) or 0.01 if values.size else 0.01
 
 
 def pulls(pull: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Draw the pulls, (measured - reference) / error, with the normal curve they should follow.
+    """Plot a histogram of pulls with the unit normal distribution expected for correct errors.
 
     Parameters
     ----------
     pull : (n,) array_like
-        What is not finite is left out.
+        (Measured - reference) / error; values that are not finite are ignored.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -134,13 +141,13 @@ def pulls(pull: ArrayLike, *, ax: Axes | None = None) -> Axes:
     ax.hist(pull, edges, color=BLUE, alpha=0.35, label=f"{pull.size} sources")
     fine = np.linspace(-PULL_LIMIT, PULL_LIMIT, 201)
     normal = np.exp(-0.5 * fine**2) / np.sqrt(2 * np.pi) * pull.size * (edges[1] - edges[0])
-    ax.plot(fine, normal, color=VERMILION, linewidth=2, label="honest errors: width 1")
+    ax.plot(fine, normal, color=VERMILION, linewidth=2, label="normal, width 1")
     ax.set_xlim(-PULL_LIMIT, PULL_LIMIT)
     ax.set_xlabel("Pull: (measured − reference flux) / error")
     ax.set_ylabel("Sources")
-    median = spread(pull)
+    median = robust_statistics(pull)
     ax.set_title(
-        f"pulls: median {signed(median.median, 2)} ± {median.median_err:.2f}, "
+        f"pulls: median {format_signed(median.median, 2)} ± {median.median_err:.2f}, "
         f"width {pull_width(pull):.2f}" + (f"; {beyond} beyond ±{PULL_LIMIT:g}" if beyond else ""),
         fontsize="medium",
     )
@@ -159,22 +166,22 @@ def offset_map(
     limit: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the median offset over the detector.
+    """Plot a map of the median magnitude offset in cells of the detector.
 
     Parameters
     ----------
     x, y : (n,) array_like
-        Pixel positions.
+        0-indexed pixel positions.
     offset : (n,) array_like
-        Measured minus reference, mag.
+        Measured minus reference magnitude.
     shape : (int, int)
         Shape (ny, nx) of the detector.
     n_cells : int
-        Cells along each axis; one with less than three sources stays empty.
+        Number of cells along each axis; cells with less than three sources are empty.
     limit : float, optional
-        Where the colours end, in mag; by default at the largest median of a cell.
+        Limit of the symmetric colour scale in mag; by default the largest median of a cell.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------

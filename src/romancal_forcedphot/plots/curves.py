@@ -1,4 +1,4 @@
-"""Pictures of magnitudes, their errors and the encircled energy."""
+"""Plots of magnitudes, their errors and encircled energy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, axes_or_new, grid, magn
 
 __all__ = ["encircled_energy", "magnitude_errors", "magnitude_histogram"]
 
-KIND_NAMES = {"PSF": "stars (PSF)", "SER": "galaxies (SER)"}
-_LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GRAY, ":"))
+TYPE_NAMES = {"PSF": "stars (PSF)", "SER": "galaxies (SER)"}
+_LINE_STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GRAY, ":"))
 _MARKERS = "os^Dv"
-_RARE = "other"
+_OTHER = "other"
 
 
 def magnitude_histogram(
@@ -25,25 +25,25 @@ def magnitude_histogram(
     *,
     band: str = "",
     bin_width: float = 0.25,
-    names: Mapping[str, str] = KIND_NAMES,
+    names: Mapping[str, str] = TYPE_NAMES,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how many sources of each type have which magnitude.
+    """Plot a histogram of magnitudes by source type.
 
     Parameters
     ----------
     magnitude : (n,) array_like
-        AB magnitudes; what is not finite is left out.
+        AB magnitudes; values that are not finite are ignored.
     kind : (n,) array_like of str, optional
-        Type of each source; beyond three types the rarest are taken together.
+        Type of each source. With more than four types the rarest are combined as 'other'.
     band : str
-        Filter, for the axis.
+        Filter, for the axis label.
     bin_width : float
-        In mag.
-    names : mapping
-        From a type to its name in the legend.
+        Width of the bins in mag.
+    names : mapping of str to str
+        Names of the types in the legend.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -55,11 +55,11 @@ def magnitude_histogram(
     known = np.isfinite(magnitude)
     edges = magnitude_edges(magnitude, bin_width)
     samples = _samples(kind[known])
-    for (name, chosen), (color, line) in zip(samples, _LOOKS, strict=False):
+    for (name, chosen), (color, line) in zip(samples, _LINE_STYLES, strict=False):
         values = magnitude[known][chosen]
-        look = {"color": color, "linestyle": line, "linewidth": 2}
+        style = {"color": color, "linestyle": line, "linewidth": 2}
         legend = f"{names.get(name, name)}: {values.size}"
-        ax.hist(values, edges, histtype="step", label=legend, **look)
+        ax.hist(values, edges, histtype="step", label=legend, **style)
         ax.hist(values, edges, histtype="stepfilled", color=color, alpha=0.2)
     if known.any():
         ax.set_yscale("log")
@@ -72,14 +72,14 @@ def magnitude_histogram(
 
 
 def _samples(kind: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Types, the most frequent first, with the sources of each; the rarest as one."""
+    """Types in order of frequency, each with the mask of its sources; the rarest combined."""
     found, counts = np.unique(kind, return_counts=True)
     order = found[np.argsort(-counts, kind="stable")]
-    if len(order) <= len(_LOOKS):
+    if len(order) <= len(_LINE_STYLES):
         return [(str(name), kind == name) for name in order]
-    most = order[: len(_LOOKS) - 1]
+    most = order[: len(_LINE_STYLES) - 1]
     samples = [(str(name), kind == name) for name in most]
-    return [*samples, (_RARE, ~np.isin(kind, most))]
+    return [*samples, (_OTHER, ~np.isin(kind, most))]
 
 
 def magnitude_errors(
@@ -90,18 +90,18 @@ def magnitude_errors(
     band: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the errors of magnitudes against the magnitudes.
+    """Plot the errors of magnitudes against the magnitudes.
 
     Parameters
     ----------
     magnitude, magnitude_err : (n,) array_like
-        In mag(AB); what is not finite is left out.
+        In mag(AB); values that are not finite are ignored.
     flags : (n,) array_like of int, optional
-        ``warning_flags``; flagged sources are marked.
+        ``warning_flags``; flagged sources have another symbol.
     band : str
-        Filter, for the axis.
+        Filter, for the axis label.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -111,13 +111,13 @@ def magnitude_errors(
     magnitude, errors = (np.asarray(a, dtype=float) for a in (magnitude, magnitude_err))
     flagged = np.zeros(magnitude.shape, bool) if flags is None else np.asarray(flags) != 0
     shown = np.isfinite(magnitude) & np.isfinite(errors) & (errors > 0)
-    for chosen, look in (
+    for chosen, style in (
         (shown & ~flagged, {"color": BLUE, "marker": ".", "label": "good"}),
         (shown & flagged, {"color": VERMILION, "marker": "x", "label": "flagged"}),
     ):
         if chosen.any():
-            look["label"] += f": {np.count_nonzero(chosen)}"
-            points = ax.scatter(magnitude[chosen], errors[chosen], s=12, linewidth=0.8, **look)
+            style["label"] += f": {np.count_nonzero(chosen)}"
+            points = ax.scatter(magnitude[chosen], errors[chosen], s=12, linewidth=0.8, **style)
             points.set_rasterized(True)
     if shown.any():
         ax.set_yscale("log")
@@ -138,23 +138,23 @@ def encircled_energy(
     name: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the encircled energy against radius, with the radii that were used.
+    """Plot the encircled-energy fraction against radius, with the aperture radii marked.
 
     Parameters
     ----------
     radius, fraction : (n,) array_like
-        The curve, radii in `unit`.
+        The curve of growth, radii in `unit`.
     used_radii : sequence of float
-        Aperture radii in `unit`, marked.
+        Aperture radii in `unit`.
     used_fractions : sequence of float or None
-        What the fluxes in these apertures were divided by; None where it is not known. If empty,
-        the curve's values are taken.
+        Encircled-energy fractions by which the fluxes in these apertures were divided, None where
+        unknown. If empty, those of the curve.
     unit : {'pixel', 'arcsec'}
         Unit of all radii.
     name : str
-        What the curve is, for the legend.
+        Name of the curve in the legend.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -165,30 +165,30 @@ def encircled_energy(
     ax.plot(radius, fraction, color=BLUE, linewidth=2, label=name or "encircled energy")
     if len(used_radii) and not len(used_fractions):
         used_fractions = np.interp(used_radii, radius, fraction)
-    words = "arcsec" if unit == "arcsec" else "pixels"
-    for place, (used, value) in enumerate(zip(used_radii, used_fractions, strict=True)):
-        _mark(ax, float(used), value, words, _MARKERS[place % len(_MARKERS)])
+    unit_name = "arcsec" if unit == "arcsec" else "pixels"
+    for index, (used, value) in enumerate(zip(used_radii, used_fractions, strict=True)):
+        _mark_radius(ax, float(used), value, unit_name, _MARKERS[index % len(_MARKERS)])
     ax.set_xlim(0, radius.max(initial=0.0, where=np.isfinite(radius)) or 1.0)
     ax.set_ylim(0, 1.04)
-    ax.set_xlabel(f"Radius ({words})")
-    ax.set_ylabel("Fraction of a point source's light")
+    ax.set_xlabel(f"Radius ({unit_name})")
+    ax.set_ylabel("Encircled-energy fraction")
     ax.legend(frameon=False, loc="lower right")
     grid(ax)
     return ax
 
 
-def _mark(ax: Axes, radius: float, fraction: float | None, unit: str, marker: str) -> None:
-    """Mark a radius that was used, and the fraction that belongs to it."""
-    look = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
+def _mark_radius(ax: Axes, radius: float, fraction: float | None, unit: str, marker: str) -> None:
+    """Mark an aperture radius and its encircled-energy fraction, if known."""
+    style = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
     if fraction is None or not np.isfinite(fraction):
-        ax.axvline(radius, label=f"{radius:.4g} {unit}", **look)
+        ax.axvline(radius, label=f"{radius:.4g} {unit}", **style)
         return
-    ax.plot([radius, radius, 0], [0, fraction, fraction], **look)
-    words = f"{radius:.4g} {unit}: {fraction:.4f}"
-    ax.plot(radius, fraction, marker, color=VERMILION, markersize=7, label=words)
+    ax.plot([radius, radius, 0], [0, fraction, fraction], **style)
+    label = f"{radius:.4g} {unit}: {fraction:.4f}"
+    ax.plot(radius, fraction, marker, color=VERMILION, markersize=7, label=label)
 
 
 def _legend_above(ax: Axes, n_columns: int) -> None:
-    """Put the legend above the frame, where it hides no data."""
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-    ax.legend(frameon=False, ncols=n_columns, borderaxespad=0.2, **place)
+    """Put the legend above the axes, where it hides no data."""
+    location = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    ax.legend(frameon=False, ncols=n_columns, borderaxespad=0.2, **location)

@@ -1,4 +1,4 @@
-"""Pictures of pixels: the area map, cutouts with apertures drawn to scale, flagged sources."""
+"""Plots of pixels: area map, cutouts with apertures to scale, flagged sources."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
 from ..table import WarningFlag
+from ..table.statistics import robust_statistics
 from .style import BLACK, BLUE, ORANGE, SQUARE, VERMILION, axes_or_new
 
 __all__ = ["cutout", "flagged_gallery", "pixel_area_map"]
 
 MAX_MAP_SIDE = 512
-MAX_NAMED = 40
-NOISE_IN_LINEAR = 3.0  # the stretch is linear within so many sigma of the background
-GAP = 3  # blank pixels between stamps
-TEXT_ROWS = 0.45  # height of the words under a stamp, of the stamp's side
+MAX_LABELLED = 40
+LINEAR_WIDTH_SIGMA = 3.0  # range around the background in which the stretch is linear
+GAP_PIX = 3  # between stamps
+TEXT_HEIGHT = 0.45  # of the text under a stamp, in units of the stamp's side
 
 
 def pixel_area_map(area: ArrayLike, *, detector: str = "", ax: Axes | None = None) -> Axes:
-    """Draw the pixel area relative to the nominal pixel.
+    """Plot the map of pixel area relative to the nominal pixel.
 
     Parameters
     ----------
     area : (ny, nx) array_like
-        Relative pixel area. It is smooth: large maps are drawn from every eighth pixel or so.
+        Relative pixel area; large maps, which are smooth, are subsampled.
     detector : str
-        Name for the title.
+        Name of the detector for the title.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -78,26 +79,26 @@ def cutout(
     unit: str = "DN/s",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a part of the image with the apertures and annuli of its sources to scale.
+    """Plot a cutout of the image with the apertures and annuli of its sources to scale.
 
     Parameters
     ----------
     data : (ny, nx) array_like
-        The image, sliced only where it is drawn; what is not finite is shown in orange.
+        The image, of which only the cutout is read; pixels that are not finite are orange.
     sources : astropy.table.Table
-        With columns ``x``, ``y`` and ``label``, as the product's.
+        With columns ``x``, ``y`` (0-indexed pixels) and ``label``, such as the product's.
     label : int, optional
-        Draw around this source. Without it and `center`: around the middle of the image.
+        Label of the source at the centre.
     center : (float, float), optional
-        Draw around this (x, y).
+        Pixel position (x, y) of the centre; by default that of `label`, or of the image.
     half_size : float
-        Half the side of the picture in pixels.
+        Half the side of the cutout in pixels.
     aperture_radii, annulus_radii : sequence of float
-        In pixels; no annulus where it is None or empty.
+        Radii in pixels; no annulus is plotted if None or empty.
     unit : str
         Unit of the image.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -106,12 +107,12 @@ def cutout(
     Raises
     ------
     ValueError
-        No source has the label, it has no position, or nothing of the image is within the frame.
+        No source has the label, it has no position, or the cutout does not overlap the image.
     """
     ax = axes_or_new(ax, SQUARE)
-    x_middle, y_middle = _middle(np.shape(data), sources, label, center)
+    x_middle, y_middle = _cutout_center(np.shape(data), sources, label, center)
     pixels, extent = _window(data, x_middle, y_middle, half_size)
-    colors = _gray_with_orange()
+    colors = _gray_colormap()
     picture = ax.imshow(pixels, origin="lower", extent=extent, cmap=colors, norm=_stretch(pixels))
     frame = (x_middle - half_size, x_middle + half_size, y_middle - half_size, y_middle + half_size)
     _draw_apertures(ax, sources, frame, aperture_radii, annulus_radii or ())
@@ -130,8 +131,8 @@ def cutout(
     return ax
 
 
-def _middle(shape, sources: Table, label, center) -> tuple[float, float]:
-    """Return the middle of a cutout."""
+def _cutout_center(shape, sources: Table, label, center) -> tuple[float, float]:
+    """Return the centre (x, y) of a cutout; raise a ValueError for an unknown source."""
     if center is not None:
         return float(center[0]), float(center[1])
     if label is None:
@@ -151,7 +152,7 @@ def _middle(shape, sources: Table, label, center) -> tuple[float, float]:
 def _window(
     data: ArrayLike, x: float, y: float, half_size: float
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Return the pixels around a position and the place of their outer edges."""
+    """Return the pixels around a position and their extent (left, right, bottom, top)."""
     ny, nx = np.shape(data)
     first_x, last_x = max(int(np.floor(x - half_size)), 0), min(int(np.ceil(x + half_size)), nx - 1)
     first_y, last_y = max(int(np.floor(y - half_size)), 0), min(int(np.ceil(y + half_size)), ny - 1)
@@ -164,34 +165,34 @@ def _window(
     return pixels, (first_x - 0.5, last_x + 0.5, first_y - 0.5, last_y + 0.5)
 
 
-def _gray_with_orange():
-    """Return an inverted gray scale in which missing pixels are orange."""
+def _gray_colormap():
+    """Return an inverted gray scale in which pixels that are not finite are orange."""
     import matplotlib as mpl
 
     return mpl.colormaps["gray_r"].with_extremes(bad=ORANGE)
 
 
 def _stretch(pixels: np.ndarray) -> AsinhNorm:
-    """Return a stretch that is linear in the noise and logarithmic in the stars."""
+    """Return an asinh stretch: linear within the noise of the background, logarithmic above."""
     good = pixels[np.isfinite(pixels)]
     if not good.size:
         return AsinhNorm(vmin=0, vmax=1)
-    median = float(np.median(good))
-    noise = max(1.4826 * float(np.median(np.abs(good - median))), 1e-6 * abs(median), 1e-12)
-    top = max(float(np.percentile(good, 99.8)), median + 10 * noise)
+    background = robust_statistics(good)
+    median = background.median
+    noise = max(background.scatter, 1e-6 * abs(median), 1e-12)
     return AsinhNorm(
-        linear_width=NOISE_IN_LINEAR * noise,
-        vmin=median - NOISE_IN_LINEAR * noise,
-        vmax=top,
+        linear_width=LINEAR_WIDTH_SIGMA * noise,
+        vmin=median - LINEAR_WIDTH_SIGMA * noise,
+        vmax=max(float(np.percentile(good, 99.8)), median + 10 * noise),
     )
 
 
 def _ticks(norm: AsinhNorm) -> list[float]:
-    """Return the value in the middle of the noise, then 1, 3, 10 and so on above it."""
-    middle = float(f"{norm.vmin + norm.linear_width:.1g}")
+    """Return the ticks of a colour bar: the background, then 1, 3, 10 and so on above it."""
+    background = float(f"{norm.vmin + norm.linear_width:.1g}")
     decades = [10.0**power for power in range(-12, 13)]
     above = [digit * decade for decade in decades for digit in (1, 3)]
-    return [middle, *(v for v in above if middle + 2 * norm.linear_width < v <= norm.vmax)]
+    return [background, *(v for v in above if background + 2 * norm.linear_width < v <= norm.vmax)]
 
 
 def _draw_apertures(
@@ -201,20 +202,20 @@ def _draw_apertures(
     aperture_radii: Sequence[float],
     annulus_radii: Sequence[float],
 ) -> None:
-    """Draw the circles of the sources that touch a frame, and name the sources if they are few."""
+    """Draw the circles of the sources that overlap a frame; label the sources if they are few."""
     x, y = (np.asarray(sources[axis], dtype=float) for axis in "xy")
     reach = max([*aperture_radii, *annulus_radii])
     near = (x > frame[0] - reach) & (x < frame[1] + reach)
     near &= (y > frame[2] - reach) & (y < frame[3] + reach)
-    places = list(zip(x[near], y[near], strict=True))
+    positions = list(zip(x[near], y[near], strict=True))
     for radii, color, line in ((aperture_radii, BLUE, "-"), (annulus_radii, VERMILION, ":")):
-        circles = [Circle(place, radius) for place in places for radius in radii]
-        look = {"edgecolor": color, "linestyle": line, "linewidth": 1.1}
-        ax.add_collection(PatchCollection(circles, facecolor="none", **look))
-    if len(places) > MAX_NAMED or "label" not in sources.colnames:
+        circles = [Circle(position, radius) for position in positions for radius in radii]
+        style = {"edgecolor": color, "linestyle": line, "linewidth": 1.1}
+        ax.add_collection(PatchCollection(circles, facecolor="none", **style))
+    if len(positions) > MAX_LABELLED or "label" not in sources.colnames:
         return
     lift = max(aperture_radii) * 1.1
-    for (at_x, at_y), name in zip(places, np.asarray(sources["label"])[near], strict=True):
+    for (at_x, at_y), name in zip(positions, np.asarray(sources["label"])[near], strict=True):
         ax.text(at_x + lift, at_y + lift, str(name), color=BLUE, fontsize="small", clip_on=True)
 
 
@@ -228,24 +229,25 @@ def flagged_gallery(
     aperture_radius: float = 3.0,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw stamps of flagged sources, each under its own stretch.
+    """Plot stamps of flagged sources, each with its own stretch.
 
-    All flags have their turn, the rarest first; sources that are not on the image cannot be shown.
+    Sources are chosen such that all flags occur, beginning with the rarest flag. Sources that are
+    not on the image are not shown.
 
     Parameters
     ----------
     data : (ny, nx) array_like
-        The image; what is not finite is shown in orange.
+        The image; pixels that are not finite are orange.
     sources : astropy.table.Table
         With columns ``label``, ``x``, ``y`` and ``warning_flags``.
     half_size : int
-        Pixels from the centre of a stamp to its edge.
+        Half width of the stamps in pixels.
     n_columns, n_rows : int
-        Greatest number of stamps beside and above each other.
+        Maximum number of columns and rows of stamps.
     aperture_radius : float
-        In pixels, drawn to scale.
+        Radius of the plotted aperture in pixels.
     ax : matplotlib.axes.Axes, optional
-        Where to draw.
+        Axes to plot into; new ones by default.
 
     Returns
     -------
@@ -258,9 +260,9 @@ def flagged_gallery(
         ax.text(0.5, 0.5, "no flagged source on the image", ha="center", transform=ax.transAxes)
         return ax
     side = 2 * half_size + 1
-    width, height = side + GAP, side * (1 + TEXT_ROWS) + GAP
-    for place, row in enumerate(rows):
-        line, column = divmod(place, n_columns)
+    width, height = side + GAP_PIX, side * (1 + TEXT_HEIGHT) + GAP_PIX
+    for index, row in enumerate(rows):
+        line, column = divmod(index, n_columns)
         _draw_stamp(
             ax, data, sources[row], half_size, aperture_radius, column * width, line * height
         )
@@ -273,23 +275,23 @@ def flagged_gallery(
 
 
 def _flagged_on_image(sources: Table, shape: tuple[int, int]) -> np.ndarray:
-    """Tell which sources are flagged and have their centre on the image."""
+    """Return which sources are flagged and have their central pixel on the image (bool)."""
     x, y = (np.asarray(sources[axis], dtype=float) for axis in "xy")
     on_image = (x > -0.5) & (x < shape[1] - 0.5) & (y > -0.5) & (y < shape[0] - 0.5)
     return on_image & (np.asarray(sources["warning_flags"]) != 0)
 
 
-def _varied_rows(sources: Table, shape: tuple[int, int], n_most: int) -> list[int]:
-    """Choose flagged sources on the image such that every flag is seen."""
+def _varied_rows(sources: Table, shape: tuple[int, int], n_max: int) -> list[int]:
+    """Choose rows of flagged sources on the image such that every flag occurs."""
     flags, shown = np.asarray(sources["warning_flags"]), _flagged_on_image(sources, shape)
     by_flag = [list(np.flatnonzero(shown & ((flags & flag) != 0))) for flag in WarningFlag]
     queues = sorted((queue for queue in by_flag if queue), key=len)
     chosen: list[int] = []
-    while any(queues) and len(chosen) < n_most:
+    while any(queues) and len(chosen) < n_max:
         for queue in queues:
             while queue and queue[0] in chosen:
                 queue.pop(0)
-            if queue and len(chosen) < n_most:
+            if queue and len(chosen) < n_max:
                 chosen.append(int(queue.pop(0)))
     return chosen
 
@@ -297,22 +299,22 @@ def _varied_rows(sources: Table, shape: tuple[int, int], n_most: int) -> list[in
 def _draw_stamp(
     ax: Axes, data: ArrayLike, source, half_size: int, radius: float, left: float, top: float
 ) -> None:
-    """Draw one stamp with its aperture and its flags, its upper left corner at (left, top)."""
+    """Plot one stamp with its aperture and flags, its upper left corner at (left, top)."""
     x, y = float(source["x"]), float(source["y"])
     column, row = int(np.rint(x)), int(np.rint(y))
     pixels, (first, last, low, high) = _window(data, column, row, half_size)
-    # y grows downwards in the gallery: rows are turned so that it grows upwards in each stamp
-    place = (
+    # The gallery's y axis points downwards: the extent flips it to point upwards in each stamp.
+    extent = (
         left + first - (column - half_size) + 0.5,
         left + last - (column - half_size) + 0.5,
         top + (row + half_size) - low + 0.5,
         top + (row + half_size) - high + 0.5,
     )
-    ax.imshow(pixels, origin="lower", extent=place, cmap=_gray_with_orange(), norm=_stretch(pixels))
-    middle = (left + x - column + half_size + 0.5, top + row + half_size - y + 0.5)
-    ax.add_patch(Circle(middle, radius, facecolor="none", edgecolor=BLUE, linewidth=1.3))
+    ax.imshow(pixels, origin="lower", extent=extent, cmap=_gray_colormap(), norm=_stretch(pixels))
+    center = (left + x - column + half_size + 0.5, top + row + half_size - y + 0.5)
+    ax.add_patch(Circle(center, radius, facecolor="none", edgecolor=BLUE, linewidth=1.3))
     flags = WarningFlag(int(source["warning_flags"]))
-    words = "\n".join(flag.name.lower().replace("_", " ") for flag in flags)
+    flag_names = "\n".join(flag.name.lower().replace("_", " ") for flag in flags)
     name = f"{source['label']}" if "label" in source.colnames else ""
     side = 2 * half_size + 1
-    ax.text(left, top + side + 1, f"{name}\n{words}", va="top", fontsize=7.5, color=BLACK)
+    ax.text(left, top + side + 1, f"{name}\n{flag_names}", va="top", fontsize=7.5, color=BLACK)

@@ -1,4 +1,4 @@
-"""Pages of several pictures: what a run measured, and how it compares with a reference."""
+"""Pages of several plots: a summary of a run, and its comparison with a reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ..geometry import N_SCIENCE_PIXELS
-from ..table import aperture_name
+from ..table import aperture_name, median_ee_fractions
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
@@ -18,7 +18,7 @@ from .images import cutout, flagged_gallery, pixel_area_map
 __all__ = ["summary_page", "validation_page"]
 
 DPI = 100
-CUTOUT_PERCENTILE = 95  # the source in the middle is brighter than this share of all
+CUTOUT_PERCENTILE = 95  # the source at the centre of the cutout is brighter than so many percent
 
 
 def summary_page(
@@ -35,7 +35,7 @@ def summary_page(
     curve: tuple[ArrayLike, ArrayLike] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw one page on a run: what was measured, where, with which area and correction.
+    """Plot a summary of a run: magnitudes, errors, image, pixel area, correction and flags.
 
     Parameters
     ----------
@@ -44,17 +44,18 @@ def summary_page(
     data : (ny, nx) array_like
         The image.
     aperture_radii, annulus_radii : sequence of float
-        In pixels.
+        Radii in pixels.
     names : sequence of str
-        What the columns of each aperture begin with; ``aper3pix`` for 3 pixels and so on if empty.
+        Names of the apertures in `table`; by default those of radii in pixels, such as
+        ``aper3pix``.
     band, detector, unit : str
         Filter, detector and unit of the image.
     area : (ny, nx) array_like, optional
         Relative pixel area.
     curve : (array_like, array_like), optional
-        Radii in pixels and the fractions of a point source that apertures of these radii catch.
+        Radii in pixels, and the encircled-energy fractions of apertures of these radii.
     title : str
-        Such as the product's name.
+        Title of the page, such as the name of the product.
 
     Returns
     -------
@@ -72,22 +73,22 @@ def summary_page(
     cutout(
         data,
         table,
-        center=_typical_place(table, magnitude),
+        center=_cutout_position(table, magnitude),
         aperture_radii=aperture_radii,
         annulus_radii=annulus_radii,
         unit=unit,
         ax=panels[1, 0],
     )
     if area is None:
-        _say(panels[1, 1], "no pixel-area map was used")
+        _write_text(panels[1, 1], "no pixel-area map was used")
     else:
         pixel_area_map(area, detector=detector, ax=panels[1, 1])
     if curve is None:
-        _say(panels[2, 0], "no aperture correction was used")
+        _write_text(panels[2, 0], "no aperture correction was used")
     else:
-        fractions = [_typical(table[f"{name}_ee_fraction"]) for name in names]
+        fractions = median_ee_fractions(table, names)
         used = {"used_radii": aperture_radii, "used_fractions": fractions}
-        encircled_energy(*curve, name="caught by an aperture", ax=panels[2, 0], **used)
+        encircled_energy(*curve, name="apertures on pixels", ax=panels[2, 0], **used)
     flagged_gallery(data, table, aperture_radius=aperture_radii[0], ax=panels[2, 1])
     return figure
 
@@ -104,15 +105,18 @@ def validation_page(
     shape: tuple[int, int] = (N_SCIENCE_PIXELS, N_SCIENCE_PIXELS),
     title: str = "",
 ) -> Figure:
-    """Draw one page on how a product compares with a reference.
+    """Plot the comparison of a product with a reference: offsets, pulls, map and magnitudes.
 
     Parameters
     ----------
-    magnitude, offset, pull : (n,) array_like
-        Reference magnitude; measured minus reference, mag; (measured - reference) / error of the
-        flux.
+    magnitude : (n,) array_like
+        Reference magnitude.
+    offset : (n,) array_like
+        Measured minus reference magnitude.
+    pull : (n,) array_like
+        (Measured - reference flux) / error of the measured flux.
     x, y : (n,) array_like
-        Pixel positions.
+        0-indexed pixel positions.
     kind : (n,) array_like of str, optional
         Type of each source, for the histogram.
     band : str
@@ -120,7 +124,7 @@ def validation_page(
     shape : (int, int)
         Shape (ny, nx) of the detector.
     title : str
-        Such as the product's name.
+        Title of the page, such as the name of the product.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def validation_page(
 
 
 def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
-    """Return a figure of two columns and its Axes."""
+    """Return a figure with two columns of panels, and its Axes (n_rows, 2)."""
     figure = Figure(figsize=(12, 0.6 + 4.6 * n_rows), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # inches
     if title:
@@ -143,21 +147,14 @@ def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(n_rows, 2, squeeze=False)
 
 
-def _say(ax, words: str) -> None:
-    """Write words where a picture has nothing to show."""
+def _write_text(ax, text: str) -> None:
+    """Write a text in a panel without data."""
     ax.set_axis_off()
-    ax.text(0.5, 0.5, words, ha="center", transform=ax.transAxes)
+    ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)
 
 
-def _typical(values: ArrayLike) -> float | None:
-    """Return the median of what is finite."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else None
-
-
-def _typical_place(table: Table, magnitude: np.ndarray) -> tuple[float, float] | None:
-    """Return the position of a bright, good source; of the image's middle if there is none."""
+def _cutout_position(table: Table, magnitude: np.ndarray) -> tuple[float, float] | None:
+    """Return the position of a bright source without flags; None (the centre) without any."""
     good = np.flatnonzero(np.isfinite(magnitude) & (np.asarray(table["warning_flags"]) == 0))
     if not good.size:
         return None

@@ -13,11 +13,13 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
+import asdf
 import numpy as np
 from asdf.exceptions import ValidationError
+from asdf.util import NotSet
 from astropy.table import Column, Table
 from astropy.time import Time
 from astropy.units import Unit
@@ -26,7 +28,7 @@ from roman_datamodels._stnode._registry import NODE_CLASSES_BY_TAG, SCHEMA_URIS_
 from roman_datamodels.datamodels import DataModel
 from roman_datamodels.datamodels import open as rdm_open
 
-from ..storage import write_atomically
+from ..storage import file_name, open_asdf, shown, write_atomically
 from ..table import (
     FLUX_UNITS,
     aperture_columns,
@@ -42,6 +44,8 @@ from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 
 log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
+
+_INLINE_BELOW = 512  # elements; as roman_datamodels
 
 
 class _OwnConverter:
@@ -108,7 +112,8 @@ class ForcedPhotometryModel(DataModel):
             Not yet validated.
         """
         meta = _catalog_metadata(metadata)
-        meta["image"] = {key: plain(metadata[key]) for key in ("filename", "file_date")}
+        of_image = ("filename", "file_date")
+        meta["image"] = {key: plain(metadata[key]) for key in of_image if key in metadata}
         meta["model_type"] = cls.__name__
         meta["file_date"] = Time.now()
         meta["cal_logs"] = []
@@ -125,16 +130,41 @@ class ForcedPhotometryModel(DataModel):
 
         Parameters
         ----------
-        path : path
-            An ASDF file.
+        path : str or path-like
+            An ASDF file, local or at an ``s3://`` URI.
 
         Returns
         -------
         ForcedPhotometryModel
+
+        Raises
+        ------
+        StorageError
+            The file cannot be read or is damaged.
+        TypeError
+            It is not a product.
         """
-        with rdm_open(path, lazy_load=False, memmap=False) as model:
-            node = ForcedPhotometryNode(dict(model._instance._data))
-        return cls(node)
+        with open_asdf(path) as file:
+            try:
+                model = rdm_open(file)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"{shown(path)} is not a Roman product ({error})") from error
+            if not isinstance(model, cls):
+                kind = type(model).__name__
+                raise TypeError(f"{shown(path)} is a {kind}: expected a {cls.__name__}")
+            return _restored(*model._content())
+
+    def __reduce__(self):
+        """Pickle the product whole, whether it was made here or opened from a file."""
+        return _restored, self._content()
+
+    def _content(self) -> tuple[str | None, dict[str, Any]]:
+        """Tag and tree of the product, independent of any file."""
+        data = self._instance._data
+        tree = {key: plain(data[key]) for key in data if key != "source_catalog"}
+        if "source_catalog" in data:
+            tree["source_catalog"] = Table(self.source_catalog, copy=True)
+        return self._instance._read_tag, tree
 
     @property
     def schema_uri(self) -> str:
@@ -152,30 +182,55 @@ class ForcedPhotometryModel(DataModel):
         super().validate()
         self._check_table()
 
-    def to_asdf(self, init, *args, **kwargs) -> None:
+    def to_asdf(
+        self,
+        init,
+        *args,
+        all_array_compression: str | None = "lz4",
+        all_array_storage: Any = NotSet,
+        **kwargs,
+    ) -> None:
         """Write an ASDF file, whole or not at all.
 
         Parameters
         ----------
-        init : path or file-like
-            Destination; a file that is already there is replaced.
-        *args, **kwargs
-            As for `roman_datamodels.datamodels.DataModel.to_asdf`.
+        init : str, path-like or file object
+            Destination; a file that is already there is replaced. ``meta.filename`` in the file
+            is its name, ``meta.file_date`` the time.
+        *args, all_array_compression, all_array_storage, **kwargs
+            As for `asdf.AsdfFile.write_to`.
 
         Raises
         ------
         asdf.exceptions.ValidationError
             The model does not fit its schema.
-        OSError
+        StorageError
             The destination cannot be written.
         """
-        if not isinstance(init, str | PurePath):
-            super().to_asdf(init, *args, **kwargs)
-            self._check_table()
-            return
-        with write_atomically(init) as temporary:
-            super().to_asdf(temporary, *args, **kwargs)
-            self._check_table()
+        options = {
+            "all_array_compression": all_array_compression,
+            "all_array_storage": all_array_storage,
+            **kwargs,
+        }
+        if isinstance(init, str | PurePath):
+            with write_atomically(init) as file:
+                self._write(file, file_name(init), *args, **options)
+        else:
+            name = getattr(init, "name", None)
+            self._write(init, file_name(name) if isinstance(name, str) else None, *args, **options)
+
+    def _write(self, file: Any, name: str | None, *args, **options) -> None:
+        """Write to an open file under a name; asdf would take a path for a URI."""
+        data = dict(self._instance._data)
+        changed = {"file_date": Time.now()} | ({"filename": name} if name else {})
+        data["meta"] = {**data["meta"], **changed}
+        node = ForcedPhotometryNode(data)
+        node._read_tag = self._instance._read_tag
+        with asdf.config_context() as config:
+            if config.array_inline_threshold is None and options["all_array_storage"] is NotSet:
+                config.array_inline_threshold = _INLINE_BELOW
+            asdf.AsdfFile({"roman": node}).write_to(file, *args, **options)
+        self._check_table()
 
     def to_parquet(self, filepath) -> None:
         """Write a Parquet file in the layout of romancal's catalogs, whole or not at all.
@@ -186,14 +241,14 @@ class ForcedPhotometryModel(DataModel):
 
         Parameters
         ----------
-        filepath : path
+        filepath : str or path-like
             Destination; a file that is already there is replaced.
 
         Raises
         ------
         asdf.exceptions.ValidationError
             The model does not fit its schema.
-        OSError
+        StorageError
             The destination cannot be written.
         """
         import pyarrow.parquet
@@ -201,12 +256,12 @@ class ForcedPhotometryModel(DataModel):
         self.validate()
         flat = {k: str(v) for k, v in self.to_flat_dict().items() if k.startswith("roman.meta.")}
         flat |= {
-            "roman.meta.filename": Path(filepath).name,
+            "roman.meta.filename": file_name(filepath),
             "roman.meta.file_date": str(Time.now()),
         }
-        with write_atomically(filepath) as temporary:
-            table = _arrow_table(self.source_catalog, flat)
-            pyarrow.parquet.write_table(table, temporary, compression=None)
+        table = _arrow_table(self.source_catalog, flat)
+        with write_atomically(filepath) as file:
+            pyarrow.parquet.write_table(table, file, compression=None)
 
     def _check_table(self) -> None:
         """Compare the table with the columns that its methods call for."""
@@ -240,6 +295,13 @@ class ForcedPhotometryModel(DataModel):
                     f"column {column.name!r} of source_catalog is {found.dtype.name} in "
                     f"{found.unit}, expected {column.dtype} in {column.unit or None}"
                 )
+
+
+def _restored(tag: str | None, tree: dict[str, Any]) -> ForcedPhotometryModel:
+    """Make a product of its tag and tree."""
+    node = ForcedPhotometryNode(tree)
+    node._read_tag = tag
+    return ForcedPhotometryModel(node)
 
 
 def _properties(schema: Mapping[str, Any], level: int = 2) -> dict[str, Any]:

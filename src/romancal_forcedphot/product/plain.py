@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from astropy.time import Time
 
+from ..storage import printable
+
 __all__ = ["plain"]
 
 
@@ -24,12 +26,12 @@ def plain(value: Any) -> Any:
     Returns
     -------
     object
-        Shares nothing with the tree.
+        Shares nothing with the tree. Every text can be encoded as UTF-8.
     """
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, str | PurePath):
-        return str(value)
+        return printable(str(value))
     if isinstance(value, Time):
         return Time(value, copy=True)
     if isinstance(value, np.ndarray | np.generic):

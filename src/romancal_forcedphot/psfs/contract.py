@@ -1,9 +1,9 @@
-"""What a PSF and an aperture correction must offer.
+"""Interfaces of aperture corrections and PSFs.
 
-Every source of a PSF (a curve of growth, an ePSF reference, STPSF) is one class. A `Correction`
-tells which fraction of a point source's light an aperture sum holds; the measurement divides by it
-and knows nothing of where it comes from. A `PSF` tells the light on each pixel around a source,
-which makes it a `Correction` as well; a curve of growth is a correction only.
+Each implementation is one class. A `Correction` returns the encircled-energy fraction of aperture
+sums, by which the measurement divides its fluxes, whatever the fraction was computed from. A `PSF`
+returns the fraction of a point source's flux on each pixel around it. An ePSF is both; a curve of
+growth is only a correction.
 """
 
 from __future__ import annotations
@@ -16,18 +16,28 @@ __all__ = ["PSF", "Correction"]
 
 
 class Correction(Protocol):
-    """Encircled-energy fractions of aperture sums."""
+    """Encircled-energy fractions of aperture sums of point sources."""
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the correction was made from and what it assumes, for the product's metadata."""
+        """Provenance and assumptions of the correction, for the product's metadata."""
         ...
 
     def for_rows(self, rows: ArrayLike) -> Correction:
-        """Return the correction of some rows of the catalog, given by index.
+        """Return the correction for some rows of a catalog.
 
-        It is asked about those sources alone, in that order; most corrections are one for all.
-        The correction itself is asked about any positions.
+        Most corrections are the same for all rows and return themselves.
+
+        Parameters
+        ----------
+        rows : (m,) array_like of int
+            Indices of rows of the catalog.
+
+        Returns
+        -------
+        Correction
+            To be evaluated for these m sources only, in this order; the correction itself may be
+            evaluated at any positions.
         """
         ...
 
@@ -40,67 +50,82 @@ class Correction(Protocol):
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
     ) -> NDArray:
-        """Return the fraction of each source's light that its aperture sum holds.
+        """Return the encircled-energy fraction of each source's aperture sum.
 
         Parameters
         ----------
         x, y : (n,) ndarray of float64
-            Pixel positions of the sources.
+            0-indexed pixel positions of the sources.
         radius : float, (n,) ndarray or None
-            Radius in pixels of circular apertures, of all sources or of each. None for apertures
-            of another shape, which their weights tell.
+            Radius of the circular apertures in pixels, common to all sources or one per source.
+            None for apertures of another shape, which the weights describe.
         weights, full_weights : (n, s, s) ndarray or None
-            Weight of each pixel in the sum on a stamp of odd side s centred on pixel
-            (rint(y), rint(x)): with masked and missing pixels at zero, and as the bare overlap
-            with the aperture.  None stands for whole circles.
+            Weight of each pixel in the aperture sum, on stamps of odd side s centred on pixel
+            (rint(y), rint(x)): with masked and missing pixels at 0, and without a mask (the
+            fraction of each pixel inside the aperture). None stands for complete circles.
 
         Returns
         -------
-        fraction : (n,) ndarray of float64
-            NaN where it is not known.
+        (n,) ndarray of float64
+            Fraction of the total flux (1 at infinity); NaN where it is unknown.
+
+        Raises
+        ------
+        PSFError
+            The aperture extends beyond the PSF.
         """
         ...
 
     def in_annulus(
         self, x: NDArray, y: NDArray, r_in: float | NDArray, r_out: float | NDArray
     ) -> NDArray:
-        """Return the fraction of each source's light between two radii in pixels.
+        """Return the fraction of each source's flux in the pixels of an annulus.
 
-        The radii are those of all sources, or (n,) those of each.
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions of the sources.
+        r_in, r_out : float or (n,) ndarray
+            Inner and outer radius in pixels, common to all sources or one per source.
+
+        Returns
+        -------
+        (n,) ndarray of float64
+            Fraction of the total flux.
         """
         ...
 
 
 class PSF(Protocol):
-    """The light of point sources on the pixels around them."""
+    """Point-spread function: the flux of point sources on the pixels around them."""
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the PSF was made from and what it assumes, for the product's metadata."""
+        """Provenance and assumptions of the PSF, for the product's metadata."""
         ...
 
     def for_rows(self, rows: ArrayLike) -> PSF:
-        """Return the PSF of some rows of the catalog, given by index; see `Correction.for_rows`."""
+        """Return the PSF for some rows of a catalog; see `Correction.for_rows`."""
         ...
 
     def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
-        """Return the light of each source on the pixels around it.
+        """Return the fraction of each source's flux on each of the pixels around it.
 
         Parameters
         ----------
         x, y : (n,) ndarray of float64
-            0-indexed pixel positions.
+            0-indexed pixel positions of the sources.
         side : int
-            Odd side s of the stamps, which are centred on pixel (rint(y), rint(x)).
+            Odd side s of the stamps in pixels, which are centred on pixel (rint(y), rint(x)).
 
         Returns
         -------
         (n, s, s) ndarray of float64, indexed [source, y, x]
-            Fraction of the source's light (1 at infinity) on each whole pixel.
+            Fraction of the total flux (1 at infinity), integrated over each pixel.
 
         Raises
         ------
         PSFError
-            The pixels reach beyond what the PSF knows.
+            The pixels extend beyond the PSF.
         """
         ...

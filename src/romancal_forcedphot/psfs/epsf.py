@@ -1,18 +1,16 @@
-"""The effective PSF on a grid of detector positions, on the pixels around each source.
+"""The effective PSF (ePSF) on a grid of detector positions, evaluated on the pixels of sources.
 
-An ePSF stamp is a table of P, the fraction of a star's light that falls on a whole pixel whose
-centre is at a given offset from the star, sampled `oversample` times per pixel. The
-encircled-energy fraction of an aperture is then E = sum(w m P) over the pixels of its stamp, with
-the weights w m of its sum: E follows the sub-pixel phase, the detector position and every masked
-pixel.
+An ePSF stamp tabulates P, the fraction of a star's flux in a whole pixel whose centre is at a given
+offset from the star, with `oversample` samples per pixel (Anderson & King 2000, PASP 112, 1360).
+The encircled-energy fraction of an aperture is E = sum(w m P) over the pixels of its stamp, with
+the overlaps w and the mask m of the aperture sum: E takes the sub-pixel phase, the detector
+position and every masked pixel into account.
 
-Between samples P is the cubic spline through them, between grid points it is bilinear, as in
-photutils' `GriddedPSFModel`. Both are linear in the stamps, so all that is tabulated is their
-spline coefficients. The pixels of a source lie `oversample` samples apart, all at one phase: four
-spline weights per axis serve the whole stamp, and the coefficients under it are one contiguous
-window of the table.
-
-Any source of an ePSF (a CRDS reference, STPSF) comes here as plain arrays: `GriddedEPSF`.
+P is interpolated between samples by a cubic spline and between grid positions bilinearly, as in
+photutils' `~photutils.psf.GriddedPSFModel`. Both are linear in the stamps, so that only the spline
+coefficients of the stamps are tabulated. The pixels of a source are `oversample` samples apart, all
+at the same phase between samples: four spline weights per axis apply to the whole stamp, and the
+coefficients that they multiply are one contiguous window of the table.
 """
 
 from __future__ import annotations
@@ -30,43 +28,48 @@ from scipy.ndimage import spline_filter
 from ..geometry import circle_overlap
 from .contract import Correction
 from .errors import PSFError
-from .log_grid import on_radius_grid
-from .samples import bilinear_nodes, light_in_circle, spline_weights
+from .log_grid import interpolate_over_radius
+from .samples import bilinear_nodes, flux_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
 
-_SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the cache
+_SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the CPU cache
 
 
 @dataclass(frozen=True, eq=False)
 class GriddedEPSF:
-    """ePSF stamps at grid positions of a detector, as a `Correction`.
+    """ePSF stamps at the grid positions of a detector: a `PSF` and a `Correction`.
 
-    Made from plain arrays, so that a CRDS ``epsf`` reference and an STPSF grid are used alike.
+    Made from plain arrays, from a CRDS ``epsf`` reference and from STPSF alike.
 
     Attributes
     ----------
     stamps : (k, ny, nx) ndarray of float64
-        Fraction of a star's light (1 at infinity) on a whole pixel, at samples 1/`oversample`
-        pixel apart. The star is at the middle of the stamp, index ((ny - 1) / 2, (nx - 1) / 2).
-        A stamp that holds all of the light sums to `oversample`².
+        Fraction of a star's flux (1 at infinity) in a whole pixel centred on each sample, samples
+        1/`oversample` pixel apart. The star is at the middle of the stamp, index
+        ((ny - 1) / 2, (nx - 1) / 2). A stamp that holds the total flux sums to `oversample`².
     x, y : (k,) ndarray of float64
-        0-indexed positions on the L2 image, in any order: each of a number of x with each of a
-        number of y. Beyond the outermost ones the ePSF is that of the nearest place inside.
+        0-indexed positions on the L2 image in any order; together they form a rectangular grid.
+        Outside the grid the ePSF is that of the nearest position on its boundary.
     oversample : int
         Samples per pixel along one axis.
-    continuation : Correction or None
-        Tells the light at radii beyond the stamps. Without one the light that the stamps lack is
-        taken to fall off as the wings of a diffraction pattern, with r**-3.
+    wings : Correction or None
+        Encircled energy at radii beyond the stamps. Without it the flux that the stamps lack is
+        distributed as the wings of a diffraction pattern, falling with r**-3.
     provenance : mapping
         What the stamps were made from, for the description.
+
+    Raises
+    ------
+    PSFError
+        The stamps are not finite, or positions and stamps do not form a grid.
     """
 
     stamps: NDArray
     x: NDArray
     y: NDArray
     oversample: int
-    continuation: Correction | None = None
+    wings: Correction | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -76,6 +79,7 @@ class GriddedEPSF:
         self._check()
 
     def _check(self) -> None:
+        """Raise a PSFError for arrays that are not a grid of ePSFs."""
         if self.stamps.ndim != 3 or min(self.stamps.shape) < 1:
             raise PSFError(
                 f"ePSF stamps have the shape {self.stamps.shape}: expected (positions, y, x)"
@@ -90,8 +94,9 @@ class GriddedEPSF:
                 f"ePSF has {n_positions} stamps and positions of shapes {self.x.shape}, "
                 f"{self.y.shape}: expected a position for each stamp"
             )
-        places = set(zip(self.x.tolist(), self.y.tolist(), strict=True))
-        if len(places) != n_positions or n_positions != self._x_nodes.size * self._y_nodes.size:
+        positions = set(zip(self.x.tolist(), self.y.tolist(), strict=True))
+        n_nodes = self._x_nodes.size * self._y_nodes.size
+        if len(positions) != n_positions or n_positions != n_nodes:
             raise PSFError(
                 f"ePSF positions x {self.x.tolist()}, y {self.y.tolist()} are no rectangular "
                 "grid: expected each of a number of x with each of a number of y"
@@ -99,16 +104,16 @@ class GriddedEPSF:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the correction was made from and what it assumes."""
+        """Provenance and assumptions of the ePSF, for the product's metadata."""
         return {
             "method": "ePSF on a grid of positions",
             "n_positions": int(self.x.size),
             "oversample": self.oversample,
             "stamp_radius_pix": self.stamp_radius,
-            "light_in_stamp": float(np.median(self.light_in_stamps)),
+            "stamp_flux_fraction": float(np.median(self.stamp_flux_fractions)),
             "between_positions": "bilinear, outside the grid as at its edge",
             "between_samples": "cubic spline",
-            "beyond_stamp": "the light that the stamps lack, falling with r**-3",
+            "beyond_stamp": "the flux that the stamps lack, falling with r**-3",
             "masked_pixels": "left out of the sum of the ePSF",
             **self.provenance,
         }
@@ -119,17 +124,38 @@ class GriddedEPSF:
         return (min(self.stamps.shape[1:]) - 1) / 2 / self.oversample
 
     @property
-    def light_in_stamps(self) -> NDArray:
-        """Fraction of a star's light on each stamp (k,)."""
+    def stamp_flux_fractions(self) -> NDArray:
+        """(k,) fraction of the total flux of a star in each stamp."""
         return self.stamps.sum(axis=(1, 2)) / self.oversample**2
 
     def reach(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Return the radius in pixels to which the stamps know the light at some positions."""
+        """Return the radius of the largest circle on the stamps, the same at all positions.
+
+        Parameters
+        ----------
+        x, y : array_like
+            Pixel positions; not needed.
+
+        Returns
+        -------
+        float
+            Pixels.
+        """
         del x, y
         return self.stamp_radius
 
     def for_rows(self, rows: ArrayLike) -> GriddedEPSF:
-        """Return the correction of some rows of the catalog: this one."""
+        """Return this ePSF, which is the same for all rows of a catalog.
+
+        Parameters
+        ----------
+        rows : array_like
+            Indices of rows; not needed.
+
+        Returns
+        -------
+        GriddedEPSF
+        """
         del rows
         return self
 
@@ -142,29 +168,29 @@ class GriddedEPSF:
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
     ) -> NDArray:
-        """Return the fraction of each source's light that its aperture sum holds.
+        """Return the encircled-energy fraction of each source's aperture sum.
 
         Parameters
         ----------
         x, y : (n,) array_like
-            Pixel positions.
+            0-indexed pixel positions.
         radius : float or (n,) array_like
-            Aperture radius in pixels, of all sources or of each.
+            Aperture radius in pixels, common to all sources or one per source.
         weights : (n, s, s) ndarray or None
-            Weight of each pixel in the sum on a stamp of odd side s centred on pixel (rint(y),
-            rint(x)), 0 where a pixel was not used. None stands for whole apertures.
+            Weight of each pixel in the sum on stamps of odd side s centred on pixel (rint(y),
+            rint(x)), 0 where a pixel was not used. None stands for complete apertures.
         full_weights : (n, s, s) ndarray or None
-            Not needed here.
+            Not needed.
 
         Returns
         -------
-        fraction : (n,) ndarray of float64
-            sum(weights * P); 0 where no pixel was used.
+        (n,) ndarray of float64
+            E = sum(weights * P); 0 where no pixel was used.
 
         Raises
         ------
-        ValueError
-            If the aperture reaches beyond the ePSF's stamps.
+        PSFError
+            The aperture extends beyond the ePSF's stamps.
         """
         del full_weights
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -173,32 +199,34 @@ class GriddedEPSF:
         fraction = np.empty(x.shape)
         for first in range(0, x.size, _SOURCES_AT_ONCE):
             rows = slice(first, first + _SOURCES_AT_ONCE)
-            light = weights[rows] * self.on_pixels(x[rows], y[rows], weights.shape[-1])
-            fraction[rows] = light.reshape(len(light), -1).sum(axis=1)
+            flux = weights[rows] * self.on_pixels(x[rows], y[rows], weights.shape[-1])
+            fraction[rows] = flux.reshape(len(flux), -1).sum(axis=1)
         return fraction
 
     def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
-        """Return the fraction of each source's light in the pixels between two radii.
+        """Return the fraction of each source's flux in the pixels of an annulus.
 
-        Pixels belong to the annulus whole, by their centres; the mean over the sub-pixel phase.
+        Pixels are in the annulus or not by their centres; the fraction is averaged over the
+        sub-pixel phase.
 
         Parameters
         ----------
         x, y : (n,) array_like
-            Pixel positions.
+            0-indexed pixel positions.
         r_in, r_out : float or (n,) array_like
-            Radii in pixels, of all sources or of each.
+            Inner and outer radius in pixels, common to all sources or one per source.
 
         Returns
         -------
-        fraction : (n,) ndarray of float64
+        (n,) ndarray of float64
+            Fraction of the total flux.
         """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        light = self._within(x, y, r_out) - self._within(x, y, r_in)
-        if self.continuation is not None and np.any(np.asarray(r_out) > self.stamp_radius):
+        fraction = self._flux_within(x, y, r_out) - self._flux_within(x, y, r_in)
+        if self.wings is not None and np.any(np.asarray(r_out) > self.stamp_radius):
             beyond = (np.maximum(radius, self.stamp_radius) for radius in (r_in, r_out))
-            light = light + self.continuation.in_annulus(x, y, *beyond)
-        return light
+            fraction = fraction + self.wings.in_annulus(x, y, *beyond)
+        return fraction
 
     def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
         """Return the ePSF on the pixels around each source.
@@ -206,19 +234,19 @@ class GriddedEPSF:
         Parameters
         ----------
         x, y : (n,) ndarray of float64
-            Pixel positions.
+            0-indexed pixel positions.
         side : int
-            Odd side s of the stamps, which are centred on pixel (rint(y), rint(x)).
+            Odd side s of the stamps in pixels, which are centred on pixel (rint(y), rint(x)).
 
         Returns
         -------
-        light : (n, s, s) ndarray of float64, indexed [source, y, x]
-            Fraction of the source's light on each pixel.
+        (n, s, s) ndarray of float64, indexed [source, y, x]
+            Fraction of the total flux (1 at infinity), integrated over each pixel.
 
         Raises
         ------
-        ValueError
-            If the pixels reach beyond the ePSF's stamps.
+        PSFError
+            The pixels extend beyond the ePSF's stamps.
         """
         self._check_side(side)
         _, ny, nx = self.stamps.shape
@@ -228,17 +256,18 @@ class GriddedEPSF:
         size = reach + 3
         windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
         table = np.zeros((x.size, size, size))
-        for node, share in self._corners(x, y):
-            table += share[:, None, None] * windows[node, row, column]
+        for node, weight in self._corners(x, y):
+            table += weight[:, None, None] * windows[node, row, column]
         rows = np.zeros((x.size, side, size))
         for k in range(4):
             rows += y_weights[k][:, None, None] * table[:, k : k + reach : self.oversample]
-        light = np.zeros((x.size, side, side))
+        flux = np.zeros((x.size, side, side))
         for k in range(4):
-            light += x_weights[k][:, None, None] * rows[:, :, k : k + reach : self.oversample]
-        return light
+            flux += x_weights[k][:, None, None] * rows[:, :, k : k + reach : self.oversample]
+        return flux
 
     def _check_side(self, side: int) -> None:
+        """Raise a PSFError for stamps of pixels that are larger than those of the ePSF."""
         # The outermost pixel's centre is side / 2 from the star at most; the spline needs two
         # samples more on each side.
         longest = (min(self.stamps.shape[1:]) - 5) / self.oversample
@@ -265,44 +294,49 @@ class GriddedEPSF:
 
     @cached_property
     def _node_at(self) -> NDArray[np.intp]:
-        """Which stamp belongs to the nodes (y, x) of the grid."""
+        """Index of the stamp at each node of the grid, (n_y, n_x)."""
         node = np.empty((self._y_nodes.size, self._x_nodes.size), dtype=np.intp)
         row, column = np.searchsorted(self._y_nodes, self.y), np.searchsorted(self._x_nodes, self.x)
         node[row, column] = np.arange(self.x.size)
         return node
 
     def _corners(self, x: NDArray, y: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
-        """Return the stamps around each position and their bilinear shares, four times (n,)."""
-        left, right, to_right = bilinear_nodes(self._x_nodes, x)
-        lower, upper, to_upper = bilinear_nodes(self._y_nodes, y)
+        """Return the four stamps around each position and their bilinear weights, each (n,)."""
+        left, right, right_weight = bilinear_nodes(self._x_nodes, x)
+        lower, upper, upper_weight = bilinear_nodes(self._y_nodes, y)
         return [
-            (self._node_at[row, column], y_share * x_share)
-            for row, y_share in ((lower, 1 - to_upper), (upper, to_upper))
-            for column, x_share in ((left, 1 - to_right), (right, to_right))
+            (self._node_at[row, column], y_weight * x_weight)
+            for row, y_weight in ((lower, 1 - upper_weight), (upper, upper_weight))
+            for column, x_weight in ((left, 1 - right_weight), (right, right_weight))
         ]
 
-    # --- light within circles ------------------------------------------------------------------
+    # --- flux within circles -------------------------------------------------------------------
 
     @cached_property
-    def _circles(self) -> dict[float, NDArray]:
+    def _flux_cache(self) -> dict[float, NDArray]:
+        """Flux (k,) of the stamps within radii in pixels."""
         return {}
 
-    def _within(self, x: NDArray, y: NDArray, radius: ArrayLike) -> NDArray:
-        """Return the light of the stamps, and of what follows from them, within radii."""
-        return on_radius_grid(
-            radius, lambda at_radius, rows: self._within_one(x[rows], y[rows], at_radius)
+    def _flux_within(self, x: NDArray, y: NDArray, radius: ArrayLike) -> NDArray:
+        """Return the fraction of the flux within radii, of the stamps and their own wings.
+
+        `radius` (pixels) is common to all sources or one per source. Beyond the stamps it holds
+        the r**-3 wings only: `wings`, where there are any, are added by `in_annulus`.
+        """
+        return interpolate_over_radius(
+            radius, lambda at_radius, rows: self._flux_within_radius(x[rows], y[rows], at_radius)
         )
 
-    def _within_one(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
-        """Return `_within` for a radius of all sources."""
-        inside, circles = min(radius, self.stamp_radius), self._circles
-        if inside not in circles:
-            circles[inside] = light_in_circle(self.stamps, inside, self.oversample)
-        at_nodes = circles[inside]
-        if self.continuation is None and radius > inside:
+    def _flux_within_radius(self, x: NDArray, y: NDArray, radius: float) -> NDArray:
+        """Return `_flux_within` for one radius of all sources."""
+        inside, cache = min(radius, self.stamp_radius), self._flux_cache
+        if inside not in cache:
+            cache[inside] = flux_in_circle(self.stamps, inside, self.oversample)
+        at_nodes = cache[inside]
+        if self.wings is None and radius > inside:
             missing = np.maximum(1 - at_nodes, 0.0)
             at_nodes = at_nodes + missing * (1 - inside / radius)
-        light = np.zeros(x.shape)
-        for node, share in self._corners(x, y):
-            light += share * at_nodes[node]
-        return light
+        flux = np.zeros(x.shape)
+        for node, weight in self._corners(x, y):
+            flux += weight * at_nodes[node]
+        return flux

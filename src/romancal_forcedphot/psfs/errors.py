@@ -1,4 +1,4 @@
-"""The errors of PSFs and aperture corrections."""
+"""Errors of PSFs and aperture corrections."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["CorrectionUnavailable", "PSFError"]
 
 
 class PSFError(ValueError):
-    """A PSF or a correction is not what it should be, or cannot serve what is asked of it."""
+    """A PSF or an aperture correction is invalid, or does not cover what was requested of it."""
 
 
 class CorrectionUnavailable(PSFError):
-    """There is no aperture correction for this filter, or what it needs is missing."""
+    """There is no aperture correction for this filter, or the data that it needs are missing."""

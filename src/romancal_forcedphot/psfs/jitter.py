@@ -1,8 +1,8 @@
-"""Jitter of the pointing: a Gaussian, applied to ePSF stamps in the Fourier domain.
+"""Pointing jitter: a Gaussian, exchanged in ePSF stamps in the Fourier domain.
 
-Jitter of some 10 mas is much narrower than the samples of a stamp. Its transform is known exactly,
-so that a stamp whose detail the samples resolve is blurred (or rid of a blur) exactly (Lang 2020,
-arXiv:2012.15797).
+The jitter of about 10 mas is much narrower than the samples of a stamp, and cannot be convolved
+as a sampled kernel. Its Fourier transform is known analytically; a well-sampled stamp is convolved
+with it or deconvolved from it exactly (Lang 2020, arXiv:2012.15797).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .fourier import sample_frequencies
+
 __all__ = ["NOMINAL_PIXEL_ARCSEC", "Jitter", "gaussian_transform", "with_jitter"]
 
 NOMINAL_PIXEL_ARCSEC = 0.11
@@ -22,23 +24,38 @@ NOMINAL_PIXEL_ARCSEC = 0.11
 
 @dataclass(frozen=True)
 class Jitter:
-    """Jitter of the pointing.
+    """Gaussian pointing jitter of an exposure.
 
     Attributes
     ----------
     major, minor : float
-        Standard deviations in mas.
+        Standard deviations along the two axes in mas.
     position_angle : float
-        Degrees from +y towards +x.
+        Angle of the major axis in degrees, from +y towards +x.
     """
 
     major: float
     minor: float
     position_angle: float = 0.0
 
+    def __str__(self) -> str:
+        return f"{self.major:g} x {self.minor:g} mas at {self.position_angle:g} deg"
+
     @classmethod
     def of_image(cls, guide_star: Mapping[str, Any] | None) -> Jitter | None:
-        """Read a jitter from ``meta.guide_star`` or an ePSF's ``meta``; None unless all is told."""
+        """Read the jitter of an image or of an ePSF reference.
+
+        Parameters
+        ----------
+        guide_star : mapping or None
+            ``meta.guide_star`` of an image, or ``meta`` of an ePSF reference, with
+            ``jitter_major``, ``jitter_minor`` and ``jitter_position_angle``.
+
+        Returns
+        -------
+        Jitter or None
+            None unless all three are finite numbers, and the first two not negative.
+        """
         names = ("jitter_major", "jitter_minor", "jitter_position_angle")
         values = [(guide_star or {}).get(name) for name in names]
         if any(value is None or not math.isfinite(value) for value in values):
@@ -56,11 +73,11 @@ def gaussian_transform(u: NDArray, v: NDArray, width: Jitter, pixel_arcsec: floa
     width : Jitter
         Its standard deviations and position angle.
     pixel_arcsec : float
-        Side of a pixel.
+        Side of a pixel in arcsec.
 
     Returns
     -------
-    ndarray
+    ndarray of float64
         exp(-2 π² (σ₁² f₁² + σ₂² f₂²)) with the frequencies f along the two axes.
     """
     angle = np.deg2rad(width.position_angle)
@@ -78,7 +95,7 @@ def with_jitter(
     new: Jitter,
     pixel_arcsec: float = NOMINAL_PIXEL_ARCSEC,
 ) -> NDArray:
-    """Exchange the jitter in ePSF stamps for another.
+    """Replace the jitter in ePSF stamps by another one.
 
     Parameters
     ----------
@@ -87,16 +104,16 @@ def with_jitter(
     oversample : int
         Samples per pixel.
     old, new : Jitter
-        The jitter that is in them, and the one that shall be.
+        The jitter that the stamps include, and the one that the result shall include.
     pixel_arcsec : float
-        Side of a pixel; jitter is so small that the nominal one does.
+        Side of a pixel in arcsec; the nominal value is accurate enough for a blur so narrow.
 
     Returns
     -------
     (..., ny, nx) ndarray of float64
     """
     ny, nx = stamps.shape[-2:]
-    v, u = np.fft.fftfreq(ny)[:, None] * oversample, np.fft.rfftfreq(nx) * oversample
+    u, v = sample_frequencies(ny, nx, oversample)
     added, removed = (gaussian_transform(u, v, width, pixel_arcsec) for width in (new, old))
     transform = np.fft.rfft2(stamps, axes=(-2, -1)) * (added / removed)
     return np.fft.irfft2(transform, axes=(-2, -1), s=(ny, nx))

@@ -1,4 +1,8 @@
-"""Interpolation in oversampled tables: between grid nodes, between samples, and within circles."""
+"""Interpolation and integration of oversampled ePSF tables.
+
+Bilinear weights between the detector positions of a grid, cubic B-spline weights between the
+samples of a stamp, and the integral of a stamp over a circle.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..geometry import circle_overlap, stamp_reach
 
-__all__ = ["bilinear_nodes", "light_in_circle", "spline_weights"]
+__all__ = ["bilinear_nodes", "flux_in_circle", "spline_weights"]
 
 
 def bilinear_nodes(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -16,16 +20,17 @@ def bilinear_nodes(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray,
     Parameters
     ----------
     nodes : (k,) ndarray of float64
-        In rising order.
+        In increasing order.
     position : (n,) ndarray of float64
         Positions beyond the first or last node are taken to be at it.
 
     Returns
     -------
     lower, upper : (n,) ndarray of intp
-        The nodes to both sides.
+        Indices of the nodes on both sides.
     upper_weight : (n,) ndarray of float64
-        Linear interpolation weight of the upper node, 0 to 1; the lower node has the rest.
+        Linear interpolation weight of the upper node, 0 to 1; that of the lower node is
+        1 - upper_weight.
     """
     if nodes.size == 1:
         first = np.zeros(position.shape, dtype=np.intp)
@@ -38,26 +43,29 @@ def bilinear_nodes(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray,
 def spline_weights(
     position: NDArray, n_samples: int, side: int, oversample: int
 ) -> tuple[NDArray, tuple[NDArray, ...]]:
-    """Return the cubic B-spline weights of the pixels around sources.
+    """Return the cubic B-spline weights for the pixels around sources, along one axis.
+
+    The pixel grid has a whole number of samples per pixel, so that all pixels of a source have the
+    same phase between two samples, and the same four weights.
 
     Parameters
     ----------
     position : (n,) ndarray of float64
-        Pixel coordinates of the sources along one axis.
+        0-indexed pixel coordinates of the sources.
     n_samples : int
-        Samples of the table, the source in the middle of it.
+        Number of samples of the ePSF; the source is at the middle.
     side : int
-        Pixels around a source, an odd number, centred on rint(position).
+        Odd number of pixels around each source, centred on rint(position).
     oversample : int
         Samples per pixel.
 
     Returns
     -------
     start : (n,) ndarray of intp
-        The first of the four coefficients around the first pixel's centre. Those of the k-th
-        pixel begin k * oversample later.
-    weights : four (n,) ndarrays of float64
-        Weights of the four coefficients, the same for all pixels of a source.
+        Index of the first of the four coefficients for the first pixel. Those of the k-th pixel
+        begin k * oversample later.
+    weights : tuple of four (n,) ndarray of float64
+        The uniform cubic B-spline basis functions at the phase of each source.
     """
     phase = position - np.rint(position)
     sample = (n_samples - 1) / 2 - oversample * (phase + side // 2)
@@ -73,25 +81,26 @@ def spline_weights(
     return start.astype(np.intp) - 1, weights
 
 
-def light_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:
+def flux_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:
     """Integrate ePSF stamps over a circle around the star.
 
-    A pixel belongs to an annulus if its centre does. Averaged over the sub-pixel phase, the light
-    of the pixels with their centres in a circle is the integral of the ePSF over it. Each sample
-    stands for the square around it, which is good for radii of some pixels.
+    The pixels of an annulus are selected by their centres. Averaged over the sub-pixel phase, the
+    flux in pixels with centres inside a circle is the integral of the ePSF over the circle. Each
+    sample represents the square around it, an approximation for radii of several pixels.
 
     Parameters
     ----------
     stamps : (k, ny, nx) ndarray of float64
-        Light of a whole pixel at each sample.
+        Fraction of the flux in a whole pixel centred on each sample.
     radius : float
-        Pixels.
+        Radius in pixels.
     oversample : int
         Samples per pixel.
 
     Returns
     -------
     (k,) ndarray of float64
+        Fraction of the flux.
     """
     if radius == 0:
         return np.zeros(len(stamps))
@@ -101,8 +110,8 @@ def light_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:
     (weights,) = circle_overlap(np.array([half_x]), np.array([half_y]), radius * oversample, reach)
     rows, stamp_rows = _common_range(ny, reach)
     columns, stamp_columns = _common_range(nx, reach)
-    light = stamps[:, stamp_rows, stamp_columns] * weights[rows, columns]
-    return light.sum(axis=(1, 2)) / oversample**2
+    flux = stamps[:, stamp_rows, stamp_columns] * weights[rows, columns]
+    return flux.sum(axis=(1, 2)) / oversample**2
 
 
 def _common_range(n_samples: int, reach: int) -> tuple[slice, slice]:

@@ -1,8 +1,8 @@
-"""The ePSF of each source's spectral type: by name, or of the nearest class.
+"""The ePSF of each source's spectral type: that of the same name, or of the nearest class.
 
-References hold the ePSF of a few spectral types, such as A0V, G2V and M6V. A catalog names the
-types of its sources in its own way (``K3``, ``f5iv``); each gets the ePSF whose class is the
-nearest on the scale O0 ... M9, where a letter counts ten steps.
+References hold the ePSF of a few spectral types, such as A0V, G2V and M6V. Catalogs name the types
+of their sources in various ways (``K3``, ``f5iv``). Each source is assigned the ePSF whose class is
+nearest on the sequence O0 ... T9, in which a class has ten subclasses.
 """
 
 from __future__ import annotations
@@ -18,60 +18,72 @@ from numpy.typing import ArrayLike, NDArray
 
 from .epsf import GriddedEPSF
 
-__all__ = ["BySpectralType", "default_type", "nearest_types"]
+__all__ = ["EPSFBySpectralType", "default_type", "nearest_types"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 _CLASSES = "OBAFGKMLT"
 _TYPE = re.compile(rf"\s*([{_CLASSES}])(?:\s*(\d(?:\.\d*)?)|(?=[IV\s]|$))", re.IGNORECASE)
-PREFERRED = "G2V"
+PREFERRED_TYPE = "G2V"
 
 
 def default_type(available: Sequence[str]) -> str:
-    """Return the type for sources of unknown spectrum: G2V, else the first there is."""
+    """Return the type for sources of unknown spectrum: G2V if available, else the first.
+
+    Parameters
+    ----------
+    available : sequence of str
+        Names of the spectral types that there are ePSFs for; at least one.
+
+    Returns
+    -------
+    str
+        One of them.
+    """
     by_name = {name.casefold(): name for name in available}
-    return by_name.get(PREFERRED.casefold(), available[0])
+    return by_name.get(PREFERRED_TYPE.casefold(), available[0])
 
 
 def nearest_types(
     names: Sequence[str], available: Sequence[str], default: str
 ) -> tuple[NDArray[np.intp], int]:
-    """Find which of the available types each named one is nearest to.
+    """Find the available spectral type that is nearest to each of many.
 
     Parameters
     ----------
     names : (n,) sequence of str
         Spectral types of sources, empty where unknown.
     available : sequence of str
-        The types there are ePSFs for.
+        The types that there are ePSFs for.
     default : str
-        One of them, for names that are no spectral types.
+        One of them, for names that are not spectral types.
 
     Returns
     -------
     index : (n,) ndarray of intp
-        Into `available`.
+        Indices into `available`.
     n_default : int
-        How many names are no spectral types.
+        Number of names that are not spectral types.
     """
     by_name = {name.casefold(): i for i, name in enumerate(available)}
-    scale = np.array([np.nan if (s := _step(name)) is None else s for name in available])
+    subclasses = map(_spectral_subclass, available)
+    scale = np.array([np.nan if subclass is None else subclass for subclass in subclasses])
     unique, inverse = np.unique(np.asarray(names, dtype=str), return_inverse=True)
     index = np.full(unique.size, list(available).index(default), dtype=np.intp)
     unknown = np.zeros(unique.size, dtype=bool)
     for i, name in enumerate(unique):
-        step = _step(name)
+        subclass = _spectral_subclass(name)
         if name.strip().casefold() in by_name:
             index[i] = by_name[name.strip().casefold()]
-        elif step is None or np.isnan(scale).all():
+        elif subclass is None or np.isnan(scale).all():
             unknown[i] = True
         else:
-            index[i] = np.nanargmin(abs(scale - step))
+            index[i] = np.nanargmin(abs(scale - subclass))
     return index[inverse], int(np.count_nonzero(unknown[inverse]))
 
 
-def _step(name: str) -> float | None:
-    """Place of a spectral type on a scale of ten steps a letter; its middle without a digit."""
+def _spectral_subclass(name: str) -> float | None:
+    """Number of a spectral type in the sequence, O0 = 0 to T9 = 89; subclass 5 if it has none."""
     found = _TYPE.match(name)
     if found is None:
         return None
@@ -79,25 +91,26 @@ def _step(name: str) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
-class BySpectralType:
-    """A correction that uses for each row of a catalog the ePSF of its spectral type.
+class EPSFBySpectralType:
+    """ePSFs by spectral type, with the type of each row of a catalog: a `PSF` and a `Correction`.
 
-    Asked about positions rather than rows (see `for_rows`) it is the ePSF of the default type.
+    `for_rows` returns the ePSFs of rows; evaluated at positions itself, it is the ePSF of the
+    default type.
 
     Attributes
     ----------
     epsfs : tuple of GriddedEPSF
-        One for each spectral type.
-    kind : (n,) ndarray of intp
-        Which one belongs to each row.
+        One per spectral type.
+    index : (n,) ndarray of intp
+        Index of each row's ePSF.
     default : int
-        Which one belongs to sources of unknown type.
+        Index of the ePSF of sources of unknown type.
     provenance : dict
-        More for the description.
+        Further entries of the description.
     """
 
     epsfs: tuple[GriddedEPSF, ...]
-    kind: NDArray[np.intp]
+    index: NDArray[np.intp]
     default: int
     provenance: dict[str, Any]
 
@@ -109,26 +122,26 @@ class BySpectralType:
         names: Sequence[str],
         *,
         default: str,
-    ) -> BySpectralType:
+    ) -> EPSFBySpectralType:
         """Choose an ePSF for each row of a catalog.
 
         Parameters
         ----------
         epsfs : (t,) sequence of GriddedEPSF
-            One for each spectral type.
+            One per spectral type.
         available : (t,) sequence of str
-            Their names.
+            Names of these types.
         names : (n,) sequence of str
-            Spectral types of the sources.
+            Spectral types of the sources, empty where unknown.
         default : str
-            One of those available, for sources without one.
+            One of those available, for sources of unknown type.
 
         Returns
         -------
-        BySpectralType
+        EPSFBySpectralType
         """
-        kind, n_default = nearest_types(names, available, default)
-        counts = {name: int(np.count_nonzero(kind == i)) for i, name in enumerate(available)}
+        index, n_default = nearest_types(names, available, default)
+        counts = {name: int(np.count_nonzero(index == i)) for i, name in enumerate(available)}
         shown = ", ".join(f"{count} by {name}" for name, count in counts.items())
         log.info("ePSFs of sources: %s; %d are %s for want of a type", shown, n_default, default)
         provenance = {
@@ -137,23 +150,33 @@ class BySpectralType:
             "n_rows_without_spectral_type": n_default,
             "spectral_type_of_those_without": default,
         }
-        return cls(tuple(epsfs), kind, list(available).index(default), provenance)
+        return cls(tuple(epsfs), index, list(available).index(default), provenance)
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the correction was made from and what it assumes."""
+        """Provenance and assumptions of the ePSFs, for the product's metadata."""
         return {**self.epsfs[self.default].description, **self.provenance}
 
-    def for_rows(self, rows: ArrayLike) -> EachItsOwn:
-        """Return the correction of some rows of the catalog, given by index."""
-        return EachItsOwn(self.epsfs, self.kind[rows], self.description)
+    def for_rows(self, rows: ArrayLike) -> EPSFPerSource:
+        """Return the ePSFs of some rows of the catalog.
+
+        Parameters
+        ----------
+        rows : (m,) array_like of int
+            Indices of rows.
+
+        Returns
+        -------
+        EPSFPerSource
+        """
+        return EPSFPerSource(self.epsfs, self.index[rows], self.description)
 
     def in_aperture(self, x: NDArray, y: NDArray, radius: ArrayLike, **weights: Any) -> NDArray:
-        """Return the fraction in apertures for the default type; see `GriddedEPSF.in_aperture`."""
+        """Return encircled-energy fractions of the default type; see `Correction.in_aperture`."""
         return self.epsfs[self.default].in_aperture(x, y, radius, **weights)
 
     def in_annulus(self, x: NDArray, y: NDArray, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
-        """Return the light of the default type between two radii in pixels."""
+        """Return flux fractions of the default type; see `Correction.in_annulus`."""
         return self.epsfs[self.default].in_annulus(x, y, r_in, r_out)
 
     def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
@@ -162,26 +185,26 @@ class BySpectralType:
 
 
 @dataclass(frozen=True, eq=False)
-class EachItsOwn:
-    """The correction of n sources, each with its own ePSF; asked about these, in their order.
+class EPSFPerSource:
+    """n sources with one ePSF each: a `PSF` and a `Correction` of these sources, in their order.
 
     Attributes
     ----------
     epsfs : tuple of GriddedEPSF
         The ePSFs.
-    kind : (n,) ndarray of intp
-        Which one belongs to each source.
+    index : (n,) ndarray of intp
+        Index of each source's ePSF.
     description : dict
-        What the correction was made from and what it assumes.
+        Provenance and assumptions of the ePSFs, for the product's metadata.
     """
 
     epsfs: tuple[GriddedEPSF, ...]
-    kind: NDArray[np.intp]
+    index: NDArray[np.intp]
     description: dict[str, Any]
 
-    def for_rows(self, rows: ArrayLike) -> EachItsOwn:
-        """Return the correction of some of the sources."""
-        return replace(self, kind=self.kind[rows])
+    def for_rows(self, rows: ArrayLike) -> EPSFPerSource:
+        """Return the ePSFs of some of the sources, given by index; see `Correction.for_rows`."""
+        return replace(self, index=self.index[rows])
 
     def in_aperture(
         self,
@@ -192,38 +215,38 @@ class EachItsOwn:
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
     ) -> NDArray:
-        """Return the light that each aperture sum holds; see `GriddedEPSF.in_aperture`."""
+        """Return the encircled-energy fraction of each source; see `Correction.in_aperture`."""
         del full_weights
-        fraction = np.empty(len(self.kind))
-        for kind, chosen in self._groups():
-            theirs = None if weights is None else weights[chosen]
-            fraction[chosen] = self.epsfs[kind].in_aperture(
-                x[chosen], y[chosen], _of(radius, chosen), weights=theirs
+        fraction = np.empty(len(self.index))
+        for epsf, chosen in self._groups():
+            chosen_weights = None if weights is None else weights[chosen]
+            fraction[chosen] = epsf.in_aperture(
+                x[chosen], y[chosen], _select(radius, chosen), weights=chosen_weights
             )
         return fraction
 
     def in_annulus(
         self, x: NDArray, y: NDArray, r_in: float | NDArray, r_out: float | NDArray
     ) -> NDArray:
-        """Return the light between two radii in pixels; see `GriddedEPSF.in_annulus`."""
-        fraction = np.empty(len(self.kind))
-        for kind, chosen in self._groups():
-            radii = _of(r_in, chosen), _of(r_out, chosen)
-            fraction[chosen] = self.epsfs[kind].in_annulus(x[chosen], y[chosen], *radii)
+        """Return the flux fraction of each source in an annulus; see `Correction.in_annulus`."""
+        fraction = np.empty(len(self.index))
+        for epsf, chosen in self._groups():
+            radii = _select(r_in, chosen), _select(r_out, chosen)
+            fraction[chosen] = epsf.in_annulus(x[chosen], y[chosen], *radii)
         return fraction
 
     def on_pixels(self, x: NDArray, y: NDArray, side: int) -> NDArray:
         """Return the ePSF of each source on pixels; see `PSF.on_pixels`."""
-        light = np.empty((len(self.kind), side, side))
-        for kind, chosen in self._groups():
-            light[chosen] = self.epsfs[kind].on_pixels(x[chosen], y[chosen], side)
-        return light
+        flux = np.empty((len(self.index), side, side))
+        for epsf, chosen in self._groups():
+            flux[chosen] = epsf.on_pixels(x[chosen], y[chosen], side)
+        return flux
 
-    def _groups(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """Each ePSF in use and the sources that use it."""
-        return ((kind, self.kind == kind) for kind in np.unique(self.kind))
+    def _groups(self) -> Iterator[tuple[GriddedEPSF, NDArray[np.bool_]]]:
+        """Yield each ePSF in use with the (n,) mask of its sources."""
+        return ((self.epsfs[index], self.index == index) for index in np.unique(self.index))
 
 
-def _of(radius: float | NDArray, chosen: NDArray[np.bool_]) -> float | NDArray:
-    """Radius of the chosen sources, where each has its own."""
+def _select(radius: float | NDArray, chosen: NDArray[np.bool_]) -> float | NDArray:
+    """Radius of the chosen sources: the common one, or the part of those per source."""
     return radius[chosen] if np.ndim(radius) else radius

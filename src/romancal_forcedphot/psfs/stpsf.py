@@ -1,18 +1,17 @@
-"""ePSFs computed by STPSF, the optical model of the telescope.
+"""ePSFs computed with STPSF, the optical model of the telescope.
 
-STPSF gives the light of a star on points a fraction of a pixel apart, at one place of a detector
-at a time. `compute_grid` collects that, the optics alone, over a grid of places. What a pixel
-collects of it is blurred three times more: by the jitter of the pointing, by the diffusion of
-charges in the detector and by the area of the pixel itself. `OpticalGrid.on_pixels` does all three
-in the Fourier domain, where a blur much narrower than the sampling is as exact as a wide one.
+STPSF computes the oversampled optical PSF at one detector position at a time. `compute_grid`
+calls it for a grid of positions. The ePSF is that PSF convolved with the pointing jitter, the
+charge diffusion in the detector and the area of a pixel. `OpticalGrid.on_pixels` multiplies the
+three transforms in the Fourier domain, where a kernel much narrower than the sampling is exact.
 
-STPSF has a method for such grids, `psf_grid`. It computes the same optics, but in STPSF 2.2 its
-Roman grids lack the charge diffusion that STPSF's own images of stars have (2 % of the light
-within 2 pixels of the star in F106, 0.1 % within 3), and its pixel of four samples is a trapezium
-five samples wide (another 0.2 % within 2 pixels). It also says nothing while it works.
+STPSF's own method for such grids, ``psf_grid``, computes the same optics. But in STPSF 2.2 its
+Roman grids lack the charge diffusion that STPSF's images of stars include (2 % of the flux within
+2 pixels in F106, 0.1 % within 3), its pixel of four samples is a trapezium five samples wide
+(another 0.2 % within 2 pixels), and it reports no progress.
 
-STPSF is imported in functions, when an ePSF is computed: its import takes seconds, and asks a
-server for news of another telescope.
+STPSF is imported inside functions, when an ePSF is computed: its import takes seconds, and queries
+a server about another telescope.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 
 from ..geometry import N_SCIENCE_PIXELS, REFERENCE_BORDER
 from .errors import CorrectionUnavailable, PSFError
+from .fourier import pixel_transform, sample_frequencies
 from .jitter import Jitter, gaussian_transform
 
 __all__ = ["GridRequest", "OpticalGrid", "compute_grid", "configured_data_path"]
@@ -44,19 +44,19 @@ _LOGGERS = ("stpsf", "poppy", "pysiaf")
 
 @dataclass(frozen=True)
 class GridRequest:
-    """What makes one grid of ePSFs differ from another, but for STPSF and its data.
+    """Parameters of a grid of optical PSFs, apart from the versions of STPSF and its data.
 
     Attributes
     ----------
     detector, band : str
-        Such as ``'WFI01'`` and ``'F106'``.
+        Detector and filter, such as ``'WFI01'`` and ``'F106'``.
     n_psfs : int
-        Places on the detector, a square number: its corners and evenly between them, or with 1
-        its centre.
+        Number of detector positions, a square number: a regular grid that includes the corners, or
+        the centre of the detector for 1.
     sed : str
-        Spectrum of the source: a black body (``'5700K'``, which is what ``''`` means, too), one
-        wavelength (``'1.06um'``), constant flux per frequency (``'flat'``), or a spectral type
-        (``'G2V'``, which needs stsynphot and its library of spectra).
+        Spectrum of the source: a black body (``'5700K'``; also if empty), one wavelength
+        (``'1.06um'``), constant flux per frequency (``'flat'``), or a spectral type (``'G2V'``,
+        which needs stsynphot and its library of spectra).
     fov_pixels : int
         Side of a stamp, an odd number of pixels.
     oversample : int
@@ -65,7 +65,7 @@ class GridRequest:
     Raises
     ------
     PSFError
-        If ``n_psfs`` or ``sed`` is none of these.
+        ``n_psfs`` or ``sed`` is none of these.
     """
 
     detector: str
@@ -76,7 +76,7 @@ class GridRequest:
     oversample: int = 4
 
     def __post_init__(self):
-        object.__setattr__(self, "sed", _plain_sed(self.sed))
+        object.__setattr__(self, "sed", _normalized_sed(self.sed))
         if self.n_psfs < 1 or math.isqrt(self.n_psfs) ** 2 != self.n_psfs:
             raise PSFError(
                 f"stpsf_n_psfs is {self.n_psfs}: expected a square number, such as 1, 4, 9 or 16"
@@ -84,7 +84,7 @@ class GridRequest:
 
     @property
     def positions(self) -> tuple[NDArray, NDArray]:
-        """Where the places are, x and y (n_psfs,): whole 0-indexed pixels of the L2 image."""
+        """X and y of the grid, each (n_psfs,): whole 0-indexed pixels of the L2 image."""
         n_along = math.isqrt(self.n_psfs)
         along = (
             np.array([N_SCIENCE_PIXELS // 2])
@@ -97,21 +97,21 @@ class GridRequest:
 
 @dataclass(frozen=True, eq=False)
 class OpticalGrid:
-    """PSFs of the optics alone at some places of a detector.
+    """PSFs of the optics alone at several positions of a detector.
 
     Attributes
     ----------
     samples : (k, ny, nx) ndarray of float32
-        Fraction of a star's light, 1 at infinity, on each sample; the star is in the middle.
+        Fraction of a star's flux (1 at infinity) in each sample; the star is in the middle.
     x, y : (k,) ndarray of float64
         0-indexed positions on the L2 image.
     oversample : int
         Samples per pixel.
     pixel_arcsec : float
-        Side of a pixel.
+        Side of a pixel in arcsec.
     charge_diffusion_mas, jitter_mas : float
-        Standard deviations (Gaussian, per axis) that STPSF recommends for the detector and the
-        telescope.
+        Standard deviations (Gaussian, per axis) in mas that STPSF recommends for the detector and
+        the telescope.
     """
 
     samples: NDArray
@@ -125,41 +125,45 @@ class OpticalGrid:
     def on_pixels(
         self, *, jitter: Jitter | None = None, charge_diffusion_mas: float | None = None
     ) -> NDArray:
-        """Return the ePSFs: what whole pixels collect.
+        """Return the ePSFs: the optical PSFs with jitter and charge diffusion, per pixel.
 
         Parameters
         ----------
         jitter : Jitter or None
-            Of the image; STPSF's for want of better.
+            Jitter of the image; STPSF's recommendation if None.
         charge_diffusion_mas : float or None
-            Standard deviation; STPSF's for want of better.
+            Standard deviation of the charge diffusion in mas; STPSF's recommendation if None.
 
         Returns
         -------
         (k, ny, nx) ndarray of float64
-            Fraction of a star's light on a pixel that is centred on each sample.
+            Fraction of a star's flux in a whole pixel centred on each sample.
         """
         jitter = jitter or Jitter(self.jitter_mas, self.jitter_mas)
         if charge_diffusion_mas is None:
             charge_diffusion_mas = self.charge_diffusion_mas
         ny, nx = self.samples.shape[-2:]
-        # Cycles per pixel; the last axis of a real transform holds no negative frequencies.
-        v, u = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)
-        v, u = v * self.oversample, u * self.oversample
-        pixel = self.oversample**2 * np.sinc(u) * np.sinc(v)
-        blurs = gaussian_transform(u, v, jitter, self.pixel_arcsec) * gaussian_transform(
+        u, v = sample_frequencies(ny, nx, self.oversample)
+        pixel = pixel_transform(u, v, self.oversample)
+        kernels = gaussian_transform(u, v, jitter, self.pixel_arcsec) * gaussian_transform(
             u, v, Jitter(charge_diffusion_mas, charge_diffusion_mas), self.pixel_arcsec
         )
         samples = self.samples.astype(np.float64)
-        return np.fft.irfft2(np.fft.rfft2(samples) * pixel * blurs, s=(ny, nx))
+        return np.fft.irfft2(np.fft.rfft2(samples) * pixel * kernels, s=(ny, nx))
 
 
 def configured_data_path() -> Path | None:
-    """Return where STPSF's own settings say that its data are, None if they name no place."""
+    """Return the data directory of STPSF's own settings.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None if there is no such directory.
+    """
     with _quiet_stpsf() as stpsf:
         path = stpsf.conf.STPSF_PATH
         if path == "from_environment_variable":
-            path = Path.home() / "data" / "stpsf-data"  # where STPSF itself puts a download
+            path = Path.home() / "data" / "stpsf-data"  # STPSF's own default for downloads
         return Path(path) if Path(path).is_dir() else None
 
 
@@ -169,16 +173,16 @@ def compute_grid(
     data_path: Path,
     advance: Callable[[], object] = lambda: None,
 ) -> OpticalGrid:
-    """Compute the PSFs of the optics on a grid of places.
+    """Compute the optical PSFs on a grid of detector positions.
 
     Parameters
     ----------
     request : GridRequest
-        What is wanted.
+        Detector, filter, positions, spectrum and sampling.
     data_path : pathlib.Path
-        STPSF's data.
+        Directory of STPSF's data.
     advance : callable
-        Is called after each place.
+        Called after each position.
 
     Returns
     -------
@@ -187,20 +191,20 @@ def compute_grid(
     Raises
     ------
     CorrectionUnavailable
-        STPSF's data are too old or incomplete, or do not know the filter or the spectrum.
+        STPSF's data are too old or incomplete, or lack the filter or the spectrum.
     """
     with _quiet_stpsf() as stpsf, stpsf.conf.set_temp("STPSF_PATH", str(data_path)):
-        source = _source(stpsf, request.sed)
+        source = _source_arguments(stpsf, request.sed)
         try:
-            wfi = _wfi(stpsf, request)
+            wfi = _configured_wfi(stpsf, request)
             jitter_arcsec = float(wfi.options["jitter_sigma"] or 0.0)
             wfi.options.update(jitter=None, charge_diffusion_sigma=0, add_ipc=False)
             wfi.options["output_mode"] = "oversampled"
             stamps = []
             x, y = request.positions
-            # STPSF counts the reference pixels, too.
-            for place in zip(x + REFERENCE_BORDER, y + REFERENCE_BORDER, strict=True):
-                wfi.detector_position = place
+            # STPSF's detector positions include the reference pixels.
+            for position in zip(x + REFERENCE_BORDER, y + REFERENCE_BORDER, strict=True):
+                wfi.detector_position = position
                 psf = wfi.calc_psf(
                     fov_pixels=request.fov_pixels, oversample=request.oversample, **source
                 )
@@ -210,7 +214,7 @@ def compute_grid(
             raise CorrectionUnavailable(
                 f"STPSF cannot work with the data in {data_path}: {_first_line(error)}; set the "
                 "environment variable STPSF_PATH to a complete tree of the STPSF data that this "
-                f"version of STPSF ({stpsf.__version__}) asks for"
+                f"version of STPSF ({stpsf.__version__}) requires"
             ) from error
         diffusion = stpsf.constants.INSTRUMENT_DETECTOR_CHARGE_DIFFUSION_DEFAULT_PARAMETERS
         return OpticalGrid(
@@ -224,8 +228,8 @@ def compute_grid(
         )
 
 
-def _wfi(stpsf: Any, request: GridRequest) -> Any:
-    """STPSF's model of the instrument, set to the filter and the detector."""
+def _configured_wfi(stpsf: Any, request: GridRequest) -> Any:
+    """STPSF's model of the WFI, configured for the filter and the detector."""
     wfi = stpsf.WFI()
     for name, wanted, available in (
         ("filter", request.band, list(map(str, wfi.filter_list))),
@@ -242,8 +246,8 @@ def _wfi(stpsf: Any, request: GridRequest) -> Any:
 # --- the spectrum of the source ------------------------------------------------------------------
 
 
-def _plain_sed(text: str) -> str:
-    """The one way to write a spectrum, or ValueError."""
+def _normalized_sed(text: str) -> str:
+    """The normal form of a spectrum's name; raises a PSFError for any other text."""
     text = text.strip() or DEFAULT_SED
     number = _NUMBER.fullmatch(text.lower())
     if number and float(number[1]) > 0:
@@ -258,7 +262,7 @@ def _plain_sed(text: str) -> str:
     )
 
 
-def _source(stpsf: Any, sed: str) -> dict[str, Any]:
+def _source_arguments(stpsf: Any, sed: str) -> dict[str, Any]:
     """The spectrum as arguments of STPSF's `calc_psf`."""
     import synphot
     from astropy import units as u
@@ -276,7 +280,7 @@ def _source(stpsf: Any, sed: str) -> dict[str, Any]:
         spectrum = synphot.SourceSpectrum(
             synphot.models.Empirical1D, points=wavelength, lookup_table=photons
         )
-        spectrum.meta["name"] = "flat"  # STPSF keeps what it worked out by name
+        spectrum.meta["name"] = "flat"  # STPSF caches by name
         return {"source": spectrum}
     try:
         return {"source": stpsf.specFromSpectralType(sed)}
@@ -289,15 +293,16 @@ def _source(stpsf: Any, sed: str) -> dict[str, Any]:
 
 
 def _first_line(error: BaseException) -> str:
+    """The first line of an error's message, its class if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
 def _quiet_stpsf() -> Iterator[Any]:
-    """Import STPSF for a while in which neither it nor what it stands on says anything.
+    """Import STPSF; within the context it and its dependencies issue no log messages or warnings.
 
-    Its warnings are about itself (a server that it cannot reach, ways of Python that it should
-    leave) or about data that it has to extrapolate by a few pixels.
+    The warnings are about STPSF itself (a server that it cannot reach, deprecated Python) or about
+    optical data that it extrapolates by a few pixels.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

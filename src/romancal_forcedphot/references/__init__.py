@@ -1,7 +1,7 @@
-"""Reference files: how they are found, and what each kind of them holds.
+"""Finding and reading reference files.
 
-`finder` asks for a file by kind; a module per kind reads it (`area`, `apcorr`, `epsf`, `gain`), and
-`stpsf` keeps the grids that STPSF computes. Nothing here knows the photometry.
+`finder` finds a file by its kind; one module per kind reads it (`area`, `apcorr`, `epsf`, `gain`),
+and `stpsf` caches the grids that STPSF computes. Nothing here depends on the photometry.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from .finder import (
     CRDSFinder,
     Finder,
     Reference,
-    asked,
+    query_reference,
     quiet_crds,
     remedy_for,
     require,
 )
 from .gain import read_relative_gain
+from .kept import KeepingFinder
 from .stpsf import optical_grid
 
 __all__ = [
@@ -33,10 +34,11 @@ __all__ = [
     "CRDSFinder",
     "EPSFReference",
     "Finder",
+    "KeepingFinder",
     "Reference",
     "ReferenceFileError",
-    "asked",
     "optical_grid",
+    "query_reference",
     "quiet_crds",
     "read_apcorr",
     "read_area",

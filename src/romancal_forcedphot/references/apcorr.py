@@ -1,4 +1,4 @@
-"""The CRDS ``apcorr`` reference: encircled energy against radius for each filter."""
+"""The CRDS ``apcorr`` reference: encircled energy as a function of radius for each filter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from roman_datamodels import datamodels as rdm
 
-from .files import opened
+from .files import open_reference
 from .finder import Reference
 
 __all__ = ["read_apcorr"]
@@ -19,22 +19,22 @@ def read_apcorr(reference: Reference, *, band: str) -> dict[str, Any]:
     Parameters
     ----------
     reference : Reference
-        What a finder has found.
+        Result of a finder.
     band : str
         Name of the optical element.
 
     Returns
     -------
     dict
-        The file's entries for the filter (``ee_radii``, ``ee_fractions``, ...), each an array, a
-        number or None; empty where the file has none for it.
+        The entries of the filter (``ee_radii``, ``ee_fractions``, ...), each an array, a number or
+        None; empty if the file has none.
 
     Raises
     ------
     ReferenceFileError
-        The file is no aperture-correction reference.
+        The file is not an aperture-correction reference.
     """
-    with opened(reference, rdm.ApcorrRefModel) as model:
+    with open_reference(reference, rdm.ApcorrRefModel) as model:
         entry = model.data.get(band) or {}
         return {
             key: np.array(value) if np.ndim(value) else value for key, value in dict(entry).items()

@@ -1,4 +1,4 @@
-"""The CRDS ``area`` reference: the area of each pixel."""
+"""The CRDS ``area`` reference: pixel-area map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from roman_datamodels import datamodels as rdm
 
 from ..geometry import relative_area_from_reference
 from .errors import ReferenceFileError
-from .files import check_instrument, opened
+from .files import check_instrument, open_reference
 from .finder import Reference, remedy_for
 
 __all__ = ["AreaReference", "read_area"]
@@ -23,9 +23,9 @@ class AreaReference:
     Attributes
     ----------
     relative : (ny, nx) ndarray of float32
-        Area of each pixel, 1 at the nominal pixel.
+        Area of each pixel relative to the nominal pixel.
     nominal_steradian : float or None
-        Nominal area of a pixel as the file's ``meta.photometry`` gives it.
+        Nominal pixel area in sr from the file's ``meta.photometry``.
     """
 
     relative: NDArray[np.float32]
@@ -38,9 +38,9 @@ def read_area(reference: Reference, *, detector: str, shape: tuple[int, int]) ->
     Parameters
     ----------
     reference : Reference
-        What a finder has found.
+        Result of a finder.
     detector : str
-        The image's detector, which the file's must match.
+        Detector of the image, which must be that of the file.
     shape : (int, int)
         Shape (ny, nx) of the image.
 
@@ -51,9 +51,9 @@ def read_area(reference: Reference, *, detector: str, shape: tuple[int, int]) ->
     Raises
     ------
     ReferenceFileError
-        The file is no area reference, belongs to another detector, or its map does not fit.
+        The file is not an area reference, is for another detector, or its map is invalid.
     """
-    with opened(reference, rdm.PixelareaRefModel) as model:
+    with open_reference(reference, rdm.PixelareaRefModel) as model:
         check_instrument(reference, model, detector=detector)
         photometry = model.meta.get("photometry") or {}
         nominal = photometry.get("pixelarea_steradians")

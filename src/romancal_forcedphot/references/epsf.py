@@ -1,14 +1,14 @@
-"""The CRDS ``epsf`` reference: its content, with the image's jitter instead of its own.
+"""The CRDS ``epsf`` reference, with its jitter replaced by that of the image.
 
-The reference holds stamps for some values of defocus, some spectral types and a grid of detector
-positions; one of the first, some of the second and all of the third are read.
+The reference holds stamps for several values of defocus, several spectral types and a grid of
+detector positions; one value of defocus, selected spectral types and all positions are read.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from roman_datamodels import datamodels as rdm
 
 from ..psfs.jitter import Jitter, with_jitter
 from .errors import ReferenceFileError
-from .files import check_instrument, opened
+from .files import check_instrument, open_reference
 from .finder import Reference, remedy_for
 
 __all__ = ["EPSFReference", "read_epsf"]
@@ -32,16 +32,16 @@ class EPSFReference:
 
     Attributes
     ----------
-    stamps : ndarray
-        (t, k, ny, nx) float64, the ePSF of the t chosen spectral types at k positions.
+    stamps : (t, k, ny, nx) ndarray of float64
+        ePSFs of the t selected spectral types at k positions, see `psfs.GriddedEPSF`.
     spectral_types : tuple of str
-        Names of the t spectral types, as the file has them; ``''`` if it names none.
-    x, y : ndarray
-        (k,) 0-indexed pixel positions.
+        Names of the t spectral types in the file; ``''`` if it has none.
+    x, y : (k,) ndarray of float64
+        0-indexed pixel positions.
     oversample : int
         Samples per pixel.
-    extended : ndarray or None
-        (ny, nx) extended PSF.
+    extended : (my, mx) ndarray of float64 or None
+        Extended PSF.
     provenance : dict
         Defocus and jitter, for the product's metadata.
     """
@@ -69,15 +69,15 @@ def read_epsf(
     Parameters
     ----------
     reference : Reference
-        What a finder has found.
+        Result of a finder.
     detector, band : str
-        The image's detector and filter, which the file's must match.
+        Detector and filter of the image, which must be those of the file.
     guide_star : mapping, optional
-        The image's ``meta.guide_star``, which may tell its jitter.
+        The image's ``meta.guide_star``, which may include its jitter.
     defocus : int
-        Waves of defocus, one of the file's.
+        Waves of defocus, one of the values in the file.
     choose : callable
-        Is given the names of the file's spectral types and returns the indices of those to read.
+        (names of the file's spectral types) -> indices of those to be read.
 
     Returns
     -------
@@ -86,16 +86,16 @@ def read_epsf(
     Raises
     ------
     ReferenceFileError
-        The file is no ePSF reference, belongs to another detector or filter, or lacks what was
-        asked for.
+        The file is not an ePSF reference, is for another detector or filter, or lacks the defocus
+        or the spectral type.
     """
-    with opened(reference, rdm.EpsfRefModel) as model:
+    with open_reference(reference, rdm.EpsfRefModel) as model:
         check_instrument(reference, model, detector=detector, optical_element=band)
         meta = model.meta
         oversample = meta.get("oversample")
         if not oversample:
             raise ReferenceFileError(
-                f"epsf reference {reference.shown} does not tell its oversampling "
+                f"epsf reference {reference.shown} has no oversampling factor "
                 f"(meta.oversample is {oversample}): expected samples per pixel; {_REMEDY}"
             )
         n_defocus, n_types, *_ = model.psf.shape
@@ -120,7 +120,7 @@ def read_epsf(
 def _defocus_index(
     reference: Reference, waves: Sequence[int] | None, n_defocus: int, wanted: int
 ) -> int:
-    """Where a value of defocus stands; a file that names none has its values in order from 0."""
+    """Index of a value of defocus; a file without values has 0, 1, 2, ... waves."""
     available = [int(value) for value in waves or range(n_defocus)]
     if wanted not in available:
         raise ReferenceFileError(
@@ -133,13 +133,11 @@ def _defocus_index(
 def _with_jitter_of(
     guide_star: Mapping[str, Any] | None, model: Any, stamps: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Exchange the reference's jitter for the image's, and say what was done."""
-    theirs, ours = Jitter.of_image(model.meta), Jitter.of_image(guide_star)
-    if ours is None:
-        return stamps, "the reference's (the image tells none)"
-    if theirs is None or ours == theirs:
+    """Replace the reference's jitter by the image's; return the stamps and a description."""
+    old, new = Jitter.of_image(model.meta), Jitter.of_image(guide_star)
+    if new is None:
+        return stamps, "the reference's (the image has none)"
+    if old is None or new == old:
         return stamps, "the reference's, which is the image's"
-    shown = "{:g} x {:g} mas at {:g} deg"
-    new, old = shown.format(*astuple(ours)), shown.format(*astuple(theirs))
-    stamps = with_jitter(stamps, int(model.meta.oversample), old=theirs, new=ours)
+    stamps = with_jitter(stamps, int(model.meta.oversample), old=old, new=new)
     return stamps, f"{new}, instead of {old}"

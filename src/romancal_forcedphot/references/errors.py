@@ -1,4 +1,4 @@
-"""The error of reference files."""
+"""Error of reference files."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["ReferenceFileError"]
 
 
 class ReferenceFileError(RuntimeError):
-    """A reference file is not to be had, or is not what it should be."""
+    """A reference file is not available, or is invalid."""

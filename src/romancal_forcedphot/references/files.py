@@ -1,4 +1,4 @@
-"""Opening reference files, and checking that they are of the right kind and detector."""
+"""Opening of reference files, with checks of their kind, detector and filter."""
 
 from __future__ import annotations
 
@@ -6,49 +6,41 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import asdf
 from roman_datamodels import datamodels as rdm
 
+from ..storage import open_asdf, shown
 from .errors import ReferenceFileError
 from .finder import Reference, remedy_for
 
-__all__ = ["check_instrument", "opened"]
+__all__ = ["check_instrument", "open_reference"]
 
 
 @contextlib.contextmanager
-def opened(reference: Reference, expected: type) -> Iterator[Any]:
-    """Open a reference as a model of the expected type; closed again if it was a path.
+def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
+    """Open a reference as a model of the expected type, for the time of the context.
 
     Parameters
     ----------
     reference : Reference
-        What a finder has found.
+        Result of a finder.
     expected : type
         Model class of ``roman_datamodels``.
 
     Yields
     ------
     roman_datamodels.datamodels.DataModel
+        Closed at the end if `reference` holds a path; an open model stays open.
 
     Raises
     ------
     ReferenceFileError
-        The file cannot be opened, or holds another model.
+        The file cannot be opened, or holds a model of another type.
     """
     kind, content = reference.kind, reference.content
     if isinstance(content, rdm.DataModel):
         model, closing = content, contextlib.nullcontext()
     else:
-        try:
-            with asdf.config_context() as config:
-                config.validate_on_read = False  # a float64 map is as good as RAD's float32
-                model = closing = rdm.open(content)
-        except Exception as error:
-            raise ReferenceFileError(
-                f"{kind} reference {content!r} cannot be opened ({error}): expected "
-                f"an ASDF file that RAD describes as {expected.__name__}; name another with "
-                f"--override_{kind}=FILE"
-            ) from error
+        model = closing = _opened(content, kind, expected)
     with closing:
         if not isinstance(model, expected):
             raise ReferenceFileError(
@@ -59,15 +51,32 @@ def opened(reference: Reference, expected: type) -> Iterator[Any]:
         yield model
 
 
+def _opened(path: str, kind: str, expected: type) -> Any:
+    """Open a file as a model, which closes the file when it is closed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = open_asdf(path, validate=False)  # a float64 map is as good as RAD's float32
+            stack.callback(file.close)
+            model = rdm.open(file)
+        except Exception as error:
+            raise ReferenceFileError(
+                f"{kind} reference {shown(path)} cannot be opened ({error}): expected "
+                f"an ASDF file that RAD describes as {expected.__name__}; name another with "
+                f"--override_{kind}=FILE"
+            ) from error
+        stack.pop_all()
+    return model
+
+
 def check_instrument(reference: Reference, model: Any, **expected: str) -> None:
-    """Raise where a reference is of another detector or filter than the image.
+    """Check that a reference is for the detector and filter of the image.
 
     Parameters
     ----------
     reference : Reference
-        For the message.
+        The reference, for the message.
     model : roman_datamodels.datamodels.DataModel
-        The reference, open.
+        Its model.
     **expected : str
         Values of the image by name in ``meta.instrument``: ``detector``, ``optical_element``.
 
@@ -76,11 +85,11 @@ def check_instrument(reference: Reference, model: Any, **expected: str) -> None:
     ReferenceFileError
         A value differs.
     """
-    for name, ours in expected.items():
-        theirs = model.meta.instrument.get(name, ours)
-        if theirs != ours:
+    for name, of_image in expected.items():
+        of_reference = model.meta.instrument.get(name, of_image)
+        if of_reference != of_image:
             raise ReferenceFileError(
-                f"{reference.kind} reference {reference.shown} is of {name} {theirs}: "
-                f"expected {ours}, the image's; give the right one with "
+                f"{reference.kind} reference {reference.shown} is of {name} {of_reference}: "
+                f"expected {of_image}, the image's; give the right one with "
                 f"--override_{reference.kind}=FILE or set {remedy_for(reference.kind)}"
             )

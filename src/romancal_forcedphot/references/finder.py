@@ -1,10 +1,10 @@
-"""Finding reference files: by kind, for what an image tells of itself.
+"""Finding reference files by kind, for the metadata of an image.
 
-A `Finder` answers with a `Reference`, or None where there is none. Behind it may be CRDS without a
-step (`CRDSFinder`, which a worker on another machine can use), files that the user names, or the
-step's own mechanism (`pipeline.step_finder`). CRDS answers with a file, with "N/A", with one of
-several errors, or, where it is out of reach, by ending the process: here each becomes one of three
-things, a reference, none, or an error that names the remedy.
+A `Finder` returns a `Reference`, or None where there is none for the image. It may use CRDS without
+a step (`CRDSFinder`, which a worker on another machine can use), files given by the user, or the
+step's own mechanism (`pipeline.step_finder`). CRDS returns a file or "N/A", raises one of several
+errors, or exits the process where it is unreachable; a finder returns a reference or None, or
+raises a `ReferenceFileError` that names the remedy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,7 +28,7 @@ __all__ = [
     "CRDSFinder",
     "Finder",
     "Reference",
-    "asked",
+    "query_reference",
     "quiet_crds",
     "remedy_for",
     "require",
@@ -38,7 +39,7 @@ log = logging.getLogger(f"romancal.{__name__}")
 OBSERVATORY = "roman"
 #: Kinds of reference files that this package uses.
 REFERENCE_KINDS = ("area", "apcorr", "epsf", "gain")
-#: What CRDS raises where it cannot work at all (it exits where it finds neither server nor cache).
+#: Exceptions of CRDS where it is unreachable (it exits without server and cache).
 CRDS_OUT_OF_REACH = (CrdsError, OSError, SystemExit)
 
 
@@ -49,7 +50,7 @@ class Reference:
     Attributes
     ----------
     kind : str
-        Such as ``'area'``.
+        One of `REFERENCE_KINDS`.
     content : str or roman_datamodels.datamodels.DataModel
         Path of the file, or an open model of it.
     name : str
@@ -62,12 +63,12 @@ class Reference:
 
     @property
     def shown(self) -> str:
-        """How a message names the reference."""
+        """Name of the reference in messages, in quotes."""
         return repr(getattr(self.content, "override_handle", self.content))
 
 
 class Finder(Protocol):
-    """Finds reference files by kind."""
+    """Interface of finders of reference files."""
 
     def find(self, kind: str, parameters: Mapping[str, Any]) -> Reference | None:
         """Find a reference file.
@@ -77,30 +78,30 @@ class Finder(Protocol):
         kind : str
             One of `REFERENCE_KINDS`.
         parameters : mapping
-            What CRDS selects by: metadata of the image, such as
+            Metadata of the image by which CRDS selects, such as
             ``{'roman.meta.instrument.detector': 'WFI01', ...}``.
 
         Returns
         -------
         Reference or None
-            None where there is none for the image.
+            None if there is none for the image.
 
         Raises
         ------
         ReferenceFileError
-            CRDS is out of reach, or a file is not there.
+            CRDS is unreachable, or a file does not exist.
         """
         ...
 
 
 @dataclass(frozen=True)
 class CRDSFinder:
-    """Finds references by CRDS without a step; can be pickled.
+    """Finder that uses CRDS without a step; can be pickled.
 
     Attributes
     ----------
     overrides : mapping of str to str
-        Paths of files to use instead of what CRDS would choose, by kind; ``'N/A'`` for none.
+        Paths of files by kind, to be used instead of those that CRDS selects; ``'N/A'`` for none.
     """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class CRDSFinder:
     def find(self, kind: str, parameters: Mapping[str, Any]) -> Reference | None:
         """Find a reference file; see `Finder.find`."""
         override = self.overrides.get(kind)
-        path = asked(kind, lambda: self._path(kind, parameters), override=override)
+        path = query_reference(kind, lambda: self._path(kind, parameters), override=override)
         if path in (None, "N/A", ""):
             return None
         name = os.path.abspath(path) if override else f"crds://{os.path.basename(path)}"
@@ -117,6 +118,7 @@ class CRDSFinder:
         return reference
 
     def _path(self, kind: str, parameters: Mapping[str, Any]) -> str:
+        """Path of the override, or of the file that CRDS selects; it exists."""
         from stpipe import crds_client
 
         if override := self.overrides.get(kind):
@@ -126,31 +128,31 @@ class CRDSFinder:
         return crds_client.check_reference_open(path)
 
 
-def asked(kind: str, ask: Callable[[], Any], *, override: Any = None) -> Any:
-    """Ask for a reference file, with the errors of CRDS explained.
+def query_reference(kind: str, query: Callable[[], Any], *, override: Any = None) -> Any:
+    """Query CRDS for a reference file, and translate its errors.
 
     Parameters
     ----------
     kind : str
-        Such as ``'area'``.
-    ask : callable
-        Returns what is found.
+        One of `REFERENCE_KINDS`.
+    query : callable
+        Function of no arguments that returns the result of CRDS.
     override : object
-        The file that the user gave instead, if any.
+        The file that the user gave instead, if any; for messages.
 
     Returns
     -------
     object
-        What ``ask`` returns; None where CRDS has no match.
+        Result of ``query``; None where CRDS has no match.
 
     Raises
     ------
     ReferenceFileError
-        CRDS is out of reach, or the file is not there.
+        CRDS is unreachable, or the file does not exist.
     """
     try:
         with quiet_crds():
-            return ask()
+            return query()
     except (CrdsLookupError, CrdsUnknownReftypeError):
         return None
     except CRDS_OUT_OF_REACH as error:
@@ -167,16 +169,16 @@ def asked(kind: str, ask: Callable[[], Any], *, override: Any = None) -> Any:
 
 
 def require(finder: Finder, kind: str, parameters: Mapping[str, Any], *, what: str) -> Reference:
-    """Find a reference file that cannot be done without.
+    """Find a reference file that is required.
 
     Parameters
     ----------
     finder : Finder
-        Who is asked.
+        The finder.
     kind, parameters
         See `Finder.find`.
     what : str
-        What it is for, such as ``'F106 on WFI01'``.
+        Filter and detector for the message, such as ``'F106 on WFI01'``.
 
     Returns
     -------
@@ -196,7 +198,7 @@ def require(finder: Finder, kind: str, parameters: Mapping[str, Any], *, what: s
     return reference
 
 
-#: Options that do without a kind of reference.
+#: Options that make a kind of reference unnecessary.
 _REMEDIES = {
     "area": "--pixel_area=wcs",
     "apcorr": "--aperture_correction=none",
@@ -206,24 +208,30 @@ _REMEDIES = {
 
 
 def remedy_for(kind: str) -> str:
-    """Return the option that does without a kind of reference file."""
+    """Return the option that makes a kind of reference file unnecessary, such as ``'--a=b'``."""
     return _REMEDIES[kind]
 
 
 @contextlib.contextmanager
 def quiet_crds() -> Iterator[None]:
-    """Keep CRDS from logging errors for what its caller handles and reports itself."""
-    logger = logging.getLogger("CRDS")
-    before = logger.disabled
-    logger.disabled = True
+    """Context in which CRDS logs nothing: the caller handles and reports its errors.
+
+    Lines of other threads are not affected.
+    """
+    logger, this = logging.getLogger("CRDS"), threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != this
+
+    logger.addFilter(of_others)
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.removeFilter(of_others)
 
 
 def _reason(error: BaseException) -> str:
-    """One line on why CRDS failed."""
+    """The reason of a failure of CRDS, in one line."""
     if isinstance(error, SystemExit):
         return "it reaches no server and finds no cache"
     return " ".join(str(error).split())

@@ -1,9 +1,9 @@
-"""The CRDS ``gain`` reference, for the rare image whose flat field does not contain the gain.
+"""The CRDS ``gain`` reference, for images whose flat field does not include the gain.
 
-romancal's flat is area · QE / gain, normalised: dividing by it leaves no variation of the gain,
-and multiplying by a gain map would put it back in, upside down. An image that was flattened by
-something without the gain (a flat in electrons, or none) still counts in each pixel's own DN. Only
-such an image is corrected by gain / median(gain).
+romancal's flat field is area · QE / gain, normalised: an image divided by it has no gain variations
+left, and a gain correction would introduce them again, inverted. An image without a flat field, or
+with one in units of electrons, has the gain variations of its pixels in DN; only such an image is
+to be multiplied by gain / median(gain).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from roman_datamodels import datamodels as rdm
 
 from ..geometry import trim_border
 from .errors import ReferenceFileError
-from .files import check_instrument, opened
+from .files import check_instrument, open_reference
 from .finder import Reference, remedy_for
 
 __all__ = ["read_relative_gain", "relative_gain"]
@@ -28,9 +28,9 @@ def read_relative_gain(
     Parameters
     ----------
     reference : Reference
-        What a finder has found.
+        Result of a finder.
     detector : str
-        The image's detector, which the file's must match.
+        Detector of the image, which must be that of the file.
     shape : (int, int)
         Shape (ny, nx) of the image.
 
@@ -42,9 +42,9 @@ def read_relative_gain(
     Raises
     ------
     ReferenceFileError
-        The file is no gain reference, belongs to another detector, or its map does not fit.
+        The file is not a gain reference, is for another detector, or its map is invalid.
     """
-    with opened(reference, rdm.GainRefModel) as model:
+    with open_reference(reference, rdm.GainRefModel) as model:
         check_instrument(reference, model, detector=detector)
         gain = np.array(model.data)
     try:
@@ -60,20 +60,20 @@ def relative_gain(gain: NDArray, shape: tuple[int, int]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    gain : ndarray
-        e/DN of the (ny, nx) science pixels, or of all with the border of 4 reference pixels.
+    gain : (my, mx) ndarray
+        Gain in e/DN, with or without the border of reference pixels.
     shape : (int, int)
         Shape (ny, nx) of the image.
 
     Returns
     -------
     (ny, nx) ndarray of float32
-        Median 1; NaN where the gain is not finite and positive.
+        Gain / median(gain); NaN where the gain is not finite and positive.
 
     Raises
     ------
     ValueError
-        The map has another shape, or no usable pixel.
+        The map has another shape, or no valid pixel.
     """
     relative = np.array(trim_border(gain, shape, "gain reference"), dtype=np.float32)
     good = np.isfinite(relative) & (relative > 0)

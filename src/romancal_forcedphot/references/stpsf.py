@@ -1,8 +1,10 @@
-"""ePSF grids of STPSF, kept on disk: minutes of computing that depend on the image hardly at all.
+"""Disk cache of the PSF grids of STPSF, whose computation takes minutes.
 
-A grid is found again by everything that makes it what it is: filter, detector, places, spectrum,
-size and sampling of its stamps, the versions of STPSF and of its data. Jitter and the detector's
-own blurs are not in it (see `psfs.stpsf`). A grid appears on disk whole or not at all.
+A cached grid is identified by all parameters that determine it: filter, detector, positions,
+spectrum, size and sampling of its stamps, and the versions of STPSF and of its data. It does not
+include jitter, charge diffusion and pixel area (see `psfs.stpsf`). Files are written atomically,
+and checked when they are read: a grid that is damaged, or was made for another request, is computed
+again.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import zipfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,35 +24,38 @@ import platformdirs
 from ..progress import Progress
 from ..psfs import CorrectionUnavailable
 from ..psfs.stpsf import GridRequest, OpticalGrid, compute_grid, configured_data_path
-from ..storage import write_atomically
+from ..storage import open_for_reading, remove_leftovers, write_atomically
 
 __all__ = ["optical_grid"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 FORMAT = 1  # count up when the same request gives other numbers
+#: What the stamps of a grid hold of a star's light, at least and at most.
+_LIGHT = (0.5, 1.05)
 _ARRAYS = ("samples", "x", "y")
 _NUMBERS = ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas")
 
 
 def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
-    """Return a grid of PSFs from the cache, or compute it and put it there.
+    """Return a grid of optical PSFs from the cache, or compute it and store it there.
 
     Parameters
     ----------
     request : GridRequest
-        What is wanted.
+        Parameters of the grid.
 
     Returns
     -------
     grid : OpticalGrid
+        The PSFs.
     provenance : dict
-        What it was computed from, for the product's metadata.
+        The parameters and versions it was computed with, for the product's metadata.
 
     Raises
     ------
     CorrectionUnavailable
-        There are no data for STPSF, or not for this filter.
+        STPSF's data are missing, or lack the filter.
     """
     data_path, data_version = _data()
     provenance = {
@@ -61,7 +65,7 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
         "format": FORMAT,
     }
     path = _cache_directory() / _name(provenance)
-    grid = _read(path)
+    grid = _read(path, request, provenance)
     if grid is None:
         log.info(
             "STPSF computes ePSFs of %s on %s at %d places, once: they will be kept in %s",
@@ -77,7 +81,7 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
 
 
 def _data() -> tuple[Path, str]:
-    """Where STPSF's data are, and their version."""
+    """Directory of STPSF's data, and their version."""
     named = os.environ.get("STPSF_PATH")
     path = Path(named).expanduser() if named else configured_data_path()
     expected = (
@@ -97,36 +101,61 @@ def _data() -> tuple[Path, str]:
 
 
 def _cache_directory() -> Path:
-    """Where the user keeps what can be made again."""
+    """Directory of the cache in the user's cache directory."""
     return platformdirs.user_cache_path("romancal_forcedphot") / "stpsf"
 
 
 def _name(provenance: dict[str, Any]) -> str:
-    """File name of a grid: the first words for people, the rest for us."""
+    """File name of a grid: main parameters, and a digest of all."""
     digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:16]
     return f"{provenance['detector']}_{provenance['band']}_{provenance['n_psfs']}_{digest}.npz"
 
 
-def _read(path: Path) -> OpticalGrid | None:
-    """Return a grid that was kept, None where there is none or it is damaged."""
+def _read(path: Path, request: GridRequest, provenance: dict[str, Any]) -> OpticalGrid | None:
+    """Return a cached grid, None if there is none or it is damaged."""
+    if not os.path.lexists(path):
+        return None
     try:
-        with path.open("rb") as file, np.load(file) as content:
+        with open_for_reading(path) as file, np.load(file, allow_pickle=False) as content:
+            if json.loads(content["made_from"].item()) != provenance:
+                raise ValueError("it was made for another request")
             arrays = {name: content[name] for name in _ARRAYS}
             numbers = {name: content[name].item() for name in _NUMBERS}
-    except FileNotFoundError:
+        grid = OpticalGrid(**arrays, **numbers)
+        _check(grid, request)
+    except Exception as error:  # a damaged archive raises errors of ten kinds
+        log.warning("%s cannot be read (%s) and is made again", path, " ".join(str(error).split()))
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        log.warning("%s cannot be read (%s) and is made again", path, error)
-        return None
-    return OpticalGrid(**arrays, **numbers)
+    return grid
+
+
+def _check(grid: OpticalGrid, request: GridRequest) -> None:
+    """Raise a ValueError where a grid is not one that the request could have given."""
+    k, side = request.n_psfs, grid.samples.shape[-1]
+    if grid.samples.shape != (k, side, side):
+        raise ValueError(f"the shape of its stamps is {grid.samples.shape}")
+    if not all(map(np.array_equal, (grid.x, grid.y), request.positions)):
+        raise ValueError("its places are not those that were asked for")
+    if grid.oversample != request.oversample or side < request.fov_pixels * request.oversample:
+        raise ValueError(f"its stamps have {side} samples, {grid.oversample} per pixel")
+    numbers = [getattr(grid, name) for name in _NUMBERS]
+    for values in (grid.samples, numbers):
+        if np.asarray(values).dtype.kind not in "fi" or not np.isfinite(values).all():
+            raise ValueError("it holds something that is not a finite number")
+    light = grid.samples.sum(axis=(-2, -1), dtype=np.float64)
+    if grid.samples.min() < 0 or light.min() < _LIGHT[0] or light.max() > _LIGHT[1]:
+        raise ValueError(f"its stamps hold {light.min():g} to {light.max():g} of a star's light")
+    if grid.pixel_arcsec <= 0 or min(grid.charge_diffusion_mas, grid.jitter_mas) < 0:
+        raise ValueError("its pixel, diffusion or jitter is negative")
 
 
 def _write(path: Path, grid: OpticalGrid, provenance: dict[str, Any]) -> None:
-    """Keep a grid; a disk that cannot be written costs time the next time, nothing else."""
+    """Write a grid to the cache; a failure is only logged, as the grid can be computed again."""
     content = {name: getattr(grid, name) for name in (*_ARRAYS, *_NUMBERS)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as temporary:
-            np.savez(temporary, made_from=json.dumps(provenance), **content)
+        remove_leftovers(path.parent)
+        with write_atomically(path) as file:
+            np.savez(file, made_from=json.dumps(provenance), **content)
     except OSError as error:
         log.warning("The ePSFs cannot be kept for the next time: %s", error)

@@ -1,24 +1,34 @@
-"""Where files are: the one door between this package and the disk, and the only way to S3.
+"""Reading and writing of files: the only modules that know the disk and S3.
 
-Callers ask for a *location* (a path or an ``s3://`` URI) and get a seekable binary file, so that
-nobody above this room has to know what a location is. Products go the other way through
+Callers give a *location* (a path or an ``s3://`` URI) and get a seekable binary file, or an open
+ASDF file whose blocks are checked as they are read. Products go the other way through
 `write_atomically`, to local disks only.
 """
 
 from __future__ import annotations
 
-from .errors import RemoteError, StorageError
-from .files import check_output_directory, write_atomically
-from .locations import file_name, is_uri
+from .asdf_files import expect_blocks, open_asdf
+from .atomic import PartFile, remove_leftovers, write_atomically
+from .errors import ChecksumError, RemoteError, StorageError
+from .files import check_output_directory
+from .locations import file_name, is_uri, printable, refuse_credentials, shown
 from .opening import open_for_reading, open_remote
 
 __all__ = [
+    "ChecksumError",
+    "PartFile",
     "RemoteError",
     "StorageError",
     "check_output_directory",
+    "expect_blocks",
     "file_name",
     "is_uri",
+    "open_asdf",
     "open_for_reading",
     "open_remote",
+    "printable",
+    "refuse_credentials",
+    "remove_leftovers",
+    "shown",
     "write_atomically",
 ]

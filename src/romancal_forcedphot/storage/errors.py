@@ -1,8 +1,8 @@
-"""The errors of this room."""
+"""Exceptions of reading and writing files."""
 
 from __future__ import annotations
 
-__all__ = ["RemoteError", "StorageError"]
+__all__ = ["ChecksumError", "RemoteError", "StorageError"]
 
 
 class StorageError(OSError):
@@ -12,6 +12,10 @@ class StorageError(OSError):
 class RemoteError(StorageError, ConnectionError):
     """A remote location cannot be read.
 
-    It is a ConnectionError too: whoever reads an array can tell it from a damaged file without
-    knowing this room.
+    It is a ConnectionError too, so that whoever reads an array can distinguish it from a damaged
+    file without importing this package.
     """
+
+
+class ChecksumError(StorageError):
+    """Part of a file does not match the checksum that the file itself gives for it."""

@@ -1,4 +1,4 @@
-"""A location becomes a file to read."""
+"""Opening a location, local or remote, as a file to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from .errors import StorageError
 from .files import open_local
-from .locations import is_uri
+from .locations import is_uri, refuse_credentials, shown
 from .ranges import RangeFile
 
 __all__ = ["open_for_reading", "open_remote"]
@@ -40,7 +40,7 @@ def open_for_reading(
     Raises
     ------
     StorageError
-        If the location does not exist, is a directory, or cannot be opened.
+        The location does not exist, is not a regular file, or cannot be opened.
     """
     if is_uri(location):
         file = io.BufferedReader(open_remote(location, storage_options), _BUFFER_BYTES)
@@ -58,7 +58,7 @@ def open_remote(
     Parameters
     ----------
     uri : str
-        ``s3://bucket/key``.
+        ``s3://bucket/key``, without credentials in it.
     storage_options : mapping, optional
         Options of `s3fs.S3FileSystem` (``key``, ``secret``, ``token``, ``profile``, ``anon``,
         ``endpoint_url``, ``client_kwargs``, ...). Without them the usual variables of AWS count:
@@ -74,13 +74,14 @@ def open_remote(
     Raises
     ------
     RemoteError
-        If it does not exist, may not be read, or cannot be reached.
+        It does not exist, may not be read, or cannot be reached.
     StorageError
-        If it is another kind of URI.
+        It is another kind of URI, or contains credentials.
     """
+    refuse_credentials(uri, "location")
     if not os.fspath(uri).startswith("s3://"):
         raise StorageError(
-            f"'{uri}' is a URI of a kind that is not supported: expected a local path or "
+            f"{shown(uri)} is a URI of a kind that is not supported: expected a local path or "
             "s3://bucket/key; copy the file to a local disk and give its path"
         )
     from .s3 import open_s3

@@ -61,6 +61,7 @@ class RangeFile(io.RawIOBase):
         self._fixed = [(0, head)]
         self._window = (0, head)
         self._blocks: list[int] = []
+        self._starts: set[int] = set()
         self._progress = Progress(f"Reading {PurePosixPath(name).name}", size, unit="B")
         self._progress.advance(len(head))
         if head.startswith(b"#ASDF"):
@@ -135,6 +136,7 @@ class RangeFile(io.RawIOBase):
         if found:
             first = self.size - len(tail) + found.start()
             self._blocks = [*map(int, re.findall(rb"\d+", found["list"])), first]
+            self._starts = set(self._blocks[:-1])
 
     def _window_at(self, position: int, wanted: int) -> tuple[int, bytes]:
         """Return bytes around a position, and where they start."""
@@ -142,7 +144,7 @@ class RangeFile(io.RawIOBase):
             if start <= position < start + len(content):
                 return start, content
         start, content = self._window
-        if position - _MAGIC_BYTES in self._blocks:  # asdf comes here for a whole block only
+        if {position, position - _MAGIC_BYTES} & self._starts:  # a whole block will be read
             self._ahead = _MAX_WINDOW
         elif position == start + len(content):
             self._ahead = min(_GROWTH * self._ahead, _MAX_WINDOW)

@@ -1,6 +1,6 @@
-"""The output table: its columns, flags and units, each defined once.
+"""The output table: definitions of its columns, its flags and units, and statistics of its rows.
 
-Arrays and files both use this package; it imports nothing else of ours.
+Measuring code and file formats both use this package; it imports no other part of ours.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from .columns import (
     aperture_name,
     apertures_in,
     background_columns,
-    check_more_names,
+    check_catalog_columns,
     ellipse_columns,
+    error_columns,
     is_flux_column,
     known_column,
     kron_columns,
     table_columns,
 )
 from .flags import FLAG_MEANINGS, WarningFlag
-from .rows import count_rows, make_table, on_image, typical_fractions
+from .rows import count_rows, make_table, median_ee_fractions, on_image
 from .units import convert_flux, in_flux_unit, table_unit
 
 __all__ = [
@@ -32,17 +33,18 @@ __all__ = [
     "aperture_name",
     "apertures_in",
     "background_columns",
-    "check_more_names",
+    "check_catalog_columns",
     "convert_flux",
     "count_rows",
     "ellipse_columns",
+    "error_columns",
     "in_flux_unit",
     "is_flux_column",
     "known_column",
     "kron_columns",
     "make_table",
+    "median_ee_fractions",
     "on_image",
     "table_columns",
     "table_unit",
-    "typical_fractions",
 ]

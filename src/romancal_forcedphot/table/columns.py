@@ -1,10 +1,9 @@
-"""The columns of the output table: names, types, units and descriptions.
+"""Definitions of the columns of the output table: names, types, units and descriptions.
 
-Everything that fills, writes, checks or draws the table takes them from here. A column that RAD's
-source catalogs have keeps RAD's name, unit and type, with two exceptions: ``label`` is int64,
-because the ids of surveys do not fit RAD's int32, and positions are float64, where RAD 1.2 has
-``x`` and ``y`` in float32. Each aperture has a name (``aper3pix``, ``aper04``) which its columns
-begin with.
+All code that fills, writes, checks or plots the table takes them from here. A column of RAD's
+source catalogs keeps RAD's name, unit and type, with two exceptions: ``label`` is int64, because
+survey ids do not fit RAD's int32, and positions are float64, where RAD 1.2 has ``x`` and ``y`` in
+float32. Each aperture has a name (``aper3pix``, ``aper04``), with which its columns begin.
 """
 
 from __future__ import annotations
@@ -22,18 +21,19 @@ __all__ = [
     "aperture_name",
     "apertures_in",
     "background_columns",
-    "check_more_names",
+    "check_catalog_columns",
     "ellipse_columns",
+    "error_columns",
     "is_flux_column",
     "known_column",
     "kron_columns",
     "table_columns",
 ]
 
-#: Units that the fluxes of a table may have, as astropy writes them; the first is RAD's.
+#: Units that the fluxes of a table may have, in astropy's notation; the first is RAD's.
 FLUX_UNITS = ("nJy", "uJy", "mJy", "Jy", "mgy")
 
-#: Form of the columns of an aperture of any radius; the table's schema has the same.
+#: Pattern of the column names of apertures of any radius; the table's schema has the same.
 _APERTURE_COLUMN = re.compile(
     r"(?P<aperture>aper([0-9]{2}|[0-9]+(p[0-9]+)?(pix|arcsec)))"
     r"_(?P<quantity>(total_)?flux(_err)?|abmag(_err)?|ee_fraction)"
@@ -42,7 +42,7 @@ _APERTURE_COLUMN = re.compile(
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the output table.
+    """Definition of one column of the output table.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ class Column:
     dtype : str
         NumPy name of the type; ``'str'`` is text of any length.
     unit : str
-        Unit as astropy writes it, ``''`` for a column without one.
+        Unit in astropy's notation, ``''`` for a column without one.
     description : str
-        One line for the reader of the table.
+        One line, stored in the table.
     """
 
     name: str
@@ -74,10 +74,10 @@ WARNING_FLAGS = Column("warning_flags", "int32", "", "Warning bit flags (0=good)
 
 
 def aperture_name(radius: float, unit: str = "pixel") -> str:
-    """Name an aperture by its radius.
+    """Return the name of an aperture, with which its columns begin.
 
-    The radius is written with six significant digits, ``p`` for the decimal point. In arcsec a
-    whole number of tenths below ten takes RAD's name, which counts tenths with two digits.
+    The radius is written with six significant digits and ``p`` for the decimal point. A radius
+    below 10 arcsec that is a multiple of 0.1 arcsec takes RAD's name, two digits of tenths.
 
     Parameters
     ----------
@@ -110,12 +110,12 @@ def aperture_name(radius: float, unit: str = "pixel") -> str:
 def aperture_columns(
     aperture_radii: Sequence[float], radius_unit: str = "pixel", *, flux_unit: str = FLUX_UNITS[0]
 ) -> list[Column]:
-    """List the columns of apertures, seven for each.
+    """Return the definitions of the columns of apertures, seven for each.
 
     Parameters
     ----------
     aperture_radii : sequence of float
-        Radii of the apertures in ``radius_unit``, in the order their columns shall have.
+        Radii of the apertures in ``radius_unit``, in the order of their columns.
     radius_unit : {'pixel', 'arcsec'}
         Unit of the radii.
     flux_unit : str
@@ -128,7 +128,8 @@ def aperture_columns(
     Raises
     ------
     ValueError
-        There is no radius, a radius is not positive, or two radii have the same name.
+        There is no radius, a radius is not positive, two radii have the same name, or a unit is
+        unknown.
     """
     if len(aperture_radii) == 0:
         raise ValueError("no aperture radius was given: at least one is needed, such as 3.0")
@@ -147,7 +148,22 @@ def aperture_columns(
 
 
 def background_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
-    """List the columns of the local background, a surface brightness."""
+    """Return the definitions of the columns of the local background, a surface brightness.
+
+    Parameters
+    ----------
+    flux_unit : str
+        One of `FLUX_UNITS`; the columns are in this unit per arcsec².
+
+    Returns
+    -------
+    list of Column
+
+    Raises
+    ------
+    ValueError
+        The unit is unknown.
+    """
     unit = f"{_checked(flux_unit)} arcsec-2"
     rows = (
         ("aper_bkg_flux", "Local background estimated within a circular annulus"),
@@ -188,7 +204,7 @@ def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
 
 
 def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -> list[Column]:
-    """List all columns of the output table in their order.
+    """Return the definitions of all columns of the output table in their order.
 
     Parameters
     ----------
@@ -205,7 +221,7 @@ def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -
     Raises
     ------
     ValueError
-        Two columns have one name.
+        Two columns have the same name.
     """
     names = [SOURCE_NAME] if source_names else []
     columns = [LABEL, *names, *POSITIONS, *of_methods, WARNING_FLAGS]
@@ -220,9 +236,9 @@ def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -
 
 
 def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
-    """Return what a column of the product is, by its name, whatever the methods were.
+    """Return the definition of a column of the product by its name, whatever the methods.
 
-    Columns of methods that have RAD's names may as well be the catalog's; they are not known so.
+    Columns of methods with RAD's names may as well come from the catalog; they are not included.
 
     Parameters
     ----------
@@ -245,25 +261,53 @@ def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
 
 
 def apertures_in(names: Iterable[str]) -> list[str]:
-    """Return the names of the apertures whose fluxes are among some columns, in their order."""
-    found = map(_APERTURE_COLUMN.fullmatch, names)
-    return [match["aperture"] for match in found if match and match["quantity"] == "flux"]
-
-
-def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
-    """Raise where a column from elsewhere would have the name of one of ours.
+    """Return the names of the apertures of a table.
 
     Parameters
     ----------
     names : iterable of str
-        Names of columns that shall stand beside ours.
+        Names of the table's columns.
+
+    Returns
+    -------
+    list of str
+        Such as ``['aper3pix', 'aper5pix']``, in the order of their flux columns.
+    """
+    found = map(_APERTURE_COLUMN.fullmatch, names)
+    return [match["aperture"] for match in found if match and match["quantity"] == "flux"]
+
+
+def error_columns(aperture: str) -> list[str]:
+    """Return the names of the columns of an aperture that hold errors.
+
+    Parameters
+    ----------
+    aperture : str
+        Name of the aperture, see `aperture_name`.
+
+    Returns
+    -------
+    list of str
+        Errors of the flux, of the total flux and of the magnitude.
+    """
+    columns = _columns_of(aperture, aperture, FLUX_UNITS[0])
+    return [column.name for column in columns if column.name.endswith("_err")]
+
+
+def check_catalog_columns(names: Iterable[str], columns: Sequence[Column]) -> None:
+    """Check that columns kept from a catalog do not have names of the product's own columns.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of the columns to be kept.
     columns : sequence of Column
-        Ours.
+        The product's own columns.
 
     Raises
     ------
     ValueError
-        A name is taken, or of a form that the product's own columns have.
+        A name is that of one of these, or one that the product may have with other settings.
     """
     taken = {column.name for column in columns}
     clashes = [name for name in names if name in taken or known_column(name)]
@@ -275,19 +319,30 @@ def check_more_names(names: Iterable[str], columns: Sequence[Column]) -> None:
 
 
 def is_flux_column(name: str) -> bool:
-    """Whether one of the table's own columns is in units of flux (or of flux per solid angle)."""
+    """Return whether a column is one of the product's own with a unit of flux, or flux per arcsec².
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+
+    Returns
+    -------
+    bool
+    """
     column = known_column(name)
     return column is not None and column.unit.split(" ")[0] == FLUX_UNITS[0]
 
 
 def _checked(flux_unit: str) -> str:
+    """Return a unit of `FLUX_UNITS`; raise a ValueError for any other."""
     if flux_unit not in FLUX_UNITS:
         raise ValueError(f"flux unit {flux_unit!r} is unknown: use one of {', '.join(FLUX_UNITS)}")
     return flux_unit
 
 
 def _columns_of(name: str, radius: str, flux_unit: str) -> list[Column]:
-    """Columns of one aperture; ``radius`` is its radius in words."""
+    """Definitions of the columns of one aperture; ``radius`` is its radius as text."""
     rows = (
         ("flux", flux_unit, f"Flux within circular aperture ({radius}), background subtracted"),
         ("flux_err", flux_unit, "Uncertainty in flux within circular aperture"),
@@ -295,6 +350,6 @@ def _columns_of(name: str, radius: str, flux_unit: str) -> list[Column]:
         ("total_flux_err", flux_unit, f"Uncertainty in {name}_total_flux"),
         ("abmag", "mag(AB)", f"AB magnitude of {name}_total_flux"),
         ("abmag_err", "mag(AB)", f"Uncertainty in {name}_abmag"),
-        ("ee_fraction", "", f"Fraction of a point source that {name}_flux was divided by"),
+        ("ee_fraction", "", f"Encircled-energy fraction by which {name}_flux was divided"),
     )
     return [Column(f"{name}_{suffix}", "float32", unit, text) for suffix, unit, text in rows]

@@ -1,4 +1,4 @@
-"""The bits of ``warning_flags``, and what each means."""
+"""Bits of the ``warning_flags`` column and their meanings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ __all__ = ["FLAG_MEANINGS", "WarningFlag"]
 
 
 class WarningFlag(enum.IntFlag):
-    """Bits of ``warning_flags``; 0 is good. A released bit never changes its meaning."""
+    """Bits of ``warning_flags``; 0 is good.
+
+    A bit that was released never changes its meaning, see `FLAG_MEANINGS`.
+    """
 
     CENTER_UNUSABLE = 1
     NOT_PLACED = 2
@@ -21,6 +24,7 @@ class WarningFlag(enum.IntFlag):
     BAD_SHAPE = 2048
 
 
+#: One line per flag, for the documentation and the product's pages.
 FLAG_MEANINGS: dict[WarningFlag, str] = {
     WarningFlag.CENTER_UNUSABLE: "centre pixel unusable: masked, not finite, or off the image",
     WarningFlag.NOT_PLACED: "not placed: no pixel of the aperture on the image",

@@ -1,4 +1,4 @@
-"""The table of a measurement: made of plain columns, and summarised."""
+"""Making and summarising the table of a measurement."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 
-from .columns import Column, aperture_name
+from .columns import Column
 from .flags import WarningFlag
 
-__all__ = ["count_rows", "make_table", "on_image", "typical_fractions"]
+__all__ = ["count_rows", "make_table", "median_ee_fractions", "on_image"]
 
 
 def make_table(
-    columns: Sequence[Column], values: Mapping[str, np.ndarray], more: Table | None = None
+    columns: Sequence[Column],
+    values: Mapping[str, np.ndarray],
+    catalog_columns: Table | None = None,
 ) -> Table:
-    """Make a table of columns in their types and units.
+    """Make a table with the types, units and descriptions of column definitions.
 
     Parameters
     ----------
     columns : sequence of Column
-        What the columns are, in their order.
-    values : mapping of str to ndarray
-        Their n values by name.
-    more : astropy.table.Table, optional
-        Columns that follow as they are.
+        Definitions of the columns, in their order.
+    values : mapping of str to (n,) ndarray
+        Values of each column by name, in the column's unit.
+    catalog_columns : astropy.table.Table, optional
+        Columns of the catalog, n rows, appended unchanged.
 
     Returns
     -------
@@ -38,13 +40,24 @@ def make_table(
         table[column.name] = np.asarray(values[column.name], dtype=dtype)
         table[column.name].unit = column.unit or None
         table[column.name].description = column.description
-    for name in more.colnames if more is not None else ():
-        table[name] = more[name]
+    for name in catalog_columns.colnames if catalog_columns is not None else ():
+        table[name] = catalog_columns[name]
     return table
 
 
 def on_image(table: Table) -> np.ndarray:
-    """Return which rows have a pixel of their aperture on the image, (n,) bool."""
+    """Return which rows have a pixel of their aperture on the image.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        With the column ``warning_flags``, n rows.
+
+    Returns
+    -------
+    (n,) ndarray of bool
+        False where `WarningFlag.NOT_PLACED` is set.
+    """
     return (np.asarray(table["warning_flags"]) & WarningFlag.NOT_PLACED) == 0
 
 
@@ -58,12 +71,13 @@ def count_rows(
     table : astropy.table.Table
         The product's table.
     n_read, n_selected : int, optional
-        Rows of the catalog, and those of them that were selected; the table's if not given.
+        Number of rows of the catalog, and of those selected from it; by default that of the table.
 
     Returns
     -------
     dict of str to int
-        Rows read, selected, in the table, with a pixel of the aperture on the image, with a flag.
+        ``n_read``, ``n_selected``, ``n_rows`` (in the table), ``n_on_image`` (with a pixel of the
+        aperture on the image) and ``n_flagged`` (with any flag).
     """
     n_selected = len(table) if n_selected is None else n_selected
     return {
@@ -75,11 +89,21 @@ def count_rows(
     }
 
 
-def typical_fractions(
-    table: Table, aperture_radii: Sequence[float], radius_unit: str = "pixel"
-) -> list[float | None]:
-    """Return the median over the sources of E at each radius, None where there is none."""
-    names = [aperture_name(radius, radius_unit) for radius in aperture_radii]
-    fractions = [np.asarray(table[f"{name}_ee_fraction"]) for name in names]
+def median_ee_fractions(table: Table, apertures: Sequence[str]) -> list[float | None]:
+    """Return the median encircled-energy fraction of the sources for each aperture.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The product's table.
+    apertures : sequence of str
+        Names of the apertures, see `aperture_name`.
+
+    Returns
+    -------
+    list of float or None
+        One per aperture; None where no source has a finite fraction.
+    """
+    fractions = [np.asarray(table[f"{name}_ee_fraction"]) for name in apertures]
     known = [values[np.isfinite(values)] for values in fractions]
     return [float(np.median(values)) if len(values) else None for values in known]

@@ -1,8 +1,8 @@
-"""Fluxes in the units that astronomers print: nJy to Jy, maggies and AB magnitudes.
+"""Conversion of fluxes between nJy, uJy, mJy, Jy, maggies and AB magnitudes.
 
-All conversions are astropy's; a maggy is the flux of an AB magnitude of zero. Fluxes in the table
-may be in any of the linear units, so that a negative one keeps its meaning; AB magnitudes have
-columns of their own, always.
+The conversions are astropy's; a maggy is the flux density of an AB magnitude of zero. The fluxes of
+a table are in one of the linear units, in which negative fluxes are meaningful; AB magnitudes have
+their own columns.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def convert_flux(
     ----------
     values : array_like
         Numbers in ``from_unit``.
-    from_unit, to_unit : str or astropy unit
-        ``nJy``, ``uJy``, ``mJy``, ``Jy``, ``maggy`` (or ``mgy``), ``ABmag``, or a unit of astropy
-        that converts to one of them.
+    from_unit, to_unit : str or astropy.units.UnitBase
+        ``nJy``, ``uJy``, ``mJy``, ``Jy``, ``maggy`` (or ``mgy``), ``ABmag``, or an astropy unit
+        equivalent to one of them.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def convert_flux(
     Raises
     ------
     ValueError
-        A unit is unknown or is none of flux.
+        A unit is unknown or not one of flux.
     """
     source, target = _unit(from_unit), _unit(to_unit)
     values = np.asarray(values, dtype=float)
@@ -62,25 +62,30 @@ def convert_flux(
 
 
 def table_unit(name: str) -> str:
-    """Return the unit that the table's fluxes have, by the name of what the user wants to see.
+    """Return the unit of the table's flux columns for a requested output unit.
 
     Parameters
     ----------
     name : str
-        One of the names of `convert_flux`. For ``ABmag``, whose columns are always there, the
-        fluxes stay in nJy.
+        One of the units of `convert_flux`. For ``ABmag`` the fluxes stay in nJy: the table always
+        has columns of AB magnitudes beside them.
 
     Returns
     -------
     str
-        As astropy writes it.
+        The unit in astropy's notation.
+
+    Raises
+    ------
+    ValueError
+        The unit is unknown or not one of flux.
     """
     unit = _unit(name)
     return FLUX_UNITS[0] if unit == u.ABmag else str(unit)
 
 
 def in_flux_unit(table: Table, unit: str, columns: Iterable[Column] = ()) -> Table:
-    """Return a table of photometry with its fluxes in another unit.
+    """Return a table of photometry with its fluxes converted to another unit.
 
     Parameters
     ----------
@@ -94,9 +99,8 @@ def in_flux_unit(table: Table, unit: str, columns: Iterable[Column] = ()) -> Tab
     Returns
     -------
     astropy.table.Table
-        The same table if it is in that unit, else a new one: ``aper*_flux``,
-        ``aper*_total_flux`` and their errors in the unit, the background in the unit per arcsec²,
-        and so on for the fluxes among `columns`.
+        The same object for nJy, else a copy: fluxes and their errors in the unit, the background
+        in the unit per arcsec².
     """
     if unit == FLUX_UNITS[0]:
         return table
@@ -111,7 +115,7 @@ def in_flux_unit(table: Table, unit: str, columns: Iterable[Column] = ()) -> Tab
 
 
 def _unit(unit: str | u.UnitBase) -> u.UnitBase:
-    """Return a unit of flux by name, or raise."""
+    """Return a unit of flux by name; raise a ValueError for any other."""
     try:
         found = _NAMES[unit] if isinstance(unit, str) and unit in _NAMES else u.Unit(unit)
         known = found == u.ABmag or found.is_equivalent(u.nJy, _AB)

@@ -1,7 +1,7 @@
-"""A finished product against a reference catalog.
+"""Comparison of a product with a reference catalog.
 
-`compare` matches the rows and returns offsets and pulls; `main` is the command
-`forced_phot_validate`, which prints them by magnitude, draws them, and fails past a limit.
+`compare` matches rows and returns offsets and pulls; `main` is the command `forced_phot_validate`,
+which prints their statistics by magnitude, plots them, and fails above a limit.
 """
 
 from __future__ import annotations

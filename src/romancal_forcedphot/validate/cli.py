@@ -1,4 +1,4 @@
-"""`forced_phot_validate PRODUCT --reference=CATALOG`: offsets, scatter and pulls by magnitude."""
+"""Command `forced_phot_validate`: offsets, scatter and pulls of a product by magnitude."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from astropy.table import Table
 
 from ..catalogs import CatalogError
 from ..storage import StorageError, check_output_directory, write_atomically
-from ..table.statistics import Spread, by_magnitude, magnitude_edges, pull_width, signed, spread
+from ..table.statistics import (
+    RobustStatistics,
+    bin_by_magnitude,
+    format_signed,
+    magnitude_edges,
+    pull_width,
+    robust_statistics,
+)
 from .comparison import MATCH_RADIUS_ARCSEC, Comparison, compare
 from .reference import UNITS, ValidationError
 
 __all__ = ["main", "report"]
 
-PAST_THE_LIMIT, CANNOT_COMPARE = 1, 2
+ABOVE_LIMIT, CANNOT_COMPARE = 1, 2
 _HEADER = (
     f"  {'AB mag':<10} {'n':>6} {'offset':>9} {'error':>8} {'scatter':>8} "
     f"{'pull median':>12} {'pull width':>11}"
@@ -25,17 +32,29 @@ _HEADER = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 if all is well, 1 past ``--max_offset``, 2 if nothing can be compared."""
+    """Run the command `forced_phot_validate`.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command-line arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 if the median offset exceeds ``--max_offset``, 2 if product and reference
+        cannot be compared.
+    """
     options = _parser().parse_args(arguments)
     try:
-        plots = None if options.no_plots else _plots(options.output_dir)
+        plots = None if options.no_plots else _import_plots(options.output_dir)
         comparison = compare(
             options.product,
             options.reference,
             **{name: getattr(options, name) for name in _COMPARE_OPTIONS},
         )
         if plots is not None:
-            page = _draw(plots, comparison, options)
+            page = _write_page(plots, comparison, options)
     except (CatalogError, ImportError, StorageError, ValidationError) as error:
         print(f"forced_phot_validate: {error}", file=sys.stderr)
         return CANNOT_COMPARE
@@ -43,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(report(comparison, options.magnitudes))
     if plots is not None:
         print(f"pictures   {page}")
-    return _judge(comparison, options)
+    return _exit_status(comparison, options)
 
 
 _COMPARE_OPTIONS = (
@@ -53,37 +72,38 @@ _COMPARE_OPTIONS = (
 
 
 def report(comparison: Comparison, magnitudes: tuple[float, float] = (-np.inf, np.inf)) -> str:
-    """Return what a comparison shows, a line per bin of one magnitude.
+    """Return a report of a comparison, with a line per bin of one magnitude.
 
     Parameters
     ----------
     comparison : Comparison
-        What `compare` returned; flagged rows are left out.
+        Result of `compare`; flagged rows are excluded from statistics.
     magnitudes : (float, float)
-        Between which reference magnitudes sources count.
+        Bright and faint limit of the reference magnitudes.
 
     Returns
     -------
     str
+        Several lines.
     """
     good, reference = comparison.good(magnitudes), comparison.reference
     samples = comparison.magnitude[good], comparison.offset[good], comparison.pull[good]
-    bins = by_magnitude(*samples, magnitude_edges(samples[0]))
-    offsets, pulls = spread(samples[1]), spread(samples[2])
+    bins = bin_by_magnitude(*samples, magnitude_edges(samples[0]))
+    offsets, pulls = robust_statistics(samples[1]), robust_statistics(samples[2])
     lines = [
         f"reference  {reference.name}: column {reference.column} in {reference.unit}",
         f"compared   {offsets.n} sources; {len(good)} of {comparison.n_rows} rows have a match, "
         f"{np.count_nonzero(comparison.flags)} of these are flagged",
         "",
         _HEADER,
-        *(_line(f"{row['bright']:g} to {row['faint']:g}", row) for row in bins if row["n"]),
-        _line("all", _as_row(offsets, pulls, pull_width(samples[2]))),
+        *(_format_row(f"{row['bright']:g} to {row['faint']:g}", row) for row in bins if row["n"]),
+        _format_row("all", _as_row(offsets, pulls, pull_width(samples[2]))),
     ]
     return "\n".join(lines)
 
 
-def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
-    """Return the figures of a whole sample as those of a bin."""
+def _as_row(offsets: RobustStatistics, pulls: RobustStatistics, width: float) -> dict[str, float]:
+    """Return the statistics of a whole sample in the form of a bin's."""
     return {
         "n": offsets.n,
         "offset": offsets.median,
@@ -94,24 +114,25 @@ def _as_row(offsets: Spread, pulls: Spread, width: float) -> dict[str, float]:
     }
 
 
-def _line(name: str, row: Table.Row | dict[str, float]) -> str:
+def _format_row(name: str, row: Table.Row | dict[str, float]) -> str:
     """Return one line of the report."""
+    offset, pull = format_signed(row["offset"], 4), format_signed(row["pull"], 2)
     return (
-        f"  {name:<10} {row['n']:>6} {signed(row['offset'], 4):>9} {row['offset_err']:>8.4f} "
-        f"{row['scatter']:>8.4f} {signed(row['pull'], 2):>12} {row['pull_width']:>11.2f}"
+        f"  {name:<10} {row['n']:>6} {offset:>9} {row['offset_err']:>8.4f} "
+        f"{row['scatter']:>8.4f} {pull:>12} {row['pull_width']:>11.2f}"
     )
 
 
-def _plots(output_dir: str):
-    """Return the module of pictures, and see that they can be written, before any work is done."""
+def _import_plots(output_dir: str):
+    """Import `plots` and check the output directory, before any work is done."""
     check_output_directory(output_dir)
     from .. import plots
 
     return plots
 
 
-def _draw(plots, comparison: Comparison, options: argparse.Namespace) -> Path:
-    """Write the page of pictures and return its path."""
+def _write_page(plots, comparison: Comparison, options: argparse.Namespace) -> Path:
+    """Write the page of plots and return its path."""
     good = comparison.good(options.magnitudes)
     table, name = comparison.reference.table, Path(options.product).stem
     kind = table["type"][comparison.row[good]] if "type" in table.colnames else None
@@ -128,16 +149,16 @@ def _draw(plots, comparison: Comparison, options: argparse.Namespace) -> Path:
     directory = Path(options.output_dir).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}_validation.png"
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
     return path
 
 
-def _judge(comparison: Comparison, options: argparse.Namespace) -> int:
-    """Return the exit status, and say why it is not 0."""
+def _exit_status(comparison: Comparison, options: argparse.Namespace) -> int:
+    """Return the exit status; print the reason if it is not 0."""
     if options.max_offset is None:
         return 0
-    median = spread(comparison.offset[comparison.good(options.magnitudes)]).median
+    median = robust_statistics(comparison.offset[comparison.good(options.magnitudes)]).median
     if abs(median) <= options.max_offset:
         return 0
     print(
@@ -145,16 +166,16 @@ def _judge(comparison: Comparison, options: argparse.Namespace) -> int:
         "(--max_offset)",
         file=sys.stderr,
     )
-    return PAST_THE_LIMIT
+    return ABOVE_LIMIT
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; options are spelled as strun's are."""
+    """Return the parser of the command line; options have the same style as strun's."""
     parser = argparse.ArgumentParser(
         prog="forced_phot_validate",
         description="Compare the total fluxes of a product of strun forced_phot with a reference "
-        "catalog: offsets, scatter and pulls by magnitude, and a page of pictures. Flagged rows "
-        "are left out. The exit status is 1 past --max_offset, 2 if nothing can be compared.",
+        "catalog: offsets, scatter and pulls by magnitude, and a page of plots. Flagged rows are "
+        "excluded. The exit status is 1 above --max_offset, 2 if nothing can be compared.",
     )
     add = parser.add_argument
     add("product", metavar="PRODUCT", help="a *_forcedphot.asdf file")
@@ -170,19 +191,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--dec_column", default="", help="declination of the reference")
     add(
         "--magnitudes",
-        type=_range,
+        type=_parse_range,
         default=(-np.inf, np.inf),
         metavar="BRIGHT,FAINT",
         help="compare sources between these reference magnitudes (default: all)",
     )
-    add("--max_offset", type=float, help="greatest median offset in mag; beyond it, exit status 1")
-    add("--output_dir", default=".", help="where the page of pictures goes (default: here)")
-    add("--no_plots", action="store_true", help="draw nothing; matplotlib is not needed then")
+    add("--max_offset", type=float, help="greatest median offset in mag; above it, exit status 1")
+    add("--output_dir", default=".", help="directory of the page of plots (default: here)")
+    add("--no_plots", action="store_true", help="make no plots; matplotlib is not needed then")
     return parser
 
 
-def _range(text: str) -> tuple[float, float]:
-    """Parse two magnitudes."""
+def _parse_range(text: str) -> tuple[float, float]:
+    """Parse the option ``--magnitudes``: bright and faint limit."""
     try:
         bright, faint = (float(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Rows of a product beside those of a reference, and their differences."""
+"""Matching of a product's rows with a reference catalog, and their differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import roman_datamodels as rdm
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
@@ -22,31 +21,31 @@ MATCH_RADIUS_ARCSEC = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Measured against reference, a row for each row of the product that has a match.
+    """Differences between a product and a reference, for the n matched rows of the product.
 
     Attributes
     ----------
-    label : ndarray (n,), int
+    label : (n,) ndarray of int
         Ids of the product.
-    x, y : ndarray (n,)
-        Pixel positions.
-    magnitude : ndarray (n,)
+    x, y : (n,) ndarray of float64
+        0-indexed pixel positions.
+    magnitude : (n,) ndarray of float64
         Reference AB magnitude; NaN where the reference flux is not positive.
-    offset : ndarray (n,)
+    offset : (n,) ndarray of float64
         Measured minus reference magnitude; +inf where the measured flux is not positive, NaN where
-        there is none.
-    pull : ndarray (n,)
-        (Measured flux - reference flux) / error of the measured one.
-    flags : ndarray (n,), int
+        one of the two is missing.
+    pull : (n,) ndarray of float64
+        (Measured flux - reference flux) / error of the measured flux.
+    flags : (n,) ndarray of int
         ``warning_flags``.
-    row : ndarray (n,), int
-        Rows of the reference.
+    row : (n,) ndarray of int
+        Matched rows of the reference.
     n_rows : int
-        Rows of the product.
+        Number of rows of the product.
     aperture, band, detector : str
-        Which fluxes were compared.
+        Aperture, filter and detector of the measured fluxes.
     reference : Reference
-        What they were compared with.
+        The reference.
     """
 
     label: np.ndarray
@@ -64,7 +63,17 @@ class Comparison:
     reference: Reference
 
     def good(self, magnitudes: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
-        """Tell which rows are unflagged, measured and between two magnitudes (bool)."""
+        """Return which rows have no flags, a finite pull and a magnitude in a range.
+
+        Parameters
+        ----------
+        magnitudes : (float, float)
+            Bright limit (included) and faint limit (excluded) of the reference magnitude.
+
+        Returns
+        -------
+        (n,) ndarray of bool
+        """
         inside = (self.magnitude >= magnitudes[0]) & (self.magnitude < magnitudes[1])
         return inside & (self.flags == 0) & np.isfinite(self.pull)
 
@@ -87,22 +96,23 @@ def compare(
 
     Parameters
     ----------
-    product : path or ForcedPhotometryModel
-        What the step wrote.
-    reference : path or astropy.table.Table
+    product : str, path-like or ForcedPhotometryModel
+        A product of the step.
+    reference : str, path-like or astropy.table.Table
         The reference catalog.
     reference_column : str
-        Its column of fluxes or magnitudes; the product's filter, such as ``F106``, if empty.
+        Its column of fluxes or magnitudes; named like the product's filter, such as ``F106``, if
+        empty.
     reference_unit : str
-        ``maggy``, ``nJy``, ``uJy``, ``mJy``, ``Jy`` or ``ABmag``; the column's own unit if empty.
+        Unit of that column, one of `reference.UNITS`; its own unit if empty.
     aperture : str
-        Such as ``aper3pix``; the product's first if empty.
+        Name of the aperture, such as ``aper3pix``; the product's first if empty.
     match : {'position', 'label'}
-        By the nearest sky position, or by ids.
+        Whether rows are matched by the nearest sky position, or by ids.
     match_radius : float
-        Greatest separation in arcsec.
+        Maximum separation in arcsec.
     label_column, ra_column, dec_column : str
-        Columns of the reference; the usual ones if empty.
+        Columns of the reference; recognised by their usual names if empty.
     select : str
         Condition on the columns of the reference, such as ``type == 'PSF'``; all rows if empty.
 
@@ -112,13 +122,15 @@ def compare(
 
     Raises
     ------
-    CatalogError, ValidationError
-        The two cannot be read or compared.
+    CatalogError
+        The reference cannot be read.
+    ValidationError
+        The product cannot be read, or the two cannot be compared.
     """
     if match not in ("position", "label"):
         raise ValidationError(f"match is {match!r}: use position or label")
-    table, about = read_product(product)
-    names = about["apertures"]
+    table, properties = read_product(product)
+    names = properties["apertures"]
     aperture = aperture or names[0]
     if aperture not in names:
         raise ValidationError(
@@ -127,7 +139,7 @@ def compare(
         )
     found = read_reference(
         reference,
-        column=reference_column or about["band"],
+        column=reference_column or properties["band"],
         unit=reference_unit,
         match=match,
         label_column=label_column,
@@ -135,21 +147,30 @@ def compare(
         dec_column=dec_column,
         select=select,
     )
-    row = _match_labels(table, found) if match == "label" else _match(table, found, match_radius)
+    if match == "label":
+        row = _match_labels(table, found)
+    else:
+        row = _match_positions(table, found, match_radius)
     matched = row >= 0
-    return _differences(table[matched], found, row[matched], aperture, len(table), about)
+    return _differences(table[matched], found, row[matched], aperture, len(table), properties)
 
 
 def read_product(
     product: str | os.PathLike | ForcedPhotometryModel,
 ) -> tuple[Table, dict[str, Any]]:
-    """Read the table of a product and what it tells of itself.
+    """Read the table of a product, its filter, detector and apertures.
+
+    Parameters
+    ----------
+    product : str, path-like or ForcedPhotometryModel
+        A product of the step.
 
     Returns
     -------
     table : astropy.table.Table
-    about : dict
-        ``band``, ``detector`` and ``apertures``, the names that the columns of each begin with.
+        Copy of its ``source_catalog``.
+    properties : dict
+        ``band`` and ``detector``, and ``apertures``, the list of their names.
 
     Raises
     ------
@@ -157,52 +178,49 @@ def read_product(
         There is no such file, or it is not a product of the step.
     """
     if not isinstance(product, ForcedPhotometryModel):
-        with _opened(product) as model:
-            return read_product(model)
+        product = _read_product_file(product)
     instrument, apertures = product.meta.instrument, apertures_in(product.source_catalog.colnames)
-    about = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
-    return Table(product.source_catalog, copy=True), about | {"apertures": apertures}
+    properties = {"band": str(instrument.optical_element), "detector": str(instrument.detector)}
+    return Table(product.source_catalog, copy=True), properties | {"apertures": apertures}
 
 
-def _opened(product: str | os.PathLike) -> ForcedPhotometryModel:
-    """Open a product."""
+def _read_product_file(product: str | os.PathLike) -> ForcedPhotometryModel:
+    """Read a product from a file."""
     advice = "give the path of a *_forcedphot.asdf file that strun forced_phot wrote"
     try:
-        model = rdm.open(product)
+        return ForcedPhotometryModel.read(product)
+    except TypeError as error:
+        raise ValidationError(f"product {error}; {advice}") from error
     except Exception as error:  # of many kinds: missing, truncated, no ASDF file
         reason = " ".join(str(error).split())[:200]
         raise ValidationError(
             f"product '{product}' cannot be opened ({reason}): {advice}"
         ) from error
-    if not isinstance(model, ForcedPhotometryModel):
-        model.close()
-        raise ValidationError(f"product '{product}' is a {type(model).__name__}: {advice}")
-    return model
 
 
-def _match(table: Table, reference: Reference, radius_arcsec: float) -> np.ndarray:
-    """Return the nearest reference row within a radius for each row of the table, else -1."""
+def _match_positions(table: Table, reference: Reference, radius_arcsec: float) -> np.ndarray:
+    """Return the nearest reference row within a radius (arcsec) for each row, or -1."""
     row = np.full(len(table), -1)
-    ours, known = _coordinates(table["ra"], table["dec"])
-    theirs, usable = _coordinates(reference.ra, reference.dec)
+    positions, known = _coordinates(table["ra"], table["dec"])
+    reference_positions, usable = _coordinates(reference.ra, reference.dec)
     if not known.size or not usable.size:
         return row
-    nearest, separation, _ = ours.match_to_catalog_sky(theirs)
+    nearest, separation, _ = positions.match_to_catalog_sky(reference_positions)
     row[known] = np.where(separation.arcsec <= radius_arcsec, usable[nearest], -1)
     return row
 
 
 def _coordinates(ra, dec) -> tuple[SkyCoord, np.ndarray]:
-    """Return the coordinates of the finite positions, and their rows."""
+    """Return the coordinates (m,) of finite positions, and their rows (m,)."""
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     rows = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
     return SkyCoord(ra[rows], dec[rows], unit="deg"), rows
 
 
 def _match_labels(table: Table, reference: Reference) -> np.ndarray:
-    """Return the reference row of the same id for each row of the table, else -1."""
-    numbers = reference.label.dtype.kind == "i"
-    column = "label" if numbers else "source_name"
+    """Return the reference row with the same id for each row of the table, or -1."""
+    has_integers = reference.label.dtype.kind == "i"
+    column = "label" if has_integers else "source_name"
     if column not in table.colnames:
         raise ValidationError(
             f"the ids of reference {reference.name} are text and the product has no source_name: "
@@ -213,9 +231,14 @@ def _match_labels(table: Table, reference: Reference) -> np.ndarray:
 
 
 def _differences(
-    table: Table, reference: Reference, row: np.ndarray, aperture: str, n_rows: int, about: dict
+    table: Table,
+    reference: Reference,
+    row: np.ndarray,
+    aperture: str,
+    n_rows: int,
+    properties: dict,
 ) -> Comparison:
-    """Return the differences of matched rows."""
+    """Return the comparison of the matched rows of a table with those of the reference."""
     flux, flux_err = (
         convert_flux(column, column.unit, "nJy")
         for column in (table[f"{aperture}_total_flux"], table[f"{aperture}_total_flux_err"])
@@ -223,7 +246,7 @@ def _differences(
     expected = reference.flux[row]
     positive = np.where(expected > 0, expected, np.nan)
     ratio = np.maximum(flux / positive, 0.0)
-    with np.errstate(divide="ignore"):  # no flux at all is infinitely faint
+    with np.errstate(divide="ignore"):  # a flux that is not positive has magnitude +inf
         offset = -2.5 * np.log10(ratio)
     return Comparison(
         label=np.asarray(table["label"]),
@@ -236,7 +259,7 @@ def _differences(
         row=row,
         n_rows=n_rows,
         aperture=aperture,
-        band=about["band"],
-        detector=about["detector"],
+        band=properties["band"],
+        detector=properties["detector"],
         reference=reference,
     )

@@ -1,51 +1,54 @@
-"""What a reference catalog says: where its sources are, their ids and how bright they are."""
+"""Positions, ids and fluxes of a reference catalog."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
 
 from ..catalogs import CatalogError, read_sources
-from ..catalogs.files import read_table
+from ..catalogs.columns import CatalogColumns, open_catalog
+from ..catalogs.identifiers import to_labels
+from ..catalogs.names import ID_COLUMNS, folded
 from ..catalogs.selection import Selection
-from ..catalogs.values import to_labels
-from ..storage import file_name
+from ..catalogs.tables import WantedColumns
 from ..table import convert_flux
 
 __all__ = ["UNITS", "Reference", "ValidationError", "read_reference"]
 
-#: Units of brightness that the command takes.
+#: Units of the reference's fluxes or magnitudes.
 UNITS = ("maggy", "nJy", "uJy", "mJy", "Jy", "ABmag")
-LARGEST_MAGGIES = 1e-5  # magnitude 12.5; 1e-5 nJy would be magnitude 43.9
-_LABELS = ("label", "id", "source_id")
+MAX_MAGGIES = 1e-5  # AB magnitude 12.5; in nJy it would be magnitude 43.9
 
 
 class ValidationError(ValueError):
-    """A product and a reference cannot be compared; the message says why and what to do."""
+    """A product and a reference cannot be compared; the message gives the reason and a remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Positions, names and fluxes of a reference catalog; n rows.
+    """Positions or ids, and fluxes of a reference catalog; n rows.
 
     Attributes
     ----------
     name : str
-        The catalog's name.
-    column, unit : str
-        Where the fluxes come from and in which unit they were, with a word on how that was known.
-    flux : ndarray (n,)
-        nJy, NaN where there is none.
-    ra, dec : ndarray (n,) or None
-        Degrees; None where names were asked for.
-    label : ndarray (n,) or None
-        Integer ids, or text ids; None where positions were asked for.
+        Name of the catalog.
+    column : str
+        Name of the column of fluxes or magnitudes.
+    unit : str
+        Its unit, and how that was determined.
+    flux : (n,) ndarray of float64
+        Fluxes in nJy, NaN where missing.
+    ra, dec : (n,) ndarray of float64 or None
+        ICRS degrees; None where ids were requested.
+    label : (n,) ndarray of int or str, or None
+        Ids; None where positions were requested.
     table : astropy.table.Table
-        The catalog's selected rows.
+        The selected rows of the catalog.
     """
 
     name: str
@@ -76,13 +79,14 @@ def read_reference(
     reference : str, path-like or astropy.table.Table
         The catalog: a file of any format that the step reads, or a table.
     column : str
-        Name of the column of fluxes or magnitudes, in any case.
+        Name of the column of fluxes or magnitudes, case-insensitive.
     unit : str
-        One of `UNITS`; '' takes the column's own unit, or recognises maggies by their size.
+        Its unit, one of `UNITS`; if empty, the column's own unit, or maggies if it has none and the
+        values are as small as fluxes in maggies.
     match : {'position', 'label'}
         Whether positions or ids are needed.
     label_column, ra_column, dec_column : str
-        Names of columns; the usual ones if empty.
+        Names of columns; recognised by their usual names if empty.
     select : str
         Condition on the columns, see `catalogs.selection.Selection`; all rows if empty.
 
@@ -93,27 +97,25 @@ def read_reference(
     Raises
     ------
     CatalogError
-        The catalog cannot be read or has no positions, or `select` is no condition.
+        The catalog cannot be read or has no positions, or `select` is not a valid condition.
     ValidationError
         A column is missing, or its unit is unknown.
     """
-    if isinstance(reference, Table):
-        table, name = reference, str(reference.meta.get("name", "table in memory"))
-    else:
-        table, name = read_table(reference, lambda _: True)[0], file_name(reference)
+    ids = [label_column] if label_column else ID_COLUMNS
+    columns = open_catalog(reference, WantedColumns(ids=frozenset(map(folded, ids))))
+    table, name = columns.table, columns.name
     if select.strip():
-        where = f"reference {name}"
         chosen = Selection.parse(select)
-        rows = chosen.rows(lambda c: table[_find(table, [c], where, "--select")], len(table))
-        table = table[rows]
-    column = _find(table, [column], f"reference {name}", "--reference_column")
-    flux, unit = _fluxes(table[column], unit, f"column {column!r} of reference {name}")
+        rows = chosen.rows(lambda c: table[_find_column(columns, [c], "--select")], len(table))
+        columns = replace(columns, table=table[rows])
+        table = columns.table
+    column = _find_column(columns, [column], "--reference_column")
+    flux, unit = _read_fluxes(table[column], unit, f"column {column!r} of reference {name}")
     ra = dec = label = None
     if match == "label":
-        wanted = [label_column] if label_column else _LABELS
-        label = _ids(table, _find(table, wanted, f"reference {name}", "--label_column"), name)
+        label = _read_ids(table, _find_column(columns, ids, "--label_column"), name)
     else:
-        sources = read_sources(table, ra_column=ra_column, dec_column=dec_column)
+        sources = read_sources(columns, ra_column=ra_column, dec_column=dec_column)
         ra, dec = sources.ra, sources.dec
         if ra is None:
             raise CatalogError(
@@ -123,22 +125,19 @@ def read_reference(
     return Reference(name, column, unit, flux, ra, dec, label, table)
 
 
-def _find(table: Table, wanted, what: str, option: str) -> str:
+def _find_column(columns: CatalogColumns, wanted: Sequence[str], option: str) -> str:
     """Return the first column that has one of the names in any case."""
-    by_folded = {name.casefold(): name for name in reversed(table.colnames)}
-    for name in wanted:
-        if name in table.colnames:
-            return name
-        if name.casefold() in by_folded:
-            return by_folded[name.casefold()]
-    raise ValidationError(
-        f"{what} has no column {' or '.join(map(repr, wanted))}: its columns are "
-        f"{', '.join(table.colnames[:40])}; name the one that is meant with {option}"
-    )
+    name = columns.first(wanted)
+    if name is None:
+        raise ValidationError(
+            f"reference {columns.name} has no column {' or '.join(map(repr, wanted))}: its columns "
+            f"are {columns.listed}; name the one that is meant with {option}"
+        )
+    return name
 
 
-def _ids(table: Table, column: str, name: str) -> np.ndarray:
-    """Return ids, each of them once."""
+def _read_ids(table: Table, column: str, name: str) -> np.ndarray:
+    """Return the ids of a column; raise a ValidationError unless they are unique."""
     numbers, names = to_labels(table[column], f"column {column!r} of reference {name}")
     ids = numbers if names is None else names
     if len(np.unique(ids)) < len(ids):
@@ -149,8 +148,8 @@ def _ids(table: Table, column: str, name: str) -> np.ndarray:
     return ids
 
 
-def _fluxes(column, unit: str, what: str) -> tuple[np.ndarray, str]:
-    """Return fluxes in nJy, and the unit they were in."""
+def _read_fluxes(column, unit: str, what: str) -> tuple[np.ndarray, str]:
+    """Return fluxes in nJy, and the unit of the column with how it was determined."""
     values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
     own = getattr(column, "unit", None)
     if unit:
@@ -161,10 +160,10 @@ def _fluxes(column, unit: str, what: str) -> tuple[np.ndarray, str]:
         with contextlib.suppress(ValueError):
             return convert_flux(values, own, "nJy"), f"{own}, its own unit"
     positive = values[values > 0]
-    if own is None and positive.size and np.max(positive) < LARGEST_MAGGIES:
-        return convert_flux(values, "maggy", "nJy"), "maggy, told by the size of the numbers"
+    if own is None and positive.size and np.max(positive) < MAX_MAGGIES:
+        return convert_flux(values, "maggy", "nJy"), "maggy, inferred from the size of the values"
     found = "no unit" if own is None else f"the unit {own}"
     raise ValidationError(
-        f"{what} has {found}: expected one that tells a flux density or an AB magnitude; say which "
-        f"with --reference_unit, one of {', '.join(UNITS)}"
+        f"{what} has {found}: expected a unit of flux density or AB magnitude; specify it with "
+        f"--reference_unit, one of {', '.join(UNITS)}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.photometry.pixels.neighbors import has_neighbor, without_sources
+from romancal_forcedphot.photometry.pixels.neighbors import has_neighbor, mask_sources
 
 
 def positions(n=400):
@@ -40,7 +40,7 @@ def test_an_image_without_sources_by_hand():
     x, y = positions()
     data = np.random.default_rng(1).normal(size=(180, 200)).astype(np.float32)
     before = data.copy()
-    masked = without_sources(data, x, y, 2.5)
+    masked = mask_sources(data, x, y, 2.5)
     yy, xx = np.mgrid[:180, :200]
     near = np.zeros(data.shape, dtype=bool)
     for place in zip(x, y, strict=True):

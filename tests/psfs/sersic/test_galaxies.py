@@ -135,8 +135,8 @@ def test_steep_galaxies_leave_the_light_outside_that_they_have_there(
     """Their light on the stamp by integration; what the ePSF carries over the edges is little."""
     profile = profiles_of(n, radius, ratio, theta)
     galaxy = SersicGalaxies(epsf, profile)
-    found = galaxy.on_pixels([50.0], [50.0], side).sum() / epsf.light_in_stamps[0]
-    at_center = epsf.light_in_stamps.mean() / epsf.light_in_stamps[0]
+    found = galaxy.on_pixels([50.0], [50.0], side).sum() / epsf.stamp_flux_fractions[0]
+    at_center = epsf.stamp_flux_fractions.mean() / epsf.stamp_flux_fractions[0]
     assert found / at_center == pytest.approx(light_in_square(profile, side / 2), abs=2e-3)
 
 
@@ -204,7 +204,7 @@ def test_sides_hold_the_light_that_is_asked_for(many):
     galaxies, x, y = many
     sides = galaxies.side_for_light(0.9, 401)
     assert (sides % 2 == 1).all()
-    kept = galaxies.epsf.light_in_stamps.min()
+    kept = galaxies.epsf.stamp_flux_fractions.min()
     for i in np.flatnonzero(sides < 401)[::3]:
         light = galaxies.for_rows([i]).on_pixels(x[[i]], y[[i]], int(sides[i])).sum()
         assert 0.9 * kept < light < 1

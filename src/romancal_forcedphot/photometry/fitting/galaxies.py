@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...psfs import BySpectralType, GriddedEPSF
+from ...psfs import EPSFBySpectralType, GriddedEPSF
 from ...psfs.sersic import SersicGalaxies, SersicProfiles
 
 if TYPE_CHECKING:
@@ -159,13 +159,13 @@ def _padded(stamps: NDArray, side: int) -> NDArray:
 
 
 def galaxies_of(
-    psf: GriddedEPSF | BySpectralType, ellipses: Ellipses, sersic_index: NDArray
+    psf: GriddedEPSF | EPSFBySpectralType, ellipses: Ellipses, sersic_index: NDArray
 ) -> tuple[SersicGalaxies, NDArray[np.intp]]:
     """Make galaxies of the sources with a shape.
 
     Parameters
     ----------
-    psf : GriddedEPSF or BySpectralType
+    psf : GriddedEPSF or EPSFBySpectralType
         The PSF; of several spectral types that of sources of unknown type, as galaxies are a
         mixture.
     ellipses : Ellipses
@@ -179,7 +179,7 @@ def galaxies_of(
     rows : (m,) ndarray of intp
         Which sources they are.
     """
-    epsf = psf.epsfs[psf.default] if isinstance(psf, BySpectralType) else psf
+    epsf = psf.epsfs[psf.default] if isinstance(psf, EPSFBySpectralType) else psf
     rows = np.flatnonzero(~ellipses.is_round & np.isfinite(ellipses.semimajor))
     axes = (axis[rows] for axis in ellipses.axes)
     return SersicGalaxies(epsf, SersicProfiles(sersic_index[rows], *axes)), rows

@@ -1,6 +1,6 @@
-"""Ways to measure a flux: one file each, all by the contract of `contract`.
+"""Methods of measurement: one module each, with the interface of `contract`.
 
-A new method is a new file and a line in `METHODS`.
+A new method is a new module and a line in `METHODS`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _apertures(settings: Settings) -> Method:
     return APERTURE_SHAPES[settings.aperture_shape](settings)
 
 
-#: Makes a method from settings, by its name.
+#: Functions that make a method from settings, by its name.
 METHODS: Mapping[str, Callable[[Settings], Method]] = {
     "aperture": _apertures,
 }
@@ -64,12 +64,12 @@ def methods_for(settings: Settings) -> list[Method]:
     Returns
     -------
     list of Method
-        In the order of their names.
+        In the order of the names; repeated names count once.
 
     Raises
     ------
     ValueError
-        A name is unknown or there is none, or a parameter is none that its method can work with.
+        A name is unknown, there is none, or a parameter is invalid.
     """
     unknown = [name for name in settings.methods if name not in METHODS]
     if unknown or not settings.methods:

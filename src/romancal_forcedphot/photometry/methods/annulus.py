@@ -1,4 +1,4 @@
-"""The local background of a source: sigma-clipped pixels of an annulus around it."""
+"""The local background of a source, from the sigma-clipped pixels of an annulus around it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pixels.background import Background, local_background
-from ..pixels.neighbors import without_sources
+from ..pixels.neighbors import mask_sources
 from ..settings import DEFAULT_RADII
 
 __all__ = ["ESTIMATORS", "AnnulusBackground"]
 
+#: Values of ``bkg_estimator``.
 ESTIMATORS = ("median", "mean", "none")
 
 
 @dataclass(frozen=True)
 class AnnulusBackground:
-    """How the local background is estimated; parameters as in `photometry.Settings`.
+    """Parameters of local backgrounds, see also `photometry.Settings`.
 
     Attributes
     ----------
@@ -27,13 +28,13 @@ class AnnulusBackground:
     radius_unit : {'pixel', 'arcsec'}
         Unit of the radii.
     estimator : {'median', 'mean', 'none'}
-        Estimator after sigma clipping; ``'none'`` subtracts nothing.
+        Estimator after sigma clipping; ``'none'`` subtracts no background.
     sigma : float
         Clipping limit in standard deviations.
     maxiters : int
-        Maximum number of clipping iterations; 0 clips until nothing changes.
+        Maximum number of clipping iterations; 0 iterates to convergence.
     mask_radius : float
-        Radius in pixels of the circles around all sources that annuli leave out; 0 for none.
+        Radius in pixels of the circles around all sources that are masked in annuli; 0 for none.
     """
 
     radii: tuple[float, ...]
@@ -45,11 +46,11 @@ class AnnulusBackground:
 
     @property
     def is_subtracted(self) -> bool:
-        """Whether a background is estimated at all."""
+        """Whether a background is estimated and subtracted."""
         return self.estimator != "none"
 
     def check(self, largest_aperture: float) -> None:
-        """Raise where the parameters make no sense together.
+        """Check the parameters.
 
         Parameters
         ----------
@@ -59,7 +60,7 @@ class AnnulusBackground:
         Raises
         ------
         ValueError
-            A parameter is out of range, or an aperture reaches into its own annulus.
+            A parameter is out of range, or an aperture overlaps its own annulus.
         """
         if self.estimator not in ESTIMATORS:
             raise ValueError(
@@ -81,6 +82,7 @@ class AnnulusBackground:
             self.check_mask(self.radii[0])
 
     def _check_radii(self, largest_aperture: float) -> None:
+        """Raise a ValueError for radii that are not 0 < aperture <= inner < outer."""
         unit = self.radius_unit
         if len(self.radii) != 2:
             example = DEFAULT_RADII["annulus_radii"][unit]
@@ -102,7 +104,18 @@ class AnnulusBackground:
             )
 
     def check_mask(self, r_in_pix: float) -> None:
-        """Raise a ValueError where the mask of a source reaches into its own annulus."""
+        """Check that the mask of a source does not overlap its own annulus.
+
+        Parameters
+        ----------
+        r_in_pix : float
+            Inner radius of the annulus in pixels.
+
+        Raises
+        ------
+        ValueError
+            The radius of the mask is larger.
+        """
         if self.mask_radius > r_in_pix:
             raise ValueError(
                 f"bkg_mask_radius {self.mask_radius:g} is larger than the annulus' inner "
@@ -110,11 +123,26 @@ class AnnulusBackground:
                 "shrink it, or widen annulus_radii"
             )
 
-    def image(self, data: NDArray[np.float32], x: NDArray, y: NDArray) -> NDArray[np.float32]:
-        """Return the (ny, nx) image that annuli see: NaN around sources at (x, y), if asked for."""
+    def masked_image(
+        self, data: NDArray[np.float32], x: NDArray, y: NDArray
+    ) -> NDArray[np.float32]:
+        """Return an image with NaN around sources, for `estimate`.
+
+        Parameters
+        ----------
+        data : (ny, nx) ndarray of float32
+            The image.
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions of the sources.
+
+        Returns
+        -------
+        (ny, nx) ndarray of float32
+            `data` itself if no sources are to be masked.
+        """
         if not (self.is_subtracted and self.mask_radius):
             return data
-        return without_sources(data, x, y, self.mask_radius)
+        return mask_sources(data, x, y, self.mask_radius)
 
     def estimate(
         self,
@@ -124,7 +152,21 @@ class AnnulusBackground:
         r_in: float | NDArray,
         r_out: float | NDArray,
     ) -> Background:
-        """Estimate backgrounds at (n,) positions with radii in pixels; see `local_background`."""
+        """Estimate the backgrounds at positions; see `local_background`.
+
+        Parameters
+        ----------
+        image : (ny, nx) ndarray of float32
+            Image with NaN at unusable pixels and masked sources.
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions.
+        r_in, r_out : float or (n,) ndarray
+            Inner and outer radius in pixels, common to all sources or one per source.
+
+        Returns
+        -------
+        Background
+        """
         return local_background(
             image,
             x,

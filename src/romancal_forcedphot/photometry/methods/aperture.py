@@ -5,9 +5,14 @@ Flux and error of an aperture are ::
     F   = C Ω₀ Σ wᵢ mᵢ (dᵢ - b) aᵢ
     σ²  = (C Ω₀)² [Σ wᵢ² mᵢ σᵢ² aᵢ² + σ_b² (Σ wᵢ mᵢ aᵢ)²]
 
-with the exact overlap w of circle and pixel, m = 1 for usable pixels, data d ± σ, relative pixel
-area a, background b ± σ_b, and the zero point C Ω₀. The total flux of a point source is F/E, with
-the encircled-energy fraction E of the aperture less what the annulus takes away.
+with the exact overlap w of circle and pixel, m = 1 for usable pixels and 0 for others, data d ± σ,
+relative pixel area a, background b ± σ_b per pixel, and the zero point C Ω₀. The total flux of a
+point source is F/E: E is the encircled-energy fraction of the aperture minus that of the source's
+own flux in the annulus, which the background subtracts, ::
+
+    E   = Σ wᵢ mᵢ Pᵢ - (Σ wᵢ mᵢ aᵢ) [EE(r_out) - EE(r_in)] / [π (r_out² - r_in²)]
+
+with the fraction P of the source's flux in each pixel.
 """
 
 from __future__ import annotations
@@ -24,14 +29,15 @@ from numpy.typing import NDArray
 from ...psfs import PSF, Correction
 from ...table import Column, WarningFlag, aperture_columns, aperture_name, background_columns
 from .. import calibration
-from ..batches import batches_by_place
+from ..batches import spatial_batches
 from ..exposure import Exposure
-from ..pixels.aperture_sums import ApertureSums, cut_stamps, sum_in_circle
+from ..pixels.aperture_sums import Stamps, cut_stamps, sum_in_circle
 from ..pixels.background import Background
 from ..pixels.neighbors import has_neighbor
-from ..settings import DEFAULT_RADII, Settings
+from ..settings import DEFAULT_RADII, Settings, radii_or_default
 from ..sources import Sources
 from .annulus import AnnulusBackground
+from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
 from .radii import RadiiOnImage
 
 __all__ = ["BoundApertures", "CircularApertures"]
@@ -39,21 +45,28 @@ __all__ = ["BoundApertures", "CircularApertures"]
 
 @dataclass(frozen=True)
 class CircularApertures:
-    """Circular apertures around each source; parameters as in `photometry.Settings`.
+    """Circular apertures centred on each source, with local backgrounds.
+
+    Attributes
+    ----------
+    aperture_radii, annulus_radii, radius_unit
+        See `photometry.Settings`.
+    bkg_estimator, bkg_sigma, bkg_maxiters, bkg_mask_radius
+        See `photometry.Settings`.
 
     Raises
     ------
     ValueError
-        A parameter is out of range, or an aperture reaches into the annulus.
+        A parameter is out of range, or an aperture overlaps the annulus.
     """
 
-    aperture_radii: tuple[float, ...] = ()
-    annulus_radii: tuple[float, ...] = ()
-    radius_unit: str = "pixel"
-    bkg_estimator: str = "median"
-    bkg_sigma: float = 3.0
-    bkg_maxiters: int = 5
-    bkg_mask_radius: float = 0.0
+    aperture_radii: tuple[float, ...] = Settings.aperture_radii
+    annulus_radii: tuple[float, ...] = Settings.annulus_radii
+    radius_unit: str = Settings.radius_unit
+    bkg_estimator: str = Settings.bkg_estimator
+    bkg_sigma: float = Settings.bkg_sigma
+    bkg_maxiters: int = Settings.bkg_maxiters
+    bkg_mask_radius: float = Settings.bkg_mask_radius
 
     name: ClassVar[str] = "aperture"
     uses: ClassVar[frozenset[str]] = frozenset({"correction"})
@@ -61,25 +74,40 @@ class CircularApertures:
     def __post_init__(self):
         if self.radius_unit not in ("pixel", "arcsec"):
             raise ValueError(f"radius_unit {self.radius_unit!r} is unknown: use pixel or arcsec")
-        for name, defaults in DEFAULT_RADII.items():
-            radii = tuple(float(radius) for radius in np.ravel(getattr(self, name)))
-            object.__setattr__(self, name, radii or defaults[self.radius_unit])
+        for name in DEFAULT_RADII:
+            radii = radii_or_default(name, getattr(self, name), self.radius_unit)
+            object.__setattr__(self, name, radii)
         for radius in self.aperture_radii:
             if not (np.isfinite(radius) and radius > 0):
                 raise ValueError(
                     f"aperture_radii has {radius:g}: expected radii above 0 in "
-                    f"{self.radius_unit}; mend the list"
+                    f"{self.radius_unit}; correct the list"
                 )
         self.background.check(max(self.aperture_radii))
 
     @classmethod
     def from_settings(cls, settings: Settings) -> CircularApertures:
-        """Make the method that settings describe."""
+        """Make the method from its parameters in settings.
+
+        Parameters
+        ----------
+        settings : Settings
+            The settings.
+
+        Returns
+        -------
+        CircularApertures
+
+        Raises
+        ------
+        ValueError
+            A parameter is invalid.
+        """
         return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
     @property
     def background(self) -> AnnulusBackground:
-        """The local background of these apertures."""
+        """The parameters of the local backgrounds."""
         return AnnulusBackground(
             radii=self.annulus_radii,
             radius_unit=self.radius_unit,
@@ -91,16 +119,24 @@ class CircularApertures:
 
     @property
     def names(self) -> list[str]:
-        """Names of the apertures, which their columns begin with."""
+        """Names of the apertures, with which their columns begin."""
         return [aperture_name(radius, self.radius_unit) for radius in self.aperture_radii]
 
     def columns(self) -> Sequence[Column]:
-        """Return seven columns per aperture and those of the background."""
+        """Return the definitions of seven columns per aperture and of the background's."""
         return [*aperture_columns(self.aperture_radii, self.radius_unit), *background_columns()]
 
     def reach(self, exposure: Exposure) -> float:
-        """Return the radius in pixels of the largest aperture anywhere on the image."""
-        return RadiiOnImage.on(exposure, self.radius_unit).largest(max(self.aperture_radii))
+        """Return the radius of the largest aperture, in pixels; see `Method.reach`."""
+        return self._radii_on(exposure).largest(max(self.aperture_radii))
+
+    def _radii_on(self, exposure: Exposure) -> RadiiOnImage:
+        """Return the conversion of radii to pixels, after refusing radii beyond the image."""
+        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii.check("aperture_radii", self.aperture_radii)
+        if self.background.is_subtracted:
+            radii.check("annulus_radii", self.annulus_radii)
+        return radii
 
     def bind(
         self,
@@ -115,15 +151,15 @@ class CircularApertures:
         n_threads: int = 1,
         sky: NDArray | None = None,
     ) -> BoundApertures:
-        """Prepare the measurement.
+        """Prepare the measurement; see `Method.bind`.
 
         Parameters
         ----------
         exposure, sources, x, y, area, psf, correction, n_threads
             See `Method.bind`.
         sky : (ny, nx) ndarray of float32, optional
-            Image that the annuli see; the exposure's, without the sources' surroundings if there
-            is a ``bkg_mask_radius``, if not given.
+            Image from which the backgrounds are estimated; by default that of the exposure, with
+            masked sources if there is a ``bkg_mask_radius``.
 
         Returns
         -------
@@ -132,14 +168,15 @@ class CircularApertures:
         Raises
         ------
         ValueError
-            ``bkg_mask_radius`` is larger than an annulus in arcsec is here.
+            ``bkg_mask_radius`` is larger than the inner radius of the annulus on this image, or a
+            radius exceeds the image.
         """
         del sources, psf
-        radii = RadiiOnImage.on(exposure, self.radius_unit)
+        radii = self._radii_on(exposure)
         background = self.background
         if background.is_subtracted:
             background.check_mask(radii.smallest(self.annulus_radii[0]))
-        sky = background.image(exposure.data, x, y) if sky is None else sky
+        sky = background.masked_image(exposure.data, x, y) if sky is None else sky
         (widest,) = radii.at(x, y, [max(self.aperture_radii)])
         crowded = has_neighbor(x, y, widest, n_threads=n_threads)
         return BoundApertures(self, exposure, x, y, area, correction, radii, sky, crowded)
@@ -147,7 +184,7 @@ class CircularApertures:
 
 @dataclass(frozen=True, eq=False)
 class BoundApertures:
-    """Circular apertures on an exposure.
+    """Circular apertures on an exposure; see `BoundMethod`.
 
     Attributes
     ----------
@@ -156,17 +193,17 @@ class BoundApertures:
     exposure : Exposure
         The image.
     x, y : (n,) ndarray of float64
-        Pixel positions of the sources.
+        0-indexed pixel positions of the sources.
     area : (ny, nx) ndarray or None
         Relative pixel area.
     correction : Correction or None
         Encircled-energy fractions.
     radii : RadiiOnImage
-        The apertures in pixels.
+        Conversion of radii to pixels.
     sky : (ny, nx) ndarray of float32
-        Image that the annuli see.
+        Image from which the backgrounds are estimated.
     crowded : (n,) ndarray of bool
-        Sources with another one inside their largest aperture.
+        Whether there is another source inside the largest aperture.
     """
 
     method: CircularApertures
@@ -181,23 +218,24 @@ class BoundApertures:
 
     @cached_property
     def largest_aperture(self) -> float:
-        """Radius in pixels of the largest aperture anywhere on the image."""
+        """Upper limit in pixels of the radius of the largest aperture on the image."""
         return self.radii.largest(max(self.method.aperture_radii))
 
     @property
     def unmeasured_flags(self) -> NDArray:
-        """(n,) int32 flags of sources whose apertures cannot touch the image."""
+        """Flags of sources whose apertures cannot overlap the image, (n,) int32."""
         not_measured = np.int32(WarningFlag.CENTER_UNUSABLE | WarningFlag.NOT_PLACED)
         return not_measured | self._neighbor_flags(slice(None))
 
     def _neighbor_flags(self, rows: NDArray | slice) -> NDArray:
+        """`WarningFlag.NEIGHBOR` or 0 for rows, (m,) int32."""
         return np.where(self.crowded[rows], np.int32(WarningFlag.NEIGHBOR), np.int32(0))
 
     def batches(self) -> Iterator[NDArray]:
-        """Yield the rows whose apertures can touch the image, neighbours together."""
+        """Yield batches of rows whose apertures can overlap the image, close sources together."""
         reach = self.largest_aperture
         side = 2 * math.ceil(reach) + 1
-        return batches_by_place(
+        return spatial_batches(
             self.x, self.y, self.exposure.shape, reach, n_pixels_each=side * side
         )
 
@@ -218,11 +256,11 @@ class BoundApertures:
             columns |= calibrated_columns(self.exposure, sums, background, fraction, name)
             flags |= aperture_flags(sums, fraction)
             off_image &= sums.off_image
-        flags[off_image] |= WarningFlag.NOT_PLACED  # with the largest aperture, too
+        flags[off_image] |= WarningFlag.NOT_PLACED  # even with the largest aperture
         return columns | {"warning_flags": flags}
 
-    def _stamps(self, x: NDArray, y: NDArray):
-        """Cut out what the largest apertures can touch."""
+    def _stamps(self, x: NDArray, y: NDArray) -> Stamps:
+        """Cut out the pixels that the largest apertures can overlap."""
         exposure = self.exposure
         planes = exposure.data, exposure.err, exposure.saturated, self.area
         return cut_stamps(*planes, x, y, self.largest_aperture)
@@ -230,7 +268,7 @@ class BoundApertures:
     def _background(
         self, x: NDArray, y: NDArray, correction: Correction | None
     ) -> tuple[Background | None, dict[str, NDArray], NDArray]:
-        """Local background, its columns, and a star's mean light per pixel of its annulus."""
+        """Local background, its columns, and the mean flux fraction per pixel of the annulus."""
         in_annulus = np.zeros(len(x))
         if not self.method.background.is_subtracted:
             return None, {}, in_annulus
@@ -242,103 +280,6 @@ class BoundApertures:
             "aper_bkg_flux_err": background.err * scale,
         }
         if correction is not None:
-            light = correction.in_annulus(x, y, r_in, r_out)
-            in_annulus = light / (np.pi * (r_out**2 - r_in**2))
+            fraction = correction.in_annulus(x, y, r_in, r_out)
+            in_annulus = fraction / (np.pi * (r_out**2 - r_in**2))
         return background, columns, in_annulus
-
-
-def ee_fraction(
-    sums: ApertureSums,
-    x: NDArray,
-    y: NDArray,
-    radius: float | NDArray | None,
-    correction: Correction | None,
-    in_annulus: NDArray,
-) -> NDArray:
-    """Return the encircled-energy fraction E of background-subtracted sums.
-
-    Parameters
-    ----------
-    sums : ApertureSums
-        Of n sources.
-    x, y : (n,) ndarray of float64
-        Pixel positions.
-    radius : float, (n,) ndarray or None
-        Radius of the circles in pixels; None for apertures of another shape.
-    correction : Correction or None
-        Without one, E is 1 for whole apertures and unknown for others.
-    in_annulus : (n,) ndarray
-        Mean fraction of a source's light on a pixel of its annulus.
-
-    Returns
-    -------
-    (n,) ndarray of float64
-        NaN where E is not known or not positive.
-    """
-    if correction is None:
-        return np.where(sums.masked | sums.cut_by_edge, np.nan, 1.0)
-    fraction = correction.in_aperture(
-        x, y, radius, weights=sums.weights, full_weights=sums.full_weights
-    )
-    fraction = fraction - sums.area * in_annulus
-    return np.where(fraction > 0, fraction, np.nan)
-
-
-def calibrated_columns(
-    exposure: Exposure,
-    sums: ApertureSums,
-    background: Background | None,
-    fraction: NDArray,
-    name: str,
-) -> dict[str, NDArray]:
-    """Return the columns of one aperture for n sources.
-
-    Parameters
-    ----------
-    exposure : Exposure
-        With the zero point.
-    sums : ApertureSums
-        Sums of n apertures.
-    background : Background or None
-        Local background in image units.
-    fraction : (n,) ndarray
-        Encircled-energy fraction E.
-    name : str
-        Name of the aperture.
-
-    Returns
-    -------
-    dict of str to (n,) ndarray
-        Fluxes in nJy and AB magnitudes; NaN where no pixel could be used.
-    """
-    value, value_err = (0.0, 0.0) if background is None else (background.value, background.err)
-    scale = calibration.flux_scale(exposure.conversion, exposure.pixel_area)
-    measurable = np.where(sums.area > 0, scale, np.nan)
-    flux = measurable * (sums.flux - value * sums.area)
-    flux_err = measurable * np.sqrt(sums.variance + (value_err * sums.area) ** 2)
-    total, total_err = flux / fraction, flux_err / fraction
-    magnitude, magnitude_err = calibration.ab_magnitude(total, total_err)
-    return {
-        f"{name}_flux": flux,
-        f"{name}_flux_err": flux_err,
-        f"{name}_total_flux": total,
-        f"{name}_total_flux_err": total_err,
-        f"{name}_abmag": magnitude,
-        f"{name}_abmag_err": magnitude_err,
-        f"{name}_ee_fraction": fraction,
-    }
-
-
-def aperture_flags(sums: ApertureSums, fraction: NDArray) -> NDArray:
-    """Return the (n,) int32 warning flags of one aperture."""
-    raised = {
-        WarningFlag.CENTER_UNUSABLE: sums.center_unusable,
-        WarningFlag.EDGE: sums.cut_by_edge,
-        WarningFlag.MASKED: sums.masked,
-        WarningFlag.SATURATED: sums.saturated,
-        WarningFlag.NO_CORRECTION: np.isnan(fraction),
-    }
-    flags = np.zeros(len(fraction), dtype=np.int32)
-    for flag, where in raised.items():
-        flags[where] |= flag
-    return flags

@@ -1,9 +1,9 @@
-"""What a way to measure a flux must offer.
+"""Interfaces of methods of measurement.
 
-A `Method` holds parameters. Bound to an exposure and its sources it becomes a `BoundMethod`, which
-does what all sources share once (grouping, a sky model, an image without neighbours), names batches
-of rows, and measures each batch independently of the others: `photometry.measure` runs them on
-threads. The background belongs to the method.
+A `Method` holds parameters. Binding it to an exposure and its sources makes a `BoundMethod`, with
+everything that is computed once for all sources (groups, a sky model, an image with masked
+neighbours). The bound method yields batches of rows and measures each independently of the others;
+`photometry.measure` runs them on threads. The background is part of the method.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class BoundMethod(Protocol):
 
     @property
     def unmeasured_flags(self) -> NDArray:
-        """(n,) int32 ``warning_flags`` of the rows that are in no batch."""
+        """``warning_flags`` of the rows if they are in no batch, (n,) int32."""
         ...
 
     def batches(self) -> Iterator[NDArray]:
-        """Yield arrays of row indices (intp) that are measured together; each row at most once."""
+        """Yield batches: (m,) intp arrays of rows, each row in at most one."""
         ...
 
     def measure(self, rows: NDArray) -> Mapping[str, NDArray]:
@@ -39,35 +39,46 @@ class BoundMethod(Protocol):
         Parameters
         ----------
         rows : (m,) ndarray of intp
-            One of `batches`.
+            One of the `batches`.
 
         Returns
         -------
         mapping of str to (m,) ndarray
-            Values of the method's columns, and of ``warning_flags``.
+            Values of the method's columns by name, and of ``warning_flags``.
         """
         ...
 
 
 class Method(Protocol):
-    """A way to measure fluxes at given positions."""
+    """A method of measuring fluxes at given positions."""
 
     @property
     def name(self) -> str:
-        """Name by which settings choose it, such as ``'aperture'``."""
+        """Name by which settings select it, such as ``'aperture'``."""
         ...
 
     @property
     def uses(self) -> frozenset[str]:
-        """What `bind` has a use for: ``'correction'``, ``'psf'``, both or neither."""
+        """Optional arguments of `bind` that it uses: ``'correction'``, ``'psf'``, both or none."""
         ...
 
     def columns(self) -> Sequence[Column]:
-        """Return the output columns of the method, fluxes in nJy."""
+        """Return the definitions of the method's output columns, fluxes in nJy."""
         ...
 
     def reach(self, exposure: Exposure) -> float:
-        """Return how far from a source in pixels the method needs to know the PSF."""
+        """Return the largest radius at which the PSF is evaluated.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The image.
+
+        Returns
+        -------
+        float
+            Pixels.
+        """
         ...
 
     def bind(
@@ -89,9 +100,9 @@ class Method(Protocol):
         exposure : Exposure
             The image.
         sources : Sources
-            n sources, with whatever the catalog tells beside positions.
+            n sources, with the properties that the catalog has beside positions.
         x, y : (n,) ndarray of float64
-            0-indexed pixel positions, NaN where a source cannot be placed.
+            0-indexed pixel positions, NaN where a source has none.
         area : (ny, nx) ndarray, optional
             Relative pixel area; 1 everywhere if not given.
         psf : PSF, optional
@@ -99,10 +110,15 @@ class Method(Protocol):
         correction : Correction, optional
             Encircled-energy fractions, for methods that sum pixels.
         n_threads : int
-            Threads for the preparation.
+            Number of threads of the preparation.
 
         Returns
         -------
         BoundMethod
+
+        Raises
+        ------
+        ValueError
+            The parameters of the method are not valid for this image.
         """
         ...

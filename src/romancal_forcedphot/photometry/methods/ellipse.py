@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...psfs import PSF, Correction, PSFError
 from ...table import Column, WarningFlag, background_columns, ellipse_columns
 from .. import calibration
-from ..batches import batches_by_place
+from ..batches import spatial_batches
 from ..exposure import Exposure
 from ..pixels.aperture_sums import ApertureSums, cut_stamps, sum_in_ellipse
 from ..pixels.background import Background
@@ -26,8 +26,9 @@ from ..pixels.neighbors import has_neighbor
 from ..settings import Settings
 from ..sources import Sources
 from .annulus import AnnulusBackground
-from .aperture import CircularApertures, aperture_flags, calibrated_columns, ee_fraction
-from .radii import RadiiOnImage
+from .aperture import CircularApertures
+from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
+from .radii import ALWAYS_ACCEPTED_PIX, RadiiOnImage
 from .shapes import Ellipses
 
 __all__ = ["BoundEllipses", "EllipticalApertures"]
@@ -106,7 +107,7 @@ class EllipticalApertures:
         """
         del psf
         ellipses = self.ellipses(exposure, sources, x, y, self.shape_scale)
-        sky = self.circles.background.image(exposure.data, x, y)
+        sky = self.circles.background.masked_image(exposure.data, x, y)
         reach = self.shape_scale * ellipses.semimajor
         crowded = has_neighbor(x, y, np.nan_to_num(reach), n_threads=n_threads)
         return BoundEllipses(self, exposure, x, y, area, correction, sky, crowded, ellipses)
@@ -153,9 +154,13 @@ class BoundEllipses:
     def batches(self) -> Iterator[NDArray]:
         """Yield the rows whose apertures can touch the image, neighbours together."""
         largest = self._widest * np.nanmax(self.ellipses.semimajor, initial=0.0)
-        yield from batches_by_place(
-            self.x, self.y, self.exposure.shape, largest, n_pixels_each=1000
-        )
+        largest = min(largest, self._largest)
+        yield from spatial_batches(self.x, self.y, self.exposure.shape, largest, n_pixels_each=1000)
+
+    @property
+    def _largest(self) -> float:
+        """Half axis in pixels of the largest ellipse that is measured, which is as the image."""
+        return max(*self.exposure.shape, ALWAYS_ACCEPTED_PIX)
 
     @property
     def _widest(self) -> float:
@@ -175,6 +180,7 @@ class BoundEllipses:
             light = its_own.in_annulus(self.x[rows], self.y[rows], r_in, r_out)
             in_annulus = light / (np.pi * (r_out**2 - r_in**2))
         scale, shape_columns = self._scales(rows, background)
+        scale[scale * self.ellipses.semimajor[rows] > self._largest] = np.nan
         columns |= {column.name: np.full(rows.size, np.nan) for column in self._flux_columns}
         flags[np.isnan(scale)] |= WarningFlag.BAD_SHAPE
         for some, half_size in stamps_by_size(scale * self.ellipses.semimajor[rows]):
@@ -229,7 +235,8 @@ class BoundEllipses:
         radii = RadiiOnImage.on(self.exposure, self.method.radius_unit)
         r_in, r_out = radii.at(x, y, self.method.circles.annulus_radii)
         r_in, r_out = (np.broadcast_to(r, x.shape) for r in (r_in, r_out))
-        excess = np.maximum(self._widest * self.ellipses.semimajor[rows] / r_in, 1.0)
+        reach = np.minimum(self._widest * self.ellipses.semimajor[rows], self._largest)
+        excess = np.maximum(reach / r_in, 1.0)
         step = np.ceil(np.log(excess) / np.log(ANNULUS_STEP) - 1e-9)
         wider = r_in * ANNULUS_STEP**step
         return wider, wider + (r_out - r_in)

@@ -62,7 +62,7 @@ class KronApertures(EllipticalApertures):
         ellipses = self.ellipses(exposure, sources, x, y, least)
         if sources.shapes.sersic_index is not None:
             ellipses = ellipses.widened(PSF_SIGMA_PIX)
-        sky = self.circles.background.image(exposure.data, x, y)
+        sky = self.circles.background.masked_image(exposure.data, x, y)
         crowded = has_neighbor(x, y, np.nan_to_num(least * ellipses.semimajor), n_threads=n_threads)
         known = sources.shapes.kron_radius
         owner = None

@@ -1,11 +1,12 @@
-"""Radii of settings as radii in pixels on one image.
+"""Conversion of the radii of settings to pixels on one image.
 
-Radii in arcsec have the same size on the sky at every place on the detector, so that each source
-has its own in pixels.
+The pixel scale varies over the detector, so that a radius in arcsec is a different one in pixels
+for each source.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,20 +18,22 @@ from ..exposure import Exposure
 
 __all__ = ["RadiiOnImage"]
 
-SCALE_SLACK = 1e-3  # how far the scale between grid points may lie beyond that at the points
-N_GRID = 17
+SCALE_MARGIN = 1e-3  # relative; extremes of the scale between grid points may exceed those at them
+N_GRID = 17  # points per axis
+#: Radii up to this many pixels are accepted on images of any size.
+ALWAYS_ACCEPTED_PIX = 50.0
 
 
 @dataclass(frozen=True, eq=False)
 class RadiiOnImage:
-    """Conversion of radii in pixels or arcsec to pixels.
+    """Conversion of radii in pixels or arcsec to pixels on an image.
 
     Attributes
     ----------
     shape : (int, int)
         Shape (ny, nx) of the image.
     pixel_scale : callable or None
-        (x, y) -> arcsec per pixel there; None for radii that are in pixels.
+        (x, y) in pixels -> arcsec per pixel there; None for radii in pixels.
     """
 
     shape: tuple[int, int]
@@ -38,29 +41,79 @@ class RadiiOnImage:
 
     @classmethod
     def on(cls, exposure: Exposure, unit: str) -> RadiiOnImage:
-        """Make the conversion for an exposure and radii in ``'pixel'`` or ``'arcsec'``."""
+        """Make the conversion for an exposure.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The image.
+        unit : {'pixel', 'arcsec'}
+            Unit of the radii to be converted.
+
+        Returns
+        -------
+        RadiiOnImage
+        """
         scale = exposure.pixel_areas.scale if unit == "arcsec" else None
         return cls(exposure.shape, scale)
 
     @cached_property
     def _scale_range(self) -> tuple[float, float]:
-        """Smallest and largest scale anywhere on the image, with some room."""
+        """Lower and upper limit of the scale over the image, in units of the radii per pixel."""
         if self.pixel_scale is None:
             return 1.0, 1.0
         y, x = np.meshgrid(*(np.linspace(-0.5, n - 0.5, N_GRID) for n in self.shape))
         scales = self.pixel_scale(x.ravel(), y.ravel())
-        return scales.min() * (1 - SCALE_SLACK), scales.max() * (1 + SCALE_SLACK)
+        return scales.min() * (1 - SCALE_MARGIN), scales.max() * (1 + SCALE_MARGIN)
 
     def largest(self, radius: float) -> float:
-        """Return the largest that a radius is in pixels anywhere on the image."""
+        """Return an upper limit in pixels of a radius over the image."""
         return float(radius / self._scale_range[0])
 
     def smallest(self, radius: float) -> float:
-        """Return the smallest that a radius is in pixels anywhere on the image."""
+        """Return a lower limit in pixels of a radius over the image."""
         return float(radius / self._scale_range[1])
 
+    def check(self, name: str, radii: Sequence[float]) -> None:
+        """Refuse radii that exceed the image, which would take memory without end.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter, for the message.
+        radii : sequence of float
+            As in the settings.
+
+        Raises
+        ------
+        ValueError
+            A radius is larger than the diagonal of the image.
+        """
+        limit = max(math.hypot(*self.shape), ALWAYS_ACCEPTED_PIX)
+        largest = self.largest(max(radii))
+        if largest > limit:
+            ny, nx = self.shape
+            raise ValueError(
+                f"{name} has {max(radii):g}, which is {largest:.0f} pixels on an image of {nx} x "
+                f"{ny}: expected no radius above its diagonal, {limit:.0f} pixels; choose smaller "
+                "ones"
+            )
+
     def at(self, x: NDArray, y: NDArray, radii: Sequence[float]) -> tuple[float | NDArray, ...]:
-        """Return radii in pixels at positions (n,): numbers, or (n,) arrays for radii in arcsec."""
+        """Return radii in pixels at positions.
+
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions.
+        radii : sequence of float
+            Radii in their unit.
+
+        Returns
+        -------
+        tuple of float or (n,) ndarray
+            One item per radius: a number for radii in pixels, an array for radii in arcsec.
+        """
         if self.pixel_scale is None:
             return tuple(radii)
         scale = self.pixel_scale(x, y)

@@ -1,1 +1,1 @@
-"""Pixels around sources: cutouts, sums over apertures, backgrounds in annuli, and neighbours."""
+"""Pixels around sources: cutouts, aperture sums, local backgrounds and neighbours."""

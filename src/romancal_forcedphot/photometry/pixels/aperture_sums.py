@@ -1,14 +1,15 @@
 """Sums over circular apertures with exact pixel overlaps, for many sources at once.
 
-A batch of sources is cut out of the image as small square stamps, flattened to one row of pixels
-per source. Weighting and summing are then products and row sums of such tables. Stamps cut for
-the largest radius serve all smaller ones. Data are float32 with NaN at pixels that may not be
-used, errors may be float16: sums are taken in float64.
+The sums are those of photutils' `~photutils.aperture.CircularAperture` with ``method='exact'``.
+Square stamps around a batch of sources are cut out of the image and flattened to one row of pixels
+per source; the weighted sums are row sums of products of such arrays. Stamps cut for the largest
+radius serve all smaller ones. Data are float32 with NaN at unusable pixels, errors may be float16:
+sums are in float64.
 
-What is summed over the pixels i, with w the fraction of the pixel inside the circle, m = 1 where
-it may be used, d the data, e their error and a the relative pixel area:
-flux = sum(w m d a), variance = sum(w² m e² a²), area = sum(w m a). The background b is left to
-the caller, who has flux - b * area.
+With the fraction w of a pixel inside the circle, m = 1 for usable pixels and 0 for others, data d,
+error e and relative pixel area a, the sums over pixels are: flux = sum(w m d a),
+variance = sum(w² m e² a²), area = sum(w m a). With a background b per pixel, the
+background-subtracted flux is flux - b * area.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...geometry import circle_overlap, ellipse_overlap, stamp_reach
-from .cutouts import neighbor_values, neighbors_on_image, split_position
+from .cutouts import cutout_on_image, cutout_values, split_position
 
 __all__ = [
     "ApertureSums",
@@ -32,31 +33,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ApertureSums:
-    """What the circles of n sources hold. All arrays have one row per source.
+    """Sums over the circular apertures of n sources, and properties of their pixels.
 
     Attributes
     ----------
-    flux : float64 array (n,)
-        Sum of w m d a, in units of the image times pixels; 0 where no pixel is usable.
-    variance : float64 array (n,)
+    flux : (n,) ndarray of float64
+        Sum of w m d a, in image units times pixels; 0 where no pixel is usable.
+    variance : (n,) ndarray of float64
         Sum of w² m e² a².
-    area : float64 array (n,)
+    area : (n,) ndarray of float64
         Sum of w m a, in pixels.
-    weights : float64 array (n, s, s)
-        w m on the stamp, indexed [source, y, x]. The stamp's odd side s holds the circle and its
-        central pixel is (rint(y), rint(x)).
-    full_weights : float64 array (n, s, s)
-        w on the stamp, masked pixels and those off the image included.
-    masked : bool array (n,)
-        A pixel on the image that touches the circle may not be used.
-    saturated : bool array (n,)
-        A saturated pixel, used or not, touches the circle.
-    cut_by_edge : bool array (n,)
-        Part of the circle is off the image.
-    off_image : bool array (n,)
-        No pixel that touches the circle is on the image: the source was not placed.
-    center_unusable : bool array (n,)
-        The pixel that the position lies in is masked or off the image.
+    weights : (n, s, s) ndarray of float64
+        w m on stamps of odd side s centred on pixel (rint(y), rint(x)), indexed [source, y, x].
+    full_weights : (n, s, s) ndarray of float64
+        w on the stamps, for masked pixels and those off the image, too.
+    masked : (n,) ndarray of bool
+        Whether an unusable pixel on the image overlaps the circle.
+    saturated : (n,) ndarray of bool
+        Whether a saturated pixel, usable or not, overlaps the circle.
+    cut_by_edge : (n,) ndarray of bool
+        Whether part of the circle is off the image.
+    off_image : (n,) ndarray of bool
+        Whether no pixel that overlaps the circle is on the image.
+    center_unusable : (n,) ndarray of bool
+        Whether the central pixel is unusable or off the image.
     """
 
     flux: np.ndarray
@@ -73,10 +73,20 @@ class ApertureSums:
 
 @dataclass(frozen=True)
 class Stamps:
-    """Square cutouts around n sources, flattened: arrays (n, s * s), float64 or bool.
+    """Square cutouts around n sources, flattened to arrays (n, s * s) with s = 2 * reach + 1.
 
-    `data` and `variance` are multiplied by the relative pixel area and its square, and are 0
-    where `usable` is False; `area` is the relative pixel area, None for 1 everywhere.
+    Attributes
+    ----------
+    reach : int
+        Half width of the stamps in pixels.
+    x_fraction, y_fraction : (n,) ndarray of float64
+        Positions of the sources relative to the centre of the central pixel, -0.5 to 0.5.
+    data, variance : (n, s * s) ndarray of float64
+        Data times relative pixel area, and its variance; 0 where not usable.
+    area : (n, s * s) ndarray of float64 or None
+        Relative pixel area, 0 where not usable; None for 1 everywhere.
+    usable, on_image, saturated : (n, s * s) ndarray of bool
+        Properties of the pixels.
     """
 
     reach: int
@@ -89,8 +99,21 @@ class Stamps:
     on_image: np.ndarray
     saturated: np.ndarray
 
-    def central(self, pixels: np.ndarray, reach: int) -> np.ndarray:
-        """The part of some of the stamps' pixels within `reach` of the central one: (n, t * t)."""
+    def crop(self, pixels: np.ndarray, reach: int) -> np.ndarray:
+        """Crop one of the arrays to a smaller half width.
+
+        Parameters
+        ----------
+        pixels : (n, s * s) ndarray
+            One of the stamps' arrays.
+        reach : int
+            Half width in pixels, not larger than that of the stamps.
+
+        Returns
+        -------
+        (n, t * t) ndarray
+            With t = 2 * reach + 1.
+        """
         if reach == self.reach:
             return pixels
         side, margin = 2 * self.reach + 1, self.reach - reach
@@ -99,22 +122,22 @@ class Stamps:
 
 
 def aperture_sums(data, err, saturated, area, x, y, radius: float) -> ApertureSums:
-    """Sum data, variance and area over a circle around each position.
+    """Sum data, variance and area over a circular aperture at each position.
 
     Parameters
     ----------
-    data : float32 array (ny, nx)
-        Image with NaN at pixels that may not be used.
-    err : float array (ny, nx)
-        Standard error of `data`, of any float type; not looked at where `data` is NaN.
-    saturated : bool array (ny, nx) or None
-        Saturated pixels; None where that is not known.
-    area : float array (ny, nx) or None
-        Relative pixel area; None for 1 everywhere. Not looked at where `data` is NaN.
-    x, y : float64 array (n,)
-        Finite 0-indexed positions, on the image or not.
+    data : (ny, nx) ndarray of float32
+        Image with NaN at unusable pixels.
+    err : (ny, nx) ndarray of float
+        Standard deviation of `data`; ignored where `data` is NaN.
+    saturated : (ny, nx) ndarray of bool or None
+        Saturated pixels; None if unknown.
+    area : (ny, nx) ndarray of float or None
+        Relative pixel area; None for 1 everywhere. Ignored where `data` is NaN.
+    x, y : (n,) ndarray of float64
+        Finite 0-indexed pixel positions, on the image or off it.
     radius : float
-        Radius of the circles in pixels.
+        Radius of the apertures in pixels.
 
     Returns
     -------
@@ -124,20 +147,32 @@ def aperture_sums(data, err, saturated, area, x, y, radius: float) -> ApertureSu
 
 
 def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
-    """Cut out what circles of up to `radius` pixels can touch; parameters as `aperture_sums`."""
+    """Cut out the pixels that apertures of up to a radius can overlap.
+
+    Parameters
+    ----------
+    data, err, saturated, area, x, y
+        As for `aperture_sums`.
+    radius : float
+        Largest radius in pixels.
+
+    Returns
+    -------
+    Stamps
+    """
     reach = stamp_reach(radius)
     y_pixel, y_fraction = split_position(y, data.shape[0], reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-    around = (y_pixel, x_pixel, dy, dx)
-    on_image = neighbors_on_image(data.shape, *around)
-    values = neighbor_values(data, *around, fill=np.nan).astype(np.float64)
-    errors = neighbor_values(err, *around, fill=0).astype(np.float64)
+    pixels = (y_pixel, x_pixel, dy, dx)
+    on_image = cutout_on_image(data.shape, *pixels)
+    values = cutout_values(data, *pixels, fill=np.nan).astype(np.float64)
+    errors = cutout_values(err, *pixels, fill=0).astype(np.float64)
     usable = np.isfinite(values)
     values, errors = np.where(usable, values, 0.0), np.where(usable, errors, 0.0)
     areas = None
     if area is not None:
-        areas = np.where(usable, neighbor_values(area, *around, fill=0), 0.0)
+        areas = np.where(usable, cutout_values(area, *pixels, fill=0), 0.0)
         values, errors = values * areas, errors * areas
     return Stamps(
         reach=reach,
@@ -150,15 +185,32 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
         on_image=on_image,
         saturated=np.zeros_like(usable)
         if saturated is None
-        else neighbor_values(saturated, *around, fill=False),
+        else cutout_values(saturated, *pixels, fill=False),
     )
 
 
 def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
-    """Sum stamps over circles of radii up to the one that they were cut for.
+    """Sum stamps over circular apertures.
 
-    With a radius for each source (n,) the sums are taken over the whole stamps, so that rounding,
-    too, does not depend on the other sources' radii.
+    With one radius per source the sums are over the whole stamps, so that even their rounding does
+    not depend on the radii of other sources.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Cutouts of n sources.
+    radius : float or (n,) ndarray
+        Radius in pixels, up to the one that the stamps were cut for; common to all sources or one
+        per source.
+
+    Returns
+    -------
+    ApertureSums
+
+    Raises
+    ------
+    ValueError
+        A radius is too large for the stamps.
     """
     largest = np.max(radius, initial=0.0)
     reach = stamps.reach if np.ndim(radius) else stamp_reach(radius)
@@ -171,15 +223,15 @@ def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
 
 
 def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
-    """Sum stamps over ellipses, which must fit them.
+    """Compute the sums over ellipses that fit the stamps.
 
     Parameters
     ----------
     stamps : Stamps
-        Of n sources.
-    semimajor, semiminor : float64 array (n,)
+        Stamps of n sources.
+    semimajor, semiminor : (n,) ndarray of float64
         Half axes in pixels.
-    theta : float64 array (n,)
+    theta : (n,) ndarray of float64
         Angle of the major axis in radian, counterclockwise from the positive x axis.
 
     Returns
@@ -192,24 +244,24 @@ def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
 
 
 def _sums(stamps: Stamps, full_weights: np.ndarray) -> ApertureSums:
-    """Sum stamps with weights (n, t, t) of their central pixels."""
+    """Sums over the central part of stamps, with weights (n, t, t)."""
     reach = full_weights.shape[-1] // 2
     w = full_weights.reshape(-1, (2 * reach + 1) ** 2)
-    touched = w > 0
-    usable = stamps.central(stamps.usable, reach)
-    on_image = stamps.central(stamps.on_image, reach)
+    overlaps = w > 0
+    usable = stamps.crop(stamps.usable, reach)
+    on_image = stamps.crop(stamps.on_image, reach)
     used = w * usable
-    area = used if stamps.area is None else used * stamps.central(stamps.area, reach)
+    area = used if stamps.area is None else used * stamps.crop(stamps.area, reach)
     center = w.shape[1] // 2
     return ApertureSums(
-        flux=(used * stamps.central(stamps.data, reach)).sum(axis=1),
-        variance=(used * used * stamps.central(stamps.variance, reach)).sum(axis=1),
+        flux=(used * stamps.crop(stamps.data, reach)).sum(axis=1),
+        variance=(used * used * stamps.crop(stamps.variance, reach)).sum(axis=1),
         area=area.sum(axis=1),
         weights=used.reshape(full_weights.shape),
         full_weights=full_weights,
-        masked=(touched & on_image & ~usable).any(axis=1),
-        saturated=(touched & stamps.central(stamps.saturated, reach)).any(axis=1),
-        cut_by_edge=(touched & ~on_image).any(axis=1),
-        off_image=~(touched & on_image).any(axis=1),
+        masked=(overlaps & on_image & ~usable).any(axis=1),
+        saturated=(overlaps & stamps.crop(stamps.saturated, reach)).any(axis=1),
+        cut_by_edge=(overlaps & ~on_image).any(axis=1),
+        off_image=~(overlaps & on_image).any(axis=1),
         center_unusable=~usable[:, center],
     )

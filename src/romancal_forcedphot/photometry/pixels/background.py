@@ -1,20 +1,21 @@
-"""Local sky: the sigma-clipped median or mean of an annulus, for many sources at once.
+"""Local background: sigma-clipped median or mean of annulus pixels, for many sources at once.
 
-Each block of sources goes through four steps, all on small tables with a row per source:
+This is photutils' `~photutils.background.LocalBackground`, vectorised over sources. Each block of
+sources goes through four steps, on arrays with one row per source:
 
-1. cut out: the pixels that can lie in the annulus, for any position of the source within a quarter
-   of its central pixel, are the same list of offsets for all (mirrored for the other quarters).
-   Only the few at the rims need their distance; those that prove to lie outside become inf.
-2. sort each row once. Clipping can only remove pixels at the two ends of a sorted row.
-3. clip: what survives of a row is the run of pixels from `first` to `stop`. The median is read
-   off in its middle, the standard deviation comes from sums over the run, and the ends move in
-   by bisection. A row that has come to rest stays as it is while others still move.
-4. estimate: median or mean of the survivors, and its error.
+1. Cut out the pixels of the annulus. The offsets of the pixels that can be in the annulus are the
+   same for all sources in one quadrant of their central pixel, and mirrored for the others. Only
+   the few at the rims need to be tested by their distance; those outside are set to inf.
+2. Sort each row once. Clipping removes pixels only at the two ends of a sorted row.
+3. Clip. The retained pixels of a row are the contiguous range from `first` to before `stop`: their
+   median is at its middle, their mean and standard deviation come from sums over it, and its ends
+   are found by bisection. Rows that have converged are left alone while others iterate.
+4. Estimate the background from the median or mean of the retained pixels, and its error.
 
-The survivors are those of `astropy.stats.SigmaClip` in float64 (which clips values *beyond*
-median ± sigma * std, std without Bessel's correction), and the pixels those of photutils'
-`method='center'`: r_in <= distance < r_out. A source's numbers depend on its own pixels alone,
-to the last bit, whatever block it sits in.
+The retained pixels are those of `astropy.stats.SigmaClip` in float64: pixels *beyond*
+median ± sigma * std are clipped, std without Bessel's correction. The pixels of the annulus are
+those of photutils' ``method='center'``: r_in <= distance < r_out. The result of a source depends on
+its own pixels only, bit by bit, not on the other sources of its block.
 """
 
 from __future__ import annotations
@@ -26,34 +27,35 @@ from itertools import count, product
 import numpy as np
 
 from ...table.statistics import MEDIAN_ERROR_FACTOR
-from .cutouts import neighbor_values, split_position
+from .cutouts import cutout_values, split_position
 
 __all__ = ["Background", "local_background"]
 
+#: Least number of retained pixels for a background.
 MIN_PIXELS = 30
-"""Fewer surviving pixels than this make no background."""
 
-LEAST_LEFT = 1e-3
-"""Recompute the sums of a row after clipping more than 99.9 % of its sum of squares, which would
-cancel: 13 digits are always left."""
+#: The sums of a row are recomputed, not updated, after clipping has removed more than 99.9 % of its
+#: sum of squares, where the subtraction would cancel: at least 13 digits remain.
+MIN_REMAINING_SQUARES = 1e-3
 
+#: Sources per block: many enough to amortise numpy's overhead, few enough for the CPU cache.
 BLOCK_SIZE = 1024
-"""Sources worked on at a time: enough to hide numpy's overhead, few enough for the cache."""
 
+#: Upper limit of the number of sources per block times r_out squared.
 BLOCK_PIXELS = 700_000
-"""Fewer sources at a time than that where their number times r_out squared exceeds this."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """Local background of n sources, in units of the image.
+    """Local backgrounds of n sources, in units of the image.
 
     Attributes
     ----------
-    value, err : float64 array (n,)
-        The background and its standard error; NaN where fewer than 30 pixels are left.
-    n_pixels : int64 array (n,)
-        Pixels left after clipping.
+    value, err : (n,) ndarray of float64
+        The background per pixel and its standard error; NaN where fewer than `MIN_PIXELS` pixels
+        were retained.
+    n_pixels : (n,) ndarray of int64
+        Number of pixels retained by the clipping.
     """
 
     value: np.ndarray
@@ -64,50 +66,57 @@ class Background:
 def local_background(
     data, x, y, r_in, r_out, *, estimator="median", sigma=3.0, maxiters=5
 ) -> Background:
-    """Sigma-clipped background in an annulus around each position.
+    """Estimate the sigma-clipped background in an annulus around each position.
 
     Parameters
     ----------
-    data : float32 array (ny, nx)
-        Image with NaN at pixels that may not be used. Best C-contiguous: it is copied otherwise.
-    x, y : float64 array (n,)
-        Finite 0-indexed positions, on the image or not. For the sake of speed, neighbours in
-        the image should be neighbours in the list, and the list several hundred long.
-    r_in, r_out : float or float64 array (n,)
-        Radii in pixels, for all sources or for each: pixel centres at r_in <= distance < r_out
-        count.
+    data : (ny, nx) ndarray of float32
+        Image with NaN at unusable pixels. It is copied unless C-contiguous.
+    x, y : (n,) ndarray of float64
+        Finite 0-indexed pixel positions, on the image or off it. The computation is fastest for
+        several hundred positions or more, ordered such that successive ones are close together.
+    r_in, r_out : float or (n,) ndarray of float64
+        Inner and outer radius in pixels, common to all sources or one per source. Pixels with
+        r_in <= distance of the pixel's centre < r_out belong to the annulus.
     estimator : {'median', 'mean'}
-        What is taken of the pixels that survive the clipping (around the median in both cases).
+        Statistic of the retained pixels. Clipping is around the median in both cases.
     sigma : float
-        Pixels farther than this many standard deviations from the median are clipped.
+        Clipping limit in standard deviations from the median.
     maxiters : int
-        Most rounds of clipping; 0 clips until nothing changes (as `SigmaClip` has it).
+        Maximum number of clipping iterations; 0 iterates to convergence, as ``maxiters=None`` of
+        `~astropy.stats.SigmaClip`.
 
     Returns
     -------
     Background
-        The error is 1.2533 s / sqrt(n) for the median and s / sqrt(n) for the mean, with the
-        standard deviation s and number n of the survivors.
+        The standard error is 1.2533 s / sqrt(n) for the median (sqrt(pi/2) for normal errors) and
+        s / sqrt(n) for the mean, with the standard deviation s and the number n of the retained
+        pixels.
+
+    Raises
+    ------
+    ValueError
+        The estimator is unknown.
     """
     if estimator not in ("median", "mean"):
         raise ValueError(f"background estimator {estimator!r}: expected 'median' or 'mean'")
     data = np.ascontiguousarray(data, dtype=np.float32)
     radii = [np.broadcast_to(radius, np.shape(x)) for radius in (r_in, r_out)]
-    reach = _Annulus.reach_of(np.max(r_out, initial=0.0))
+    reach = _AnnulusOffsets.reach_of(np.max(r_out, initial=0.0))
     y_pixel, y_fraction = split_position(y, data.shape[0], reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     result = np.empty((4, y_pixel.size))
     size = max(min(BLOCK_SIZE, BLOCK_PIXELS // (reach * reach)), 1)
     for start in range(0, y_pixel.size, size):
         block = slice(start, start + size)
-        places = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
-        pixels = _sorted_pixels(data, *places, *(radius[block] for radius in radii))
-        result[:, block] = _clipped_moments(pixels, sigma, maxiters)
+        positions = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
+        pixels = _sorted_pixels(data, *positions, *(radius[block] for radius in radii))
+        result[:, block] = _clipped_statistics(pixels, sigma, maxiters)
     return _estimate(*result, estimator)
 
 
 def _estimate(median, mean, std, n_pixels, estimator):
-    """Background from the moments of the survivors."""
+    """Background from the statistics (n,) of the retained pixels."""
     err = std / np.sqrt(np.maximum(n_pixels, 1))
     value, err = (mean, err) if estimator == "mean" else (median, MEDIAN_ERROR_FACTOR * err)
     enough = n_pixels >= MIN_PIXELS
@@ -119,13 +128,20 @@ def _estimate(median, mean, std, n_pixels, estimator):
 
 
 @dataclass(frozen=True)
-class _Annulus:
-    """Offsets of the pixels that can lie in the annulus of a source in the central pixel.
+class _AnnulusOffsets:
+    """Offsets of the pixels that can be in the annulus of a source, from its central pixel.
 
-    They are for sources in one quarter of that pixel, 0 <= fraction <= 0.5 in y and in x. The
-    first `n_certain` offsets lie in the annulus wherever in the quarter the source is and whatever
-    radii of a range it has; for the others `holds` tells. The last offset never does: it makes
-    sure that each row of pixels has an end.
+    They are for sources in one quadrant of that pixel, 0 <= fraction <= 0.5 in y and x, and for
+    ranges of inner and outer radii. The last offset is in no annulus: it ensures that each row of
+    pixels has an end.
+
+    Attributes
+    ----------
+    dy, dx : (k,) ndarray of intp
+        The offsets in pixels.
+    n_certain : int
+        The first `n_certain` offsets are in the annulus for all positions and radii of these
+        ranges; the others are tested by `contains`.
     """
 
     dy: np.ndarray
@@ -134,27 +150,27 @@ class _Annulus:
 
     @staticmethod
     def reach_of(r_out):
-        """Pixels from the central one to the farthest that can lie in the annulus."""
+        """Largest offset in pixels that can be in an annulus of outer radius `r_out`."""
         return int(np.ceil(r_out + 0.5))
 
     @classmethod
     @lru_cache(maxsize=64)
-    def between(cls, least_in, most_in, least_out, most_out):
-        """Offsets for inner radii and outer radii in two ranges."""
-        reach = cls.reach_of(most_out)
+    def for_radii(cls, min_in, max_in, min_out, max_out):
+        """Offsets for inner and outer radii (pixels) in two ranges."""
+        reach = cls.reach_of(max_out)
         offset = np.arange(-reach, reach + 1)
         nearest = np.maximum(np.maximum(-offset, offset - 0.5), 0.0) ** 2
         farthest = np.maximum(np.abs(offset), np.abs(offset - 0.5)) ** 2
         nearest, farthest = np.add.outer(nearest, nearest), np.add.outer(farthest, farthest)
-        squares = np.square([least_in, most_in, least_out, most_out])  # rounded as in `holds`
+        squares = np.square([min_in, max_in, min_out, max_out])  # rounded as in `contains`
         certain = (nearest >= squares[1]) & (farthest < squares[2])
         uncertain = (farthest >= squares[0]) & (nearest < squares[3]) & ~certain
         offsets = [np.argwhere(certain), np.argwhere(uncertain), [[2 * reach, 2 * reach]]]
         dy, dx = np.concatenate(offsets).T - reach
         return cls(dy, dx, np.count_nonzero(certain))
 
-    def holds(self, y_fraction, x_fraction, r_in, r_out):
-        """Which of the uncertain offsets lie in the annulus of each source: bool (n, k)."""
+    def contains(self, y_fraction, x_fraction, r_in, r_out):
+        """Whether the uncertain offsets are in the annulus of each source: bool (n, k)."""
         dy, dx = self.dy[self.n_certain :], self.dx[self.n_certain :]
         distance2 = np.square(dy - y_fraction[:, None])
         distance2 += np.square(dx - x_fraction[:, None])
@@ -163,51 +179,66 @@ class _Annulus:
 
 def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, r_in, r_out):
     """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k)."""
-    annulus = _Annulus.between(r_in.min(), r_in.max(), r_out.min(), r_out.max())
+    annulus = _AnnulusOffsets.for_radii(r_in.min(), r_in.max(), r_out.min(), r_out.max())
     pixels = np.empty((len(y_pixel), annulus.dy.size), dtype=np.float32)
     for low_y, low_x in product((False, True), repeat=2):
-        quarter = np.flatnonzero(((y_fraction < 0) == low_y) & ((x_fraction < 0) == low_x))
+        quadrant = np.flatnonzero(((y_fraction < 0) == low_y) & ((x_fraction < 0) == low_x))
         dy, dx = -annulus.dy if low_y else annulus.dy, -annulus.dx if low_x else annulus.dx
-        pixels[quarter] = neighbor_values(
-            data, y_pixel[quarter], x_pixel[quarter], dy, dx, fill=np.inf
+        pixels[quadrant] = cutout_values(
+            data, y_pixel[quadrant], x_pixel[quadrant], dy, dx, fill=np.inf
         )
-    inside = annulus.holds(np.abs(y_fraction), np.abs(x_fraction), r_in, r_out)
+    inside = annulus.contains(np.abs(y_fraction), np.abs(x_fraction), r_in, r_out)
     uncertain = pixels[:, annulus.n_certain :]
     uncertain[...] = np.where(inside, uncertain, np.float32(np.inf))
     pixels.sort(axis=1)
     return pixels
 
 
-def _clipped_moments(pixels, sigma, maxiters):
-    """Median, mean, standard deviation and number of each row's survivors: float64 (4, n)."""
+def _clipped_statistics(pixels, sigma, maxiters):
+    """Median, mean, standard deviation and number of retained pixels per row: float64 (4, n)."""
     result = np.zeros((4, len(pixels)))
     not_empty = np.flatnonzero(pixels[:, 0] < np.inf)
     if not not_empty.size:
         return result
-    runs = _Runs.of_finite_pixels(pixels if not_empty.size == len(pixels) else pixels[not_empty])
-    moving = np.arange(not_empty.size)
-    for n_rounds in count():
-        median, mean, std = runs.moments(moving)
-        result[:3, not_empty[moving]] = median, mean, std
-        if maxiters and n_rounds == maxiters:
+    retained = _RetainedPixels.of_finite_pixels(
+        pixels if not_empty.size == len(pixels) else pixels[not_empty]
+    )
+    active = np.arange(not_empty.size)
+    for n_iterations in count():
+        median, mean, std = retained.statistics(active)
+        result[:3, not_empty[active]] = median, mean, std
+        if maxiters and n_iterations == maxiters:
             break
-        moving = runs.clip(moving, median - sigma * std, median + sigma * std)
-        if not moving.size:
+        active = retained.clip(active, median - sigma * std, median + sigma * std)
+        if not active.size:
             break
-    result[3, not_empty] = runs.stop - runs.first
+    result[3, not_empty] = retained.stop - retained.first
     return result
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """What survives of sorted rows of pixels: in each row the run from `first` to before `stop`.
+class _RetainedPixels:
+    """The pixels that clipping has retained: in each sorted row those from `first` to `stop`.
 
-    `first` and `stop` count through the whole flattened table. `deviation` is the pixels less
-    the first median of their row, in float64, `square` its square: sums of them keep their
-    digits on any level of sky. `sums` of both over the runs (2, n) follow the moving ends: what a
-    round clips is a handful of pixels, and subtracting them is much less work than summing the
-    rest again. A row that loses nearly all of its squares (a star has been clipped) would lose
-    digits too; it is summed anew. `summed` is the squares when that was done last.
+    Most clipping iterations remove a handful of pixels, so that the sums of a row are updated by
+    subtracting these. Where that would cancel (`MIN_REMAINING_SQUARES`), because a star has been
+    clipped, they are recomputed. Sums are of deviations from the initial median of the row, so
+    that they keep their digits at any level of the background.
+
+    Attributes
+    ----------
+    pixels : (n, k) ndarray of float32
+        Pixels of each source in ascending order.
+    pivot : (n,) ndarray of float64
+        Initial median of each row.
+    deviation, square : (n, k) ndarray of float64
+        Pixels minus the pivot of their row, and the squares of these.
+    first, stop : (n,) ndarray of intp
+        Range of the retained pixels of each row, as indices into the flattened `pixels`.
+    sums : (2, n) ndarray of float64
+        Sums of `deviation` and `square` over the retained pixels.
+    computed_squares : (n,) ndarray of float64
+        Sum of squares when it was last computed rather than updated.
     """
 
     pixels: np.ndarray
@@ -217,71 +248,75 @@ class _Runs:
     first: np.ndarray
     stop: np.ndarray
     sums: np.ndarray
-    summed: np.ndarray
+    computed_squares: np.ndarray
 
     @classmethod
     def of_finite_pixels(cls, pixels):
+        """Retain all finite pixels of sorted rows, of which each has at least one."""
         n, width = pixels.shape
         first = np.arange(n) * width
-        stop = _bisect(pixels, first, first + width, np.float32(np.inf))
+        stop = _search_sorted(pixels, first, first + width, np.float32(np.inf))
         pivot = _medians(pixels, first, stop)
         deviation = pixels.astype(np.float64)
         deviation -= pivot[:, None]
-        sums, summed = np.empty((2, n)), np.empty(n)
-        runs = cls(pixels, pivot, deviation, deviation * deviation, first, stop, sums, summed)
-        runs._sum(np.arange(n))
-        return runs
+        sums, computed_squares = np.empty((2, n)), np.empty(n)
+        square = deviation * deviation
+        retained = cls(pixels, pivot, deviation, square, first, stop, sums, computed_squares)
+        retained._sum(np.arange(n))
+        return retained
 
-    def moments(self, rows):
-        """Median, mean and standard deviation of the runs of some rows: three float64 (m,)."""
+    def statistics(self, rows):
+        """Median, mean and standard deviation of the retained pixels of rows: three (m,)."""
         first, stop = self.first[rows], self.stop[rows]
         mean, mean_square = self.sums[:, rows] / np.maximum(stop - first, 1)
         variance = np.maximum(mean_square - mean * mean, 0.0)
         return _medians(self.pixels, first, stop), self.pivot[rows] + mean, np.sqrt(variance)
 
     def clip(self, rows, lower, upper):
-        """Move the ends of the runs of some rows to within bounds; return the rows that moved."""
+        """Clip the pixels of rows outside bounds (m,); return the rows that lost any."""
         before = np.stack([self.first[rows], self.stop[rows]])
         bounds = _float32_not_below(np.concatenate([lower, np.nextafter(upper, np.inf)]))
-        after = _bisect(self.pixels, *np.tile(before, 2), bounds).reshape(2, -1)
-        moved = (after != before).any(axis=0)
-        rows, (old_first, old_stop), (first, stop) = rows[moved], before[:, moved], after[:, moved]
+        after = _search_sorted(self.pixels, *np.tile(before, 2), bounds).reshape(2, -1)
+        changed = (after != before).any(axis=0)
+        rows, (old_first, old_stop) = rows[changed], before[:, changed]
+        first, stop = after[:, changed]
         self.first[rows], self.stop[rows] = first, stop
         self._subtract(rows, np.append(old_first, stop), np.append(first, old_stop))
-        faded = self.sums[1, rows] < LEAST_LEFT * self.summed[rows]
-        self._sum(rows[faded])
+        cancelled = self.sums[1, rows] < MIN_REMAINING_SQUARES * self.computed_squares[rows]
+        self._sum(rows[cancelled])
         return rows
 
     def _sum(self, rows):
-        """Sum the runs of some rows, in rising order."""
-        # reduceat sums from each index to the next: every other sum is a run, the rest is waste.
+        """Compute the sums of rows, in ascending order of the pixels."""
+        # reduceat sums from each index to the next: every other sum is that of a row.
         ends = np.stack([self.first[rows], self.stop[rows]], axis=1).reshape(-1)
-        for total, table in zip(self.sums, (self.deviation, self.square), strict=True):
-            total[rows] = np.add.reduceat(table.reshape(-1), ends)[::2]
-        self.summed[rows] = self.sums[1, rows]
+        for total, values in zip(self.sums, (self.deviation, self.square), strict=True):
+            total[rows] = np.add.reduceat(values.reshape(-1), ends)[::2]
+        self.computed_squares[rows] = self.sums[1, rows]
 
     def _subtract(self, rows, first, stop):
-        """Subtract what lies from `first` to before `stop` (2 m,), two pieces of each row."""
+        """Subtract the pixels from `first` to before `stop` (2 m,), two ranges of each row."""
         lengths = stop - first
         last = np.cumsum(lengths)
-        places = np.arange(last[-1] if last.size else 0) + np.repeat(
+        indices = np.arange(last[-1] if last.size else 0) + np.repeat(
             first - last + lengths, lengths
         )
         owner = np.repeat(np.tile(np.arange(rows.size), 2), lengths)
-        for total, table in zip(self.sums, (self.deviation, self.square), strict=True):
-            total[rows] -= np.bincount(owner, table.reshape(-1)[places], minlength=rows.size)
+        for total, values in zip(self.sums, (self.deviation, self.square), strict=True):
+            total[rows] -= np.bincount(owner, values.reshape(-1)[indices], minlength=rows.size)
 
 
 def _medians(pixels, first, stop):
-    """Medians of runs in sorted rows, in float64."""
+    """Medians of ranges of sorted rows, in float64."""
     flat = pixels.reshape(-1)
     return 0.5 * (flat[(first + stop - 1) >> 1].astype(np.float64) + flat[(first + stop) >> 1])
 
 
-def _bisect(pixels, first, stop, bound):
-    """First place in each sorted run that is not below a bound; `stop` if there is none.
+def _search_sorted(pixels, first, stop, bound):
+    """First index in each sorted range that is not below a bound; `stop` if there is none.
 
-    All runs are bisected at once: `last` is the last place known to be below the bound.
+    This is `numpy.searchsorted` for many ranges at once, by bisection: `last` is the last index
+    known to be below the bound.
     """
     flat, last, end = pixels.reshape(-1), first - 1, stop - 1
     step = 1 << pixels.shape[1].bit_length()

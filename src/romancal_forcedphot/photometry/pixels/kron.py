@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .cutouts import neighbor_values, split_position
+from .cutouts import cutout_values, split_position
 from .ellipses import elliptical_radius, stamps_by_size
 
 __all__ = ["KRON_SCALE", "LARGEST_RADIUS", "SMALLEST_RADIUS", "kron_radius"]
@@ -74,12 +74,12 @@ def kron_radius(
         x_pixel, x_fraction = split_position(x[rows], data.shape[1], half_size)
         dy, dx = np.mgrid[-half_size : half_size + 1, -half_size : half_size + 1].reshape(2, -1)
         around = (y_pixel, x_pixel, dy, dx)
-        light = neighbor_values(data, *around, fill=np.nan) - background[rows, None]
+        light = cutout_values(data, *around, fill=np.nan) - background[rows, None]
         ellipse = (each[rows] for each in (semimajor, semiminor, theta))
         r = elliptical_radius(dx - x_fraction[:, None], dy - y_fraction[:, None], *ellipse)
         used = (r <= LARGEST_RADIUS) & np.isfinite(light)
         if owner is not None:
-            labels = neighbor_values(owner, *around, fill=0)
+            labels = cutout_values(owner, *around, fill=0)
             used &= (labels == 0) | (labels == label[rows, None])
         light = np.where(used, light, 0.0)
         radius[rows] = _limited((r * light).sum(axis=1), light.sum(axis=1), smallest)

@@ -1,4 +1,4 @@
-"""Neighbour flags, and masking of sources for backgrounds."""
+"""Neighbour flags, and masking of sources for local backgrounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-__all__ = ["has_neighbor", "without_sources"]
+from ..batches import rows_near
+
+__all__ = ["has_neighbor", "mask_sources"]
 
 SOURCES_AT_ONCE = 65_536
 
@@ -14,63 +16,63 @@ SOURCES_AT_ONCE = 65_536
 def has_neighbor(
     x: NDArray, y: NDArray, radius: ArrayLike, *, n_threads: int = 1
 ) -> NDArray[np.bool_]:
-    """Return which sources have another one within a radius.
+    """Return which sources have another source within a radius.
 
     Parameters
     ----------
     x, y : (n,) ndarray of float64
-        Pixel positions; sources whose position is not finite are no neighbours.
+        Pixel positions; sources without a finite position are ignored.
     radius : float or (n,) ndarray
-        Pixels, for all sources or for each (where its position is finite).
+        Radius in pixels, common to all sources or one per source.
     n_threads : int
-        Threads that search.
+        Number of threads of the search.
 
     Returns
     -------
-    crowded : (n,) ndarray of bool
+    (n,) ndarray of bool
+        True where the distance of the nearest other source is less than the radius.
     """
     crowded = np.zeros(len(x), dtype=bool)
     rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if len(rows) < 2:
         return crowded
     rows = rows[np.lexsort((y[rows], x[rows], y[rows] // 64))]  # the search stays in the cache
-    places = np.column_stack([x[rows], y[rows]])
-    repeats = (places[1:] == places[:-1]).all(axis=1)  # many in one place would stall the tree
+    positions = np.column_stack([x[rows], y[rows]])
+    repeats = (positions[1:] == positions[:-1]).all(axis=1)  # many of one would stall the tree
     crowded[rows[1:][repeats]] = crowded[rows[:-1][repeats]] = True
     single = np.append(True, ~repeats)
-    rows, places = rows[single], places[single]
+    rows, positions = rows[single], positions[single]
     radius = np.broadcast_to(radius, len(x))[rows]
-    tree = cKDTree(places, balanced_tree=False)  # sooner built, and as good for stars
+    tree = cKDTree(positions, balanced_tree=False)  # faster to build, as fast to query
     limit = radius.max()
-    distance, _ = tree.query(places, k=[2], distance_upper_bound=limit, workers=n_threads)
+    distance, _ = tree.query(positions, k=[2], distance_upper_bound=limit, workers=n_threads)
     crowded[rows] |= distance[:, 0] < radius
     return crowded
 
 
-def without_sources(
+def mask_sources(
     data: NDArray[np.float32], x: NDArray, y: NDArray, radius: float
 ) -> NDArray[np.float32]:
-    """Return a copy of an image that has NaN around sources.
+    """Return a copy of an image with NaN around sources.
 
-    One such image serves the annuli of all sources: a source's own disc does not reach its own
-    annulus as long as the radius is not above the annulus' inner one.
+    The same masked image serves the annuli of all sources: the masked circle of a source does not
+    overlap its own annulus unless the radius is larger than the annulus' inner radius.
 
     Parameters
     ----------
     data : (ny, nx) ndarray of float32
         The image.
     x, y : (n,) ndarray of float64
-        Pixel positions, on the image or off it; those that are not finite are left out.
+        0-indexed pixel positions, on the image or off it; those that are not finite are ignored.
     radius : float
-        Pixels whose centres are closer than this to a source become NaN.
+        Pixels with centres closer than this to a source (pixels) become NaN.
 
     Returns
     -------
-    ndarray
-        Like ``data``.
+    (ny, nx) ndarray of float32
     """
     ny, nx = data.shape
-    near = (abs(x - nx / 2) < nx / 2 + radius + 1) & (abs(y - ny / 2) < ny / 2 + radius + 1)
+    near = rows_near(x, y, data.shape, radius)
     x, y = x[near], y[near]
     masked = data.copy()
     reach = int(np.ceil(radius + 0.5))

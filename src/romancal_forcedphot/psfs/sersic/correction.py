@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...geometry import circle_overlap, stamp_reach
 from ..contract import Correction
-from ..pixels import stamp_distances
+from ..pixelation import stamp_distances
 from .galaxies import SersicGalaxies
 
 __all__ = ["CorrectionOfProfiles"]

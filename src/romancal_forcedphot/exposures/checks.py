@@ -1,0 +1,175 @@
+"""Checks of what a Roman model tells of an exposure, for the readers of images.
+
+Metadata and WCS are converted from the file when they are first used, and damage shows itself then
+by errors of many kinds: here each becomes an `ExposureError` that names the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from astropy.time import Time
+
+from ..geometry import pixel_to_sky
+from .errors import ExposureError
+
+__all__ = ["explained", "file_name_of", "required", "shown_name", "time_of_exposure", "usable_wcs"]
+
+_N_TRIED = 3  # positions along each axis at which a WCS is tried
+_MAX_REASON = 200
+
+
+def file_name_of(model: Any) -> str:
+    """Return the file name of a model.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+
+    Returns
+    -------
+    str
+        ``meta.filename``; '' if it has none.
+    """
+    return str((model.get("meta") or {}).get("filename") or "")
+
+
+def shown_name(model: Any) -> str:
+    """Return how a message names a model.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+
+    Returns
+    -------
+    str
+        Its file name in quotes.
+    """
+    return repr(file_name_of(model) or "the model")
+
+
+@contextlib.contextmanager
+def explained(model: Any, what: str) -> Iterator[None]:
+    """Let errors of damaged parts of a file name the file.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+    what : str
+        What is read of it, such as ``'metadata'``.
+
+    Raises
+    ------
+    ExposureError
+        For any error but those of the network.
+    """
+    try:
+        yield
+    except (ExposureError, ConnectionError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:_MAX_REASON]
+        raise ExposureError(
+            f"{shown_name(model)} has {what} that cannot be used ({type(error).__name__}: {text}): "
+            "expected a whole file as romancal writes it; it is damaged, fetch it again"
+        ) from error
+
+
+def required(model: Any, group: str, key: str) -> Any:
+    """Return an entry of the metadata that no image lacks.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+    group, key : str
+        Where it is: ``meta.<group>.<key>``.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ExposureError
+        It is not there.
+    """
+    value = (model.meta.get(group) or {}).get(key)
+    if value is None:
+        raise ExposureError(
+            f"{shown_name(model)} has no meta.{group}.{key}: expected the metadata that romancal "
+            "writes; take the image from its pipeline, or set the entry in the model"
+        )
+    return value
+
+
+def time_of_exposure(model: Any, key: str) -> Time:
+    """Return a time of the exposure.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image.
+    key : str
+        Name in ``meta.exposure``, such as ``'start_time'``.
+
+    Returns
+    -------
+    astropy.time.Time
+
+    Raises
+    ------
+    ExposureError
+        It is not there, or is no time.
+    """
+    value = required(model, "exposure", key)
+    try:
+        time = Time(value)
+        if not time.isscalar or not np.isfinite(time.jd):
+            raise ValueError("it is no single finite time")
+    except (ValueError, TypeError) as error:
+        raise ExposureError(
+            f"{shown_name(model)} has meta.exposure.{key}={str(value)!r}: expected a time such as "
+            "2027-03-01T00:00:00; mend it"
+        ) from error
+    return time
+
+
+def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
+    """Return the WCS of a model, tried out at positions all over the image.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+    shape : (int, int)
+        Shape (ny, nx) of its image.
+
+    Returns
+    -------
+    gwcs.WCS
+
+    Raises
+    ------
+    ExposureError
+        There is none, or it cannot be read, or gives no sky positions.
+    """
+    with explained(model, "a WCS (meta.wcs)"):
+        wcs = model.meta.get("wcs")
+        if wcs is None:
+            raise ExposureError(
+                f"{shown_name(model)} has no WCS (meta.wcs): expected the gwcs object that "
+                "romancal's assign_wcs step adds; run the image through the exposure pipeline first"
+            )
+        y, x = np.meshgrid(*(np.linspace(0, n - 1, _N_TRIED) for n in shape), indexing="ij")
+        ra, dec = pixel_to_sky(wcs, x, y)
+        if not (np.isfinite(ra) & (np.abs(dec) <= 90)).all():
+            raise ValueError("it gives no sky position for some pixels of the image")
+    return wcs

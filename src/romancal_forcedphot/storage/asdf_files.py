@@ -1,0 +1,123 @@
+"""Opening ASDF files, local and remote, by file objects and never by paths.
+
+asdf takes a path for a URI: ``night#2/image.asdf`` would be the file ``night``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import asdf
+from asdf.generic_io import get_file
+
+from .blocks import check_blocks
+from .errors import StorageError
+from .files import open_local
+from .locations import is_uri, shown
+from .opening import open_remote
+from .ranges import RangeFile
+
+__all__ = ["expect_blocks", "open_asdf"]
+
+_MAGIC = b"#ASDF"
+_MAX_REASON = 200
+
+
+def open_asdf(
+    location: str | os.PathLike | BinaryIO,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
+    validate: bool = True,
+) -> asdf.AsdfFile:
+    """Open an ASDF file for reading; its arrays are read, and checked, when they are used.
+
+    Parameters
+    ----------
+    location : str, path-like or file object
+        A local path, an ``s3://`` URI, or an open binary file, which stays the caller's.
+    storage_options : mapping, optional
+        How to reach a file that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether each block is compared with its own checksum (see `storage.blocks`).
+    validate : bool
+        Whether the tree is validated against the schemas of its tags.
+
+    Returns
+    -------
+    asdf.AsdfFile
+        With a lazy tree. Closing it closes the file, unless it was open before.
+
+    Raises
+    ------
+    RemoteError
+        A remote file cannot be read.
+    StorageError
+        The file cannot be read, is no ASDF file, or is damaged.
+    """
+    if isinstance(location, str | os.PathLike):
+        remote = is_uri(location)
+        file = open_remote(location, storage_options) if remote else open_local(location)
+        name, is_ours = shown(location), True
+    else:
+        file, is_ours = location, False
+        name = shown(str(getattr(file, "name", "the ASDF file")))
+    try:
+        return _opened(file, name, is_ours, verify_checksums, validate)
+    except BaseException:
+        if is_ours:
+            file.close()
+        raise
+
+
+def expect_blocks(file: asdf.AsdfFile, blocks: Sequence[int]) -> None:
+    """Tell a remote file how much of it will be read, for its progress bar.
+
+    Parameters
+    ----------
+    file : asdf.AsdfFile
+        From `open_asdf`; nothing happens for a local file.
+    blocks : sequence of int
+        Numbers of the blocks that will be read.
+    """
+    remote = getattr(file._fd, "_fd", None)
+    if isinstance(remote, RangeFile):
+        remote.expect(sum(remote.block_bytes(block) for block in blocks))
+
+
+def _opened(
+    file: BinaryIO, name: str, is_ours: bool, verify_checksums: bool, validate: bool
+) -> asdf.AsdfFile:
+    start = file.tell()
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise StorageError(f"{name} is not an ASDF file: it does not begin with #ASDF")
+    file.seek(start)
+    # asdf takes the raw file from a buffered one, wherever that stands.
+    getattr(file, "raw", file).seek(start)
+    try:
+        with asdf.config_context() as config:
+            config.validate_on_read = validate
+            opened = asdf.open(
+                get_file(file, mode="r", close=is_ours),
+                lazy_load=True,
+                lazy_tree=True,
+                memmap=False,
+            )
+    except StorageError:
+        raise
+    except Exception as error:  # of many kinds, and long
+        text = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        raise StorageError(
+            f"{name} cannot be read as ASDF ({text}): it may be truncated or damaged, fetch it "
+            "again"
+        ) from error
+    try:
+        check_blocks(opened, name, verify_checksums=verify_checksums)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            opened.close()
+        raise
+    return opened
