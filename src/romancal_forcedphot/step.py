@@ -6,12 +6,13 @@ Its integration with stpipe, as a hook or on many exposures, is in `pipeline.fra
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .catalogs import read_sources
 from .exposures import InputError, Measurement, check_settings, measure_exposure
-from .photometry import CircularApertures, Settings, Sources
+from .photometry import CircularApertures, Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
 from .pipeline.framework import FrameworkStep
@@ -32,6 +33,9 @@ from .references import REFERENCE_KINDS
 from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]
+
+# Below romancal's logger, whose handlers every romancal pipeline sets up.
+log = logging.getLogger(f"romancal.{__name__}")
 
 
 class ForcedPhotometryStep(FrameworkStep):
@@ -60,6 +64,8 @@ class ForcedPhotometryStep(FrameworkStep):
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
+        aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
+        shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
         bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma-clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Maximum number of clipping iterations; 0 iterates to convergence
@@ -157,24 +163,33 @@ class ForcedPhotometryStep(FrameworkStep):
         """Settings, after a check, and sources of the catalog: common to all exposures."""
         if self.save_plots:
             pictures.require_matplotlib()
-        settings = Settings.from_parameters({n: getattr(self, n) for n in Settings.names()})
+        settings = Settings.from_parameters(self._settings())
         check_settings(settings)
         return settings, self._read_catalog()
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the parameters that are settings, by name."""
+        return {name: getattr(self, name) for name in Settings.names()}
 
     def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
         """Make the product of a measurement, with fluxes in the requested unit."""
         unit = table_unit(self.output_units)
+        methods = methods_for(Settings.from_parameters(self._settings()))
         forced_phot = {
             "parameters": self._parameters(),
             "flux_unit": unit,
             **measurement.provenance,
         }
-        table = in_flux_unit(measurement.table, unit)
+        columns = [column for method in methods for column in method.columns()]
+        table = in_flux_unit(measurement.table, unit, columns)
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
     def _inspector(self, settings: Settings) -> Callable[..., None] | None:
         """Return a function that writes plots and images of an exposure, None without any."""
         if not (self.save_plots or self.save_residual):
+            return None
+        if settings.aperture_shape != "circle":
+            log.warning("save_plots draws circles alone: no page for %s", settings.aperture_shape)
             return None
 
         def write(inspection):
@@ -211,6 +226,7 @@ class ForcedPhotometryStep(FrameworkStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
+            shapes=self.aperture_shape != "circle",
             storage_options=self.storage_options.options,
         )
 

@@ -12,6 +12,7 @@ from .exposure import Exposure
 from .measuring import measure
 from .methods import CircularApertures, Method, PSFPhotometry, methods_for
 from .settings import Settings
+from .shapes import Shapes
 from .sources import Motion, Sources
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Motion",
     "PSFPhotometry",
     "Settings",
+    "Shapes",
     "Sources",
     "measure",
     "methods_for",

@@ -58,6 +58,10 @@ class Settings:
         and 2.8 arcsec, if not given.
     radius_unit : {'pixel', 'arcsec'}
         Unit of these radii.
+    aperture_shape : {'circle', 'ellipse', 'kron'}
+        Shape of the apertures: circles of `aperture_radii`, or ellipses from the catalog's shapes.
+    shape_scale : float
+        Half axes of elliptical apertures in units of the catalog's.
     bkg_estimator : {'median', 'mean', 'none'}
         Estimator of the background in the annulus after sigma clipping.
     bkg_sigma : float
@@ -110,6 +114,8 @@ class Settings:
     aperture_radii: tuple[float, ...] = ()
     annulus_radii: tuple[float, ...] = ()
     radius_unit: str = "pixel"
+    aperture_shape: str = "circle"
+    shape_scale: float = 2.5
     bkg_estimator: str = "median"
     bkg_sigma: float = 3.0
     bkg_maxiters: int = 5

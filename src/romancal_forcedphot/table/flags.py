@@ -24,6 +24,7 @@ class WarningFlag(enum.IntFlag):
     PSF_MASKED = 256
     PSF_DEGENERATE = 512
     PSF_POOR_FIT = 1024
+    BAD_SHAPE = 2048
 
 
 #: One line per flag, for the documentation and the product's pages.
@@ -39,4 +40,5 @@ FLAG_MEANINGS: dict[WarningFlag, str] = {
     WarningFlag.PSF_MASKED: "too few usable pixels for the PSF fit, PSF flux is NaN",
     WarningFlag.PSF_DEGENERATE: "PSF flux degenerate with that of another source",
     WarningFlag.PSF_POOR_FIT: "poor PSF fit: residuals larger than the noise",
+    WarningFlag.BAD_SHAPE: "shape in the catalog impossible, or Kron radius not measurable",
 }

@@ -4,10 +4,10 @@ The model of the image is ::
 
     dᵢ = Σₖ fₖ Pₖᵢ / aᵢ + skyᵢ
 
-with the PSF P of each source k on the pixels i, the relative pixel area a, and the sky. It is linear
-in the fluxes f, which are solved for together (`photometry.fitting`), so that a neighbour's light
-is not counted twice. F = C Ω₀ f in nJy; the error of a flux comes from the covariance of all, and
-from the error of the sky under it.
+with the PSF P of each source k on the pixels i, the relative pixel area a, and the sky. It is
+linear in the fluxes f, which are solved for together (`photometry.fitting`), so that a neighbour's
+light is not counted twice. F = C Ω₀ f in nJy; the error of a flux comes from the covariance of all,
+and from the error of the sky under it.
 """
 
 from __future__ import annotations
