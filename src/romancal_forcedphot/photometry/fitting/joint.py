@@ -31,8 +31,9 @@ __all__ = ["solve_jointly"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROUGH_ITERATIONS = 25
-_FIRST_TOLERANCES = (0.1, 0.01)  # of the equations, in standard errors; in the rounds of step 2
-_TOLERANCE = 0.005
+_FIRST_TOLERANCES = (0.1, 0.001)  # of the equations, in standard errors; in the rounds of step 2
+_TOLERANCE = 0.001
+_FAR_WINGS_ROUNDS = 2  # later the fluxes that they follow hardly change
 _AT_REST = 0.015  # change of the thousandth flux that changes most, in standard errors
 _MOST_ROUNDS = 10
 
@@ -72,7 +73,8 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
         estimate, inverses, step = improved(
             image, profiles, estimate, tiles, inverses, tolerance=tolerance, n_threads=n_threads
         )
-        estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
+        if n_round < _FAR_WINGS_ROUNDS:
+            estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
         estimate = sky.corrected(image, profiles, estimate)
         tolerance = _TOLERANCE
         changes = np.quantile(abs(step[estimate.is_fitted]), [0.5, 0.999, 1.0])
