@@ -23,7 +23,8 @@ from .mesh import Mesh
 from .profiles import Profiles
 from .rounds import improved, roughly_improved, with_model
 from .sky import Sky
-from .stamp_sizes import first_half_sizes, stamp_half_sizes
+from .participants import Participants, find_participants, invited
+from .stamp_sizes import stamp_half_sizes
 from .tiles import tiles_of
 
 __all__ = ["solve_jointly"]
@@ -58,15 +59,17 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
         Fluxes with their errors, the sky, and the model of the image.
     """
     estimate = Estimate.nothing(profiles.x.size, image.shape)
-    first = first_half_sizes(image, profiles, n_threads)
+    participants = find_participants(image, profiles, n_threads)
     blocks = Mesh.over(image.shape, BLOCK_PIX)
-    if not first.any():
+    if not participants.own_half_size.any():
         return sky.corrected(image, profiles, estimate)
-    estimate = _rough_start(image, profiles, estimate, first, sky, n_threads)
+    estimate = _rough_start(image, profiles, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
         if n_round < len(_FIRST_TOLERANCES):
+            if n_round == 1:
+                estimate = invited(image, profiles, estimate, participants, n_threads)
             estimate, is_crowded = _with_stamps(
-                image, profiles, estimate, first, blocks, n_threads
+                image, profiles, estimate, participants, blocks, n_threads
             )
             tiles, inverses = tiles_of(profiles, estimate.half_size), None
             tolerance = _FIRST_TOLERANCES[n_round]
@@ -90,14 +93,15 @@ def _rough_start(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
-    first: NDArray[np.intp],
+    participants: Participants,
     sky: Sky,
     n_threads: int,
 ) -> Estimate:
     """Return an estimate good enough for the sizes of stamps."""
-    estimate = sky.corrected(image, profiles, replace(estimate, half_size=first))
+    half_size = participants.own_half_size
+    estimate = sky.corrected(image, profiles, replace(estimate, half_size=half_size))
     estimate = replace(estimate, level=image.level(estimate))
-    tiles = tiles_of(profiles, first)
+    tiles = tiles_of(profiles, half_size)
     estimate = roughly_improved(
         image, profiles, estimate, tiles, n_iterations=_ROUGH_ITERATIONS, n_threads=n_threads
     )
@@ -108,13 +112,15 @@ def _with_stamps(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
-    first: NDArray[np.intp],
+    participants: Participants,
     blocks: Mesh,
     n_threads: int,
 ) -> tuple[Estimate, NDArray[np.bool_]]:
     """Return an estimate with the stamps that its fluxes ask for, and the crowded blocks."""
-    half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, first, blocks)
-    estimate = replace(estimate, half_size=half_size)
+    half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, participants, blocks)
+    flux = np.where(half_size > 0, estimate.flux, 0.0)
+    response = np.where(half_size > 0, estimate.response, 0.0)
+    estimate = replace(estimate, half_size=half_size, flux=flux, response=response)
     if is_crowded.any():
         beyond = far_wings(
             profiles, estimate.flux, half_size, blocks, is_crowded, n_threads=n_threads
