@@ -112,7 +112,9 @@ def _in_block(
         if half >= reach:
             continue
         same = rows[half_size[rows] == half]
-        pixel = around.index(*(np.rint(at[same]).astype(np.intp) for at in (profiles.y, profiles.x)))
+        pixel = around.index(
+            *(np.rint(at[same]).astype(np.intp) for at in (profiles.y, profiles.x))
+        )
         points = np.bincount(pixel, flux[same], minlength=around.n_pixels).reshape(around.shape)
         beyond = np.where(ring > half, stamp, 0.0)
         total += _transform(points, shape) * _transform(beyond, shape)

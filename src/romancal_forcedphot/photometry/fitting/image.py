@@ -31,6 +31,8 @@ class Estimate:
         By how much each flux falls where the sky is taken to be higher by 1.
     half_size : (m,) ndarray of intp
         Half sizes of the stamps, 0 for those that are not fitted.
+    is_guest : (m,) ndarray of bool
+        Those whose fluxes are fitted only for the sake of others.
     model : (ny, nx) ndarray of float32
         Light of all sources.
     absorbed : (ny, nx) ndarray of float32
@@ -50,6 +52,7 @@ class Estimate:
     diagonal: NDArray
     response: NDArray
     half_size: NDArray[np.intp]
+    is_guest: NDArray[np.bool_]
     model: NDArray[np.float32]
     absorbed: NDArray[np.float32]
     far_wings: NDArray[np.float32]
@@ -63,8 +66,8 @@ class Estimate:
         """Return the estimate before anything is known: no light anywhere."""
         dark, zero = np.zeros(shape, dtype=np.float32), np.zeros(n_unknowns)
         unknown = np.full(n_unknowns, np.nan)
-        none = np.zeros(n_unknowns, dtype=np.intp)
-        return cls(zero, unknown, zero, zero, none, dark, dark, dark, dark, zero, zero, dark)
+        none, no = np.zeros(n_unknowns, dtype=np.intp), np.zeros(n_unknowns, dtype=bool)
+        return cls(zero, unknown, zero, zero, none, no, dark, dark, dark, dark, zero, zero, dark)
 
     @property
     def is_fitted(self) -> NDArray[np.bool_]:

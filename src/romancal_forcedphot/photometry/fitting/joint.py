@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from .far_wings import BLOCK_PIX, far_wings
 from .image import Estimate, FitImage
 from .mesh import Mesh
+from .participants import Participants, find_participants, invited
 from .profiles import Profiles
 from .rounds import improved, roughly_improved, with_model
 from .sky import Sky
-from .participants import Participants, find_participants, invited
 from .stamp_sizes import stamp_half_sizes
 from .tiles import tiles_of
 
@@ -63,6 +63,7 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
     blocks = Mesh.over(image.shape, BLOCK_PIX)
     if not participants.own_half_size.any():
         return sky.corrected(image, profiles, estimate)
+    estimate = replace(estimate, is_guest=participants.is_guest)
     estimate = _rough_start(image, profiles, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
         if n_round < len(_FIRST_TOLERANCES):

@@ -19,7 +19,7 @@ from .equations import TileEquations
 from .image import Estimate, FitImage
 from .parallel import in_order
 from .profiles import Profiles
-from .stamps import stamp_matrix
+from .stamps import scaled_columns, stamp_matrix
 from .tiles import Tile, tiles_of
 from .windows import Window
 
@@ -32,6 +32,7 @@ _LEAST_LIGHT_OF_GUEST = 0.005
 _FARTHEST_PIX = 24.0  # beyond the edge
 _GUEST_SIGMA = 5.0
 _GUEST_DISTANCE_PIX = 6.0
+_MOST_CALLS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,40 +114,54 @@ def invited(
 ) -> Estimate:
     """Return an estimate in which guests take part that the residuals of all others call for.
 
-    A guest is called for if its light shows in the residuals at 5 standard errors, and more than
-    that of any other within some pixels: the wings of one bright star show at the places of many.
+    Guests are called for one after the other (orthogonal matching pursuit): those whose light
+    shows in the residuals at 5 standard errors and more than that of any other within some pixels,
+    for the wings of one bright star show at the places of many; then those that still do.
     """
     half_size = np.where(participants.is_guest, participants.half_size, 0)
-    flux, snr = np.zeros(half_size.size), np.zeros(half_size.size)
-    matched = partial(_matched, image, profiles, estimate, half_size)
-    for rows, its_flux, its_snr in in_order(matched, tiles_of(profiles, half_size), n_threads):
-        flux[rows], snr[rows] = its_flux, its_snr
-    rows = np.flatnonzero(snr > _GUEST_SIGMA)
-    if not rows.size:
-        return estimate
-    rows = rows[np.argsort(-snr[rows])]
-    tree = cKDTree(np.column_stack([profiles.x[rows], profiles.y[rows]]))
-    is_free, chosen = np.ones(rows.size, dtype=bool), []
-    for k, near in enumerate(tree.query_ball_point(tree.data, _GUEST_DISTANCE_PIX)):
-        if is_free[k]:
-            chosen.append(rows[k])
-            is_free[near] = False
     flux_now, half_now = estimate.flux.copy(), estimate.half_size.copy()
-    flux_now[chosen], half_now[chosen] = flux[chosen], half_size[chosen]
+    called = partial(_called, image, profiles, estimate, half_size)
+    for rows, flux in in_order(called, tiles_of(profiles, half_size), n_threads):
+        flux_now[rows], half_now[rows] = flux, half_size[rows]
     return replace(estimate, flux=flux_now, half_size=half_now)
 
 
-def _matched(
+def _called(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
     half_size: NDArray[np.intp],
     tile: Tile,
-) -> tuple[NDArray[np.intp], NDArray, NDArray]:
-    """Return a tile's own sources, the flux each would have alone, and by how many sigma."""
+) -> tuple[NDArray[np.intp], NDArray]:
+    """Return the guests that a tile's residuals call for, and their fluxes."""
     rows = tile.rows[tile.is_own]
     window = Window.around(profiles.x[rows], profiles.y[rows], half_size[rows])
     weight, residual, _ = image.pixels(window, estimate)
     equations = TileEquations.of(profiles, rows, half_size[rows], window, weight)
-    sums = equations.sums(weight * residual)
-    return rows, sums / equations.diagonal, sums / np.sqrt(equations.diagonal)
+    sums, sigma = equations.sums(weight * residual), np.sqrt(equations.diagonal)
+    normal = (scaled_columns(equations.stamps, weight) @ equations.stamps.T).tocsr()
+    tree = cKDTree(np.column_stack([equations.x, equations.y]))
+    chosen, flux = np.zeros(0, dtype=np.intp), np.zeros(0)
+    left, refused = sums, np.zeros(rows.size, dtype=bool)
+    for _ in range(_MOST_CALLS):
+        snr = np.where(refused, 0.0, left / sigma)
+        snr[chosen] = 0.0
+        new = _brightest(tree, snr)
+        if not new.size:
+            break
+        chosen = np.append(chosen, new)
+        among = normal[chosen][:, chosen].toarray().astype(np.float64)
+        among += np.diag(1e-4 * np.diagonal(among))
+        flux = np.linalg.solve(among, sums[chosen])
+        refused[chosen[flux <= 0]] = True
+        chosen, flux = chosen[flux > 0], flux[flux > 0]
+        left = sums - normal[:, chosen] @ flux
+    return rows[chosen], flux
+
+
+def _brightest(tree: cKDTree, snr: NDArray) -> NDArray[np.intp]:
+    """Return the sources above 5 sigma that have none with more within some pixels."""
+    rows = np.flatnonzero(snr > _GUEST_SIGMA)
+    near = tree.query_ball_point(tree.data[rows], _GUEST_DISTANCE_PIX)
+    is_most = [snr[row] >= snr[others].max() for row, others in zip(rows, near, strict=True)]
+    return rows[np.array(is_most, dtype=bool)]

@@ -111,9 +111,7 @@ class AnnulusSky:
         annulus = local_background(residual, x, y, *radii)
         level, err = (
             np.where(np.isnan(own), np.nan_to_num(mesh.at(cells, x, y)), own)
-            for own, cells in zip(
-                (annulus.value, annulus.err), mesh.medians(residual), strict=True
-            )
+            for own, cells in zip((annulus.value, annulus.err), mesh.medians(residual), strict=True)
         )
         left = mesh.at(left, x, y)
         correction = (level - estimate.sky_at_source[rows]) / left

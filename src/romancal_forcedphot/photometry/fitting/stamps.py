@@ -82,7 +82,9 @@ def inner_stamps(
     for group in _groups(half_size, inner_half_size):
         half, inner_half = int(half_size[group.start]), int(inner_half_size[group.start])
         inside = slice(half - inner_half, half + inner_half + 1)
-        all_of, kept = (slice(ends[group.start], ends[group.stop]) for ends in (matrix.indptr, indptr))
+        all_of, kept = (
+            slice(ends[group.start], ends[group.stop]) for ends in (matrix.indptr, indptr)
+        )
         stamps_shape = -1, 2 * half + 1, 2 * half + 1
         for target, source in ((data, matrix.data), (indices, matrix.indices)):
             target[kept] = source[all_of].reshape(stamps_shape)[:, inside, inside].reshape(-1)
@@ -99,7 +101,9 @@ def _groups(*sizes: NDArray[np.intp]) -> list[slice]:
     n_sources = sizes[0].size
     differs = np.any([np.diff(size) != 0 for size in sizes], axis=0)
     starts = np.append(0, np.flatnonzero(differs) + 1) if n_sources else np.zeros(0, dtype=int)
-    return [slice(int(a), int(b)) for a, b in zip(starts, np.append(starts[1:], n_sources), strict=True)]
+    return [
+        slice(int(a), int(b)) for a, b in zip(starts, np.append(starts[1:], n_sources), strict=True)
+    ]
 
 
 def _pixels(

@@ -1,8 +1,9 @@
 """Which fluxes can be told apart: the unknowns of the fit.
 
 Two sources of one shape in one place have one flux together; no data say who has what. They become
-one unknown, whose flux they share. A pixel with more sources than it could ever separate is one
-unknown too, so that no catalog, however strange, makes the fit larger than its image.
+one unknown, whose flux they share. So do the sources of a pixel that has more than
+it could ever separate, and of each pixel where there are more unknowns than pixels: no catalog,
+however strange, makes the fit larger than its image.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ DEGENERATE_PIX = 0.2
 """Sources closer than this have fluxes that depend on each other more than on the data."""
 
 _SAME_PLACE_PIX = 0.02
-_MOST_IN_PIXEL = 3
+_MOST_IN_PIXEL = 8
+_CELL_PIX = 5
+_MOST_IN_CELL = _CELL_PIX**2  # as many unknowns as pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +79,12 @@ def _first(of_source: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _merge_full_pixels(x: NDArray, y: NDArray, of_source: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give all sources of a pixel with too many unknowns one number."""
+    """Give all sources of a pixel one number where there are too many unknowns."""
     row = _first(of_source)
-    pixel = _merge(np.rint(x[row]), np.rint(y[row]))
-    is_full = np.bincount(pixel)[pixel] > _MOST_IN_PIXEL if row.size else np.zeros(0, dtype=bool)
+    places = np.rint(x[row]), np.rint(y[row])
+    pixel, cell = _merge(*places), _merge(*(place // _CELL_PIX for place in places))
+    is_full = np.bincount(pixel)[pixel] > _MOST_IN_PIXEL
+    is_full |= np.bincount(cell)[cell] > _MOST_IN_CELL
     own = np.where(is_full, -1, np.arange(row.size))
     return _merge(own, np.where(is_full, pixel, -1))[of_source]
 

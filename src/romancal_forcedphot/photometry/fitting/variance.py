@@ -70,7 +70,7 @@ class VarianceCurve:
     def __call__(self, level: NDArray) -> NDArray:
         """Return the variance of pixels with some light, in the floating type of `level`."""
         variance = np.interp(level, self.level, self.variance)
-        top, at_top = self.level[-1], self.variance[-1]
+        top = self.level[-1]
         if top > 0:
             variance *= np.maximum(np.asarray(level) / top, 1.0)
         return variance.astype(np.asarray(level).dtype, copy=False)
