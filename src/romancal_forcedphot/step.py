@@ -199,6 +199,6 @@ class ForcedPhotometryStep(FrameworkStep):
         )
 
     def get_pars(self, full_spec=True):
-        """Return the parameters as stpipe does, with objects in memory as their names."""
+        """Return the parameters, objects in memory as their names; see `stpipe.Step.get_pars`."""
         pars = super().get_pars(full_spec)
         return pars | {name: str(pars[name]) for name in {"catalog", "storage_options"} & set(pars)}

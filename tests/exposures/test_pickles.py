@@ -15,7 +15,7 @@ from romancal_forcedphot.exposures import open_image, read_level2
 from romancal_forcedphot.geometry import pixel_to_sky
 from romancal_forcedphot.photometry import Settings, Sources
 from romancal_forcedphot.photometry.sources import Motion
-from romancal_forcedphot.psfs import BySpectralType, CurveOfGrowth, GriddedEPSF, continued
+from romancal_forcedphot.psfs import CurveOfGrowth, EPSFBySpectralType, GriddedEPSF, normalize_epsf
 from small import CENTER, level2_image
 
 X = np.array([3.0, 100.25, 199.0])
@@ -98,8 +98,8 @@ def epsf():
 
 CORRECTIONS = {
     "epsf": epsf,
-    "continued epsf": lambda: continued(epsf(), None, "apcorr"),
-    "by type": lambda: BySpectralType.of_sources(
+    "normalized epsf": lambda: normalize_epsf(epsf(), None, "apcorr"),
+    "by type": lambda: EPSFBySpectralType.of_sources(
         (epsf(), epsf()), ("G2V", "M5V"), np.array(["G2V", "M5V", ""]), default="G2V"
     ),
 }

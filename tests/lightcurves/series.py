@@ -44,7 +44,7 @@ def made_exposure(number, n_sources=50, *, zero_point=1.0, offset=(0.0, 0.0), na
         detector=f"WFI{1 + number % 18:02d}",
         mjd_tai=61000.0 + 5.0 * number,
         exptime=100.0,
-        place="spacecraft",
+        observer="spacecraft",
         flux="aper3pix",
         flux_scale=70.0,
         sky_rms=0.1,

@@ -232,7 +232,10 @@ def test_the_row_of_an_exposure_tells_what_to_beware_of(tmp_path):
     table = pd.read_parquet(dataset.exposure_table).set_index("exposure")
     assert table["status"].tolist() == ["done"] * 8 + ["failed", "missing"]
     assert table["reason"]["exposure_0008"] == "no WCS"
-    assert "0.50 pixels off" in table["warnings"]["exposure_0006"]
+    assert (
+        "0.50 pixels off the catalog, +0.30 in x and -0.40 in y (see align)"
+        in table["warnings"]["exposure_0006"]
+    )
     assert table["warnings"]["exposure_0007"] == "no source of the catalog lies on it"
     assert table["flux_scale"]["exposure_0000"] == 70.0
     assert np.isnan(table["flux_scale"]["exposure_0009"])

@@ -62,7 +62,7 @@ def test_the_record_tells_time_noise_and_scale(field, sources, tmp_path):
     assert record.pixel_scale == pytest.approx(pixel_scale_arcsec())
     assert record.exptime == 107.0
     assert (record.band, record.detector, record.flux) == ("F106", "WFI01", "aper6pix")
-    assert record.place.startswith("Earth: ")
+    assert record.observer.startswith("Earth: ")
     assert np.hypot(record.offset_x, record.offset_y) < 0.02
     assert record.n_offset > 20
 
@@ -76,7 +76,7 @@ def test_the_spacecrafts_place_is_used(field, sources, tmp_path):
         image.meta.ephemeris[name] = value
     image.save(path)
     there = measured(path, sources)
-    assert there.record.place == "spacecraft"
+    assert there.record.observer == "spacecraft"
     difference = (there.columns["bjd_tdb"] - at_earth.columns["bjd_tdb"]) * 86400
     assert 0.1 < np.abs(difference).max() < 6  # light takes 5 s to a place beyond the Moon
 

@@ -11,7 +11,7 @@ from astropy.time import Time
 from romancal_forcedphot.lightcurves.times import (
     barycentric_times,
     mid_exposure,
-    telescope_place,
+    observer_position,
 )
 
 NOW = Time("2026-03-01T12:00:00", scale="utc")
@@ -48,20 +48,20 @@ def test_barycentric_time_at_the_earth_is_that_of_astropy():
     time = Time(NOW, location=EarthLocation.from_geocentric(0, 0, 0, unit="m"))
     sky = SkyCoord(ra, dec, unit="deg")
     expected = time.tdb + time.light_travel_time(sky, ephemeris="builtin")
-    place = telescope_place(None, NOW)
-    assert place.source.startswith("Earth")
-    found = barycentric_times(NOW, place, ra, dec)
+    observer = observer_position(None, NOW)
+    assert observer.source.startswith("Earth")
+    found = barycentric_times(NOW, observer, ra, dec)
     assert np.abs(found - expected.jd).max() * 86400 < 1e-4
 
 
 def test_the_spacecraft_is_where_its_ephemeris_says():
     ephemeris = ephemeris_at(NOW)
-    place = telescope_place(ephemeris, NOW)
-    assert place.source == "spacecraft"
+    observer = observer_position(ephemeris, NOW)
+    assert observer.source == "spacecraft"
     expected = [ephemeris[f"spatial_{axis}"] for axis in "xyz"]
-    np.testing.assert_allclose(place.position, expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(observer.position, expected, rtol=0, atol=1e-3)
     # a source along +x: light meets the telescope x/c before the barycentre
-    delay = barycentric_times(NOW, place, np.zeros(1), np.zeros(1)) - NOW.tdb.jd
+    delay = barycentric_times(NOW, observer, np.zeros(1), np.zeros(1)) - NOW.tdb.jd
     assert delay[0] * 86400 == pytest.approx(expected[0] / 299792.458, abs=1e-4)
 
 
@@ -80,7 +80,7 @@ def test_the_spacecraft_is_carried_on_along_the_earths_path():
         acceleration = -mu_sun * away / np.linalg.norm(away) ** 3
         position = position + velocity * step + 0.5 * acceleration * step**2
         velocity = velocity + acceleration * step
-    found = telescope_place(ephemeris_at(NOW), NOW + 1 * u.hour).position
+    found = observer_position(ephemeris_at(NOW), NOW + 1 * u.hour).position
     assert np.linalg.norm(position - found) < 5.0  # km: 17 microseconds; a straight line is 38 off
 
 
@@ -100,12 +100,12 @@ def test_the_spacecraft_is_carried_on_along_the_earths_path():
     ],
 )
 def test_an_ephemeris_that_cannot_be_is_refused_and_told(changes, said):
-    place = telescope_place(ephemeris_at(NOW, **changes), NOW)
-    assert place.source.startswith("Earth: ")
-    assert said in place.source
-    assert place.position == telescope_place(None, NOW).position
+    observer = observer_position(ephemeris_at(NOW, **changes), NOW)
+    assert observer.source.startswith("Earth: ")
+    assert said in observer.source
+    assert observer.position == observer_position(None, NOW).position
 
 
 def test_an_unnamed_frame_is_taken_for_icrs():
     ephemeris = ephemeris_at(NOW, ephemeris_reference_frame="?")
-    assert telescope_place(ephemeris, NOW).source == "spacecraft"
+    assert observer_position(ephemeris, NOW).source == "spacecraft"

@@ -77,6 +77,17 @@ def test_the_members_of_one_run_have_their_own_lines():
         assert "parameters are" in told
 
 
+def test_a_model_without_a_name_is_measured_and_saved(tmp_path):
+    image = image_named("a")
+    del image.meta["filename"]
+    product = ForcedPhotometryStep.call(
+        image, catalog=catalog_named("a"), save_results=True, **PLAIN
+    )
+    assert np.isfinite(product.source_catalog["aper3pix_flux"]).all()
+    assert "placeholders stand for: " in "\n".join(product.meta.cal_logs)
+    assert os.listdir(tmp_path) == ["step_ForcedPhotometryStep_forcedphot.asdf"]
+
+
 def test_crds_is_quiet_for_one_thread_and_not_for_ever(caplog):
     """Two threads that were quiet at once left it quiet."""
     inside, leave = threading.Event(), threading.Event()

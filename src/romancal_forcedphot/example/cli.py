@@ -69,7 +69,17 @@ def strun_command(scene: Scene) -> list[str]:
 
 
 def product_path(scene: Scene) -> Path:
-    """Return the path of the product of `strun_command`."""
+    """Return the path of the product of `strun_command`.
+
+    Parameters
+    ----------
+    scene : Scene
+        The example.
+
+    Returns
+    -------
+    pathlib.Path
+    """
     return scene.image.with_name(scene.image.name.replace("_cal.asdf", "_forcedphot.asdf"))
 
 

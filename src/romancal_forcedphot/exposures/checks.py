@@ -1,13 +1,13 @@
-"""Checks of what a Roman model tells of an exposure, for the readers of images.
+"""Checks of the metadata of Roman models, for the readers of images.
 
-Metadata and WCS are converted from the file when they are first used, and damage shows itself then
-by errors of many kinds: here each becomes an `ExposureError` that names the file.
+Metadata and WCS are converted from the file when they are first used; damage of the file then
+causes errors of many kinds. Each is converted to an `ExposureError` that names the file.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,17 @@ from astropy.time import Time
 from ..geometry import pixel_to_sky
 from .errors import ExposureError
 
-__all__ = ["explained", "file_name_of", "required", "shown_name", "time_of_exposure", "usable_wcs"]
+__all__ = [
+    "explained",
+    "file_name_of",
+    "required",
+    "section",
+    "shown_name",
+    "time_of_exposure",
+    "usable_wcs",
+]
 
-_N_TRIED = 3  # positions along each axis at which a WCS is tried
+_N_TRIED = 3  # positions along each axis at which a WCS is evaluated
 _MAX_REASON = 200
 
 
@@ -33,13 +41,15 @@ def file_name_of(model: Any) -> str:
     Returns
     -------
     str
-        ``meta.filename``; '' if it has none.
+        ``meta.filename``; '' if it has none that is text.
     """
-    return str((model.get("meta") or {}).get("filename") or "")
+    meta = model.get("meta")
+    name = meta.get("filename") if isinstance(meta, Mapping) else None
+    return str(name) if isinstance(name, str) else ""
 
 
 def shown_name(model: Any) -> str:
-    """Return how a message names a model.
+    """Return the name of a model for messages.
 
     Parameters
     ----------
@@ -56,19 +66,19 @@ def shown_name(model: Any) -> str:
 
 @contextlib.contextmanager
 def explained(model: Any, what: str) -> Iterator[None]:
-    """Let errors of damaged parts of a file name the file.
+    """Context that converts errors of damaged files to an `ExposureError` with the file's name.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.DataModel
         An image or mosaic.
     what : str
-        What is read of it, such as ``'metadata'``.
+        Part of the model that is read in the context, such as ``'metadata'``.
 
     Raises
     ------
     ExposureError
-        For any error but those of the network.
+        For any error except those of the network.
     """
     try:
         yield
@@ -82,15 +92,46 @@ def explained(model: Any, what: str) -> Iterator[None]:
         ) from error
 
 
+def section(model: Any, group: str) -> Mapping[str, Any]:
+    """Return a section of the metadata.
+
+    Parameters
+    ----------
+    model : roman_datamodels.datamodels.DataModel
+        An image or mosaic.
+    group : str
+        Its name in ``meta``.
+
+    Returns
+    -------
+    mapping
+        Empty if there is none.
+
+    Raises
+    ------
+    ExposureError
+        It is not a mapping.
+    """
+    entries = model.meta.get(group)
+    if entries is None:
+        return {}
+    if not isinstance(entries, Mapping):
+        raise ExposureError(
+            f"{shown_name(model)} has meta.{group}={str(entries)[:_MAX_REASON]!r}: expected "
+            "several entries by name, as romancal writes them; correct it"
+        )
+    return entries
+
+
 def required(model: Any, group: str, key: str) -> Any:
-    """Return an entry of the metadata that no image lacks.
+    """Return a required entry of the metadata.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.DataModel
         An image or mosaic.
     group, key : str
-        Where it is: ``meta.<group>.<key>``.
+        Names of the entry: ``meta.<group>.<key>``.
 
     Returns
     -------
@@ -99,9 +140,9 @@ def required(model: Any, group: str, key: str) -> Any:
     Raises
     ------
     ExposureError
-        It is not there.
+        It is missing.
     """
-    value = (model.meta.get(group) or {}).get(key)
+    value = section(model, group).get(key)
     if value is None:
         raise ExposureError(
             f"{shown_name(model)} has no meta.{group}.{key}: expected the metadata that romancal "
@@ -127,7 +168,7 @@ def time_of_exposure(model: Any, key: str) -> Time:
     Raises
     ------
     ExposureError
-        It is not there, or is no time.
+        It is missing, or not a valid time.
     """
     value = required(model, "exposure", key)
     try:
@@ -143,7 +184,7 @@ def time_of_exposure(model: Any, key: str) -> Time:
 
 
 def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
-    """Return the WCS of a model, tried out at positions all over the image.
+    """Return the WCS of a model, after a check at several positions of the image.
 
     Parameters
     ----------
@@ -154,12 +195,12 @@ def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
 
     Returns
     -------
-    gwcs.WCS
+    gwcs.wcs.WCS
 
     Raises
     ------
     ExposureError
-        There is none, or it cannot be read, or gives no sky positions.
+        It is missing, cannot be read, or gives no sky positions.
     """
     with explained(model, "a WCS (meta.wcs)"):
         wcs = model.meta.get("wcs")
@@ -167,6 +208,12 @@ def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
             raise ExposureError(
                 f"{shown_name(model)} has no WCS (meta.wcs): expected the gwcs object that "
                 "romancal's assign_wcs step adds; run the image through the exposure pipeline first"
+            )
+        if not callable(wcs):
+            raise ExposureError(
+                f"{shown_name(model)} has a {type(wcs).__name__} for its WCS (meta.wcs): expected "
+                "the gwcs object that romancal's assign_wcs step adds; the file is damaged, or of "
+                "another program"
             )
         y, x = np.meshgrid(*(np.linspace(0, n - 1, _N_TRIED) for n in shape), indexing="ij")
         ra, dec = pixel_to_sky(wcs, x, y)

@@ -118,6 +118,11 @@ def with_remedy(settings: Settings) -> Iterator[None]:
     ----------
     settings : Settings
         ``aperture_correction`` determines the options.
+
+    Raises
+    ------
+    PSFError
+        Of the same class as the one that was raised in the context.
     """
     try:
         yield

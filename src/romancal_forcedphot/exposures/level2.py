@@ -21,6 +21,7 @@ from .checks import (
     explained,
     file_name_of,
     required,
+    section,
     shown_name,
     time_of_exposure,
     usable_wcs,
@@ -74,8 +75,8 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
             "detector": str(required(model, "instrument", "detector")),
             "band": str(required(model, "instrument", "optical_element")),
             "name": file_name_of(model),
-            "guide_star": plain(meta.get("guide_star") or {}),
-            "is_flat_fielded": (meta.get("cal_step") or {}).get("flat_field") == "COMPLETE",
+            "guide_star": plain(section(model, "guide_star")),
+            "is_flat_fielded": section(model, "cal_step").get("flat_field") == "COMPLETE",
             "reference_parameters": plain(model.get_crds_parameters()),
             "metadata": {key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
         }
@@ -98,7 +99,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
     romanisim and early references have both numbers negative: their product is correct, but an
     image that ``FluxStep`` multiplied by a negative C has the wrong sign.
     """
-    photometry = model.meta.get("photometry") or {}
+    photometry = section(model, "photometry")
     conversion = _number(model, photometry, "conversion_megajanskys")
     pixel_area = _number(model, photometry, "pixel_area")
     if conversion * pixel_area <= 0:
@@ -114,7 +115,7 @@ def _calibration(model: Any) -> tuple[float, float, float]:
             "pixel_area: their product is right and is used",
             shown_name(model),
         )
-    if (model.meta.get("cal_step") or {}).get("flux") == "COMPLETE":
+    if section(model, "cal_step").get("flux") == "COMPLETE":
         return 1.0, abs(pixel_area), -1.0 if negative else 1.0
     return abs(conversion), abs(pixel_area), 1.0
 
@@ -122,7 +123,10 @@ def _calibration(model: Any) -> tuple[float, float, float]:
 def _number(model: Any, photometry: Any, key: str) -> float:
     """Entry of ``meta.photometry``; raise an ExposureError unless finite and not 0."""
     value = photometry.get(key)
-    number = math.nan if value is None else float(getattr(value, "value", value))
+    try:
+        number = float(getattr(value, "value", value))
+    except (TypeError, ValueError):
+        number = math.nan
     if not math.isfinite(number) or number == 0:
         raise ExposureError(
             f"{shown_name(model)} has meta.photometry.{key}={value}: expected a finite number "
@@ -133,7 +137,7 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
+    """Data with NaN at unusable pixels, err, and the mask of saturated pixels, each (ny, nx)."""
     data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
@@ -157,7 +161,7 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
 
 
 def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
-    """One of the model's arrays, read from its file where that has not happened yet."""
+    """One of the model's arrays, read from its file if not in memory yet."""
     try:
         plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened

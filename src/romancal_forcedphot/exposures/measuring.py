@@ -106,7 +106,7 @@ def measure_exposure(
     on_image_only, n_threads, progress
         See `photometry.measure`.
     storage_options : mapping, optional
-        How to reach an image that is not local. See `storage.open_remote`.
+        Options of the file system for a remote image, see `storage.open_remote`.
     verify_checksums : bool
         Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
@@ -126,7 +126,7 @@ def measure_exposure(
     ValueError
         A setting is invalid.
     MemoryError
-        There is not enough memory, for apertures nearly as large as the image say.
+        There is not enough memory, for instance for apertures nearly as large as the image.
     """
     model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:

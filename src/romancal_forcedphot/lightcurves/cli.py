@@ -124,13 +124,16 @@ def _show(options: argparse.Namespace, _: Sequence[str]) -> int:
             print(f"{name:12s}{series.meta[name]}")
     for band in sorted(set(series["band"].tolist())):
         print(f"{band:12s}{_summary(series.meta, band.lower())}")
+    for name in names:
+        if series[name].dtype.kind == "f":
+            series[name].info.format = ".3f" if "mag" in name else ".6g"
     print("\n".join(series["time", *names].pformat(max_lines=options.max_lines, max_width=-1)))
     if options.plot:
         from .. import plots
 
         axes = plots.light_curve(series, period=options.period)
-        with write_atomically(options.plot) as path:
-            axes.figure.savefig(path)
+        with write_atomically(options.plot) as file:
+            axes.figure.savefig(file, format=Path(options.plot).suffix.removeprefix(".") or "png")
         print(f"picture     {options.plot}")
     return 0
 

@@ -29,9 +29,9 @@ from .dataset import LABEL_INDEX, Dataset, DatasetError
 from .exposure_table import exposure_table
 from .hats import PartitionFile, write_metadata
 from .options import CurveOptions
-from .places import Partition, partitions, spatial_index
+from .partitioning import Partition, partitions, spatial_index
 from .rows import MEASURED_COLUMNS
-from .survey import BrightPoints, Survey, look_through
+from .survey import BrightPoints, Survey, survey_exposures
 from .zero_points import ZeroPoints
 
 __all__ = ["Collated", "Layout", "collate"]
@@ -156,7 +156,7 @@ class _Collation:
         """Collate, and write everything but the note."""
         dataset, options, layout = self._dataset, self._options, self._layout
         with Progress("Looking through", len(done), unit="exposures") as progress:
-            survey = look_through(
+            survey = survey_exposures(
                 dataset,
                 done,
                 len(self._place),
@@ -172,9 +172,15 @@ class _Collation:
         ]
         edges = np.array([0, *(stop for each in ranges for _, stop in each)])
         runs, zero_points = self._gather(survey, edges)
-        table = exposure_table(survey, zero_points, dataset.requested(), failed)
-        with write_atomically(dataset.exposure_table) as path:
-            pq.write_table(table, path, compression="zstd")
+        table = exposure_table(
+            survey,
+            zero_points,
+            dataset.requested(),
+            failed,
+            is_calibrated=options.relative_calibration,
+        )
+        with write_atomically(dataset.exposure_table) as file:
+            pq.write_table(table, file, compression="zstd")
         maker = CurveMaker(
             sources=self._sources,
             index=self._index,

@@ -41,7 +41,7 @@ class CurveMaker:
     sources : Sources
         The catalog, in the order of place.
     index : (n,) ndarray of int64
-        Their `places.spatial_index`.
+        Their `partitioning.spatial_index`.
     records : sequence of ExposureRecord
         The exposures, in the order of time.
     zero_point : (n_exposures,) ndarray

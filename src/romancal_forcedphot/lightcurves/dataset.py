@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..photometry import Sources
-from ..storage import is_uri, open_for_reading, write_atomically
+from ..storage import is_uri, open_for_reading, remove_leftovers, write_atomically
 from .checkpoints import read_record
 from .identity import Identity, exposure_digest
 
@@ -163,6 +163,8 @@ class Dataset:
             self._write_json("dataset.json", content)
         for name in ("exposures", "failed"):
             (self.directory / name).mkdir(exist_ok=True)
+            remove_leftovers(self.directory / name)
+        remove_leftovers(self.directory)
         if not self.catalog.exists():
             _write_catalog(self.catalog, sources)
 
@@ -200,8 +202,8 @@ class Dataset:
         StorageError, OSError
             It cannot be written.
         """
-        with write_atomically(self.checkpoint(name)) as path:
-            path.write_bytes(content)
+        with write_atomically(self.checkpoint(name)) as file:
+            file.write(content)
         (self.directory / "failed" / f"{name}.json").unlink(missing_ok=True)
 
     def fail(self, exposure: Requested, reason: str) -> None:
@@ -248,8 +250,8 @@ class Dataset:
             raise DatasetError(f"'{path}' is damaged ({error}): remove it and run again") from error
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        with write_atomically(self.directory / name) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n")
+        with write_atomically(self.directory / name) as file:
+            file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
 def _is_visible(path: Path) -> bool:
@@ -262,5 +264,5 @@ def _write_catalog(path: Path, sources: Sources) -> None:
     columns = {name: pa.array(getattr(sources, name)) for name in ("label", "ra", "dec")}
     if sources.source_name is not None:
         columns["source_name"] = pa.array(sources.source_name.astype(object), pa.string())
-    with write_atomically(path) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+    with write_atomically(path) as file:
+        pq.write_table(pa.table(columns), file, compression="zstd")

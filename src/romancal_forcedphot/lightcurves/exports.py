@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,10 @@ def export_ecsv(curves: Iterable[TimeSeries], directory: str | os.PathLike) -> l
     directory = _directory(directory)
     written = []
     for name, series in _named(curves):
-        with write_atomically(directory / f"{name}.ecsv") as path:
-            series.write(path, format="ascii.ecsv")
+        text = io.StringIO()
+        series.write(text, format="ascii.ecsv")
+        with write_atomically(directory / f"{name}.ecsv") as file:
+            file.write(text.getvalue().encode())
         written.append(directory / f"{name}.ecsv")
     return written
 
@@ -74,8 +78,8 @@ def export_snappl(
     for name, series in _named(curves):
         for band in sorted(set(series["band"].tolist())):
             final = directory / f"{name}.{band}.ltcv.parquet"
-            with write_atomically(final) as path:
-                snappl_table(series, band, of_exposures).write(path, format="parquet")
+            with write_atomically(final) as file:
+                file.write(_as_parquet(snappl_table(series, band, of_exposures)))
             written.append(final)
     return written
 
@@ -134,6 +138,14 @@ def snappl_table(
         "mjd_scale": "utc",
     }
     return table
+
+
+def _as_parquet(table: QTable) -> bytes:
+    """Content of a table's Parquet file, which astropy writes to paths alone."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "table.parquet"
+        table.write(path, format="parquet")
+        return path.read_bytes()
 
 
 def _sca(detector: str) -> int:

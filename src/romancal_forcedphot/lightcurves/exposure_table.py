@@ -33,7 +33,7 @@ EXPOSURE_COLUMNS = (
     Column("detector", "str", "", "Detector"),
     Column("mjd_tai", "float64", "d", "Middle of the exposure, MJD, TAI"),
     Column("exptime", "float32", "s", "Exposure time"),
-    Column("place", "str", "", "Where the telescope was taken to be for barycentric times"),
+    Column("observer", "str", "", "Observer of barycentric times: spacecraft, or Earth and why"),
     Column("flux", "str", "", "Which flux was taken, by the beginning of its columns' names"),
     Column("n_rows", "int32", "", "Sources on the exposure"),
     Column("n_good", "int32", "", "Good points"),
@@ -59,6 +59,8 @@ def exposure_table(
     zero_points: ZeroPoints,
     requested: list[Requested],
     failed: Mapping[str, str],
+    *,
+    is_calibrated: bool = False,
 ) -> pa.Table:
     """Return a row for each exposure that was asked for, in the order of their names.
 
@@ -72,6 +74,8 @@ def exposure_table(
         All exposures that were asked for.
     failed : mapping of str to str
         Why some of them failed, by name.
+    is_calibrated : bool
+        Whether fluxes are divided by the zero points.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def exposure_table(
     rows = []
     for exposure in sorted(requested, key=lambda item: item.name):
         if exposure.name in place:
-            rows.append(_measured(survey, zero_points, place[exposure.name]))
+            rows.append(_measured(survey, zero_points, place[exposure.name], is_calibrated))
         else:
             reason = failed.get(exposure.name, "")
             status = "failed" if exposure.name in failed else "missing"
@@ -97,7 +101,9 @@ def exposure_table(
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _measured(survey: Survey, zero_points: ZeroPoints, number: int) -> dict[str, Any]:
+def _measured(
+    survey: Survey, zero_points: ZeroPoints, number: int, is_calibrated: bool
+) -> dict[str, Any]:
     """The row of an exposure that was measured."""
     record = survey.records[number]
     row = {column.name: getattr(record, column.name, None) for column in EXPOSURE_COLUMNS}
@@ -111,11 +117,12 @@ def _measured(survey: Survey, zero_points: ZeroPoints, number: int) -> dict[str,
         "zero_point_scatter": zero_points.scatter[number],
         "n_zero_point": int(zero_points.n_sources[number]),
     }
-    row["warnings"] = "; ".join([*record.warnings, *_warnings(row, _usual_offset(survey, number))])
+    said = _warnings(row, _usual_offset(survey, number), is_calibrated)
+    row["warnings"] = "; ".join([*record.warnings, *said])
     return row
 
 
-def _warnings(row: Mapping[str, Any], usual: Mapping[str, float]) -> list[str]:
+def _warnings(row: Mapping[str, Any], usual: Mapping[str, float], is_calibrated: bool) -> list[str]:
     """What is odd about an exposure."""
     said = []
     if row["n_rows"] == 0:
@@ -124,12 +131,13 @@ def _warnings(row: Mapping[str, Any], usual: Mapping[str, float]) -> list[str]:
         said.append(f"no zero point: {row['n_zero_point']} bright constant sources")
     away, error = row["zero_point"] - 1, row["zero_point_err"]
     if abs(away) > max(_ODD_ZERO_POINT, _ODD_SIGMA * error):
-        said.append(f"its fluxes are off by {100 * away:+.1f} % (relative_calibration)")
+        remedy = "divided out" if is_calibrated else "see relative_calibration"
+        said.append(f"its fluxes are off by {100 * away:+.1f} % ({remedy})")
     x, y = (row[f"offset_{axis}"] - usual[axis] for axis in "xy")
     if math.hypot(x, y) > _FAR_OFF_PIX:
         said.append(
-            f"its sources lie {math.hypot(x, y):.2f} pixels off the catalog ({x:+.2f}, {y:+.2f}) "
-            "(align)"
+            f"its sources lie {math.hypot(x, y):.2f} pixels off the catalog, {x:+.2f} in x and "
+            f"{y:+.2f} in y ({'followed' if row['shift_x'] or row['shift_y'] else 'see align'})"
         )
     return said
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .places import INDEX_ORDER, Partition
+from .partitioning import INDEX_ORDER, Partition
 
 __all__ = ["INDEX_COLUMN", "PartitionFile", "partition_path", "write_metadata"]
 

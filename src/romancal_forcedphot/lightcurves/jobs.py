@@ -101,7 +101,7 @@ def attempt(job: Job, exposure: Requested) -> Outcome:
     start = time.monotonic()
     try:
         image = exposure_digest(exposure.location)
-        with _heard() as warnings:
+        with _collected_warnings() as warnings:
             measured = job.measure(exposure.location, job.settings, job.sources, job.finder)
         measured = measured.named(exposure.name, exposure.location, warnings)
         content = to_parquet(
@@ -121,8 +121,8 @@ def attempt(job: Job, exposure: Requested) -> Outcome:
     return Outcome(exposure, content, "", measured.record, time.monotonic() - start)
 
 
-class _Ear(logging.Handler):
-    """Hears what this thread is warned of."""
+class _WarningCollector(logging.Handler):
+    """Collects what this thread logs as a warning."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -135,14 +135,14 @@ class _Ear(logging.Handler):
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
+def _collected_warnings() -> Iterator[list[str]]:
     """Keep what is logged as a warning in the context: it belongs to the exposure."""
-    ear, logger = _Ear(), logging.getLogger("romancal")
-    logger.addHandler(ear)
+    collector, logger = _WarningCollector(), logging.getLogger("romancal")
+    logger.addHandler(collector)
     try:
-        yield ear.messages
+        yield collector.messages
     finally:
-        logger.removeHandler(ear)
+        logger.removeHandler(collector)
 
 
 def reason_of(error: BaseException) -> str:

@@ -30,7 +30,7 @@ from .offsets import Offset, median_offset, vote
 from .options import MeasureOptions
 from .psf_sample import PSFSample
 from .records import ExposureRecord, MeasuredExposure
-from .times import barycentric_times, mid_exposure, telescope_place
+from .times import barycentric_times, mid_exposure, observer_position
 
 __all__ = ["flux_prefix", "measure_image"]
 
@@ -52,6 +52,7 @@ def measure_image(
     *,
     options: MeasureOptions | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    verify_checksums: bool = True,
 ) -> MeasuredExposure:
     """Measure the sources of a catalog on one image.
 
@@ -69,6 +70,8 @@ def measure_image(
         Which flux, and whether positions follow the sources.
     storage_options : mapping, optional
         How to reach an image that is not local. See `storage.open_remote`.
+    verify_checksums : bool
+        Whether the image's arrays are compared with its own checksums.
 
     Returns
     -------
@@ -83,21 +86,21 @@ def measure_image(
     options = options or MeasureOptions()
     # The table has labels and no row numbers: let the row numbers be the labels.
     numbered = replace(sources, label=np.arange(len(sources)), columns=None, source_name=None)
-    model = open_image(location, storage_options=storage_options)
+    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
         measure = partial(_measured, model, settings, finder, options.flux)
-        seen = measure(numbered)
-        offset, shift = seen.offset, (0.0, 0.0)
+        result = measure(numbered)
+        offset, shift = result.offset, (0.0, 0.0)
         if options.align and np.isfinite(offset.x):
             shift = (offset.x, offset.y)
-            seen = measure(_moved(numbered, seen.table, shift), psf=seen.psf)
-        return _as_rows(location, seen, offset, shift)
+            result = measure(_moved(numbered, result.table, shift), psf=result.psf)
+        return _as_rows(location, result, offset, shift)
     finally:
         model.close()
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class _Result:
     """What one measurement of an image gave, and what was looked at while it was open."""
 
     table: Table
@@ -122,7 +125,7 @@ def _measured(
     sources: Sources,
     *,
     psf: PSFSample | None = None,
-) -> _Seen:
+) -> _Result:
     """Measure sources whose labels are row numbers on an open image.
 
     Offsets are looked for unless the PSF is known from an earlier look.
@@ -149,30 +152,30 @@ def _measured(
     measurement = measure_exposure(
         model, settings, sources, finder, on_image_only=True, n_threads=1, inspect=look
     )
-    return _Seen(measurement.table, measurement.metadata, **looks)
+    return _Result(measurement.table, measurement.metadata, **looks)
 
 
 def _as_rows(
-    location: str, seen: _Seen, offset: Offset, shift: tuple[float, float]
+    location: str, result: _Result, offset: Offset, shift: tuple[float, float]
 ) -> MeasuredExposure:
     """Put what was measured in the columns of light curves."""
-    table, prefix = seen.table, seen.prefix
-    about = seen.metadata.get("exposure") or {}
+    table, prefix = result.table, result.prefix
+    about = result.metadata.get("exposure") or {}
     start, end = about.get("start_time"), about.get("end_time")
-    middle = mid_exposure(Time(start), Time(end)) if start and end else seen.mid_time.tai
-    place = telescope_place(seen.metadata.get("ephemeris"), middle)
+    middle = mid_exposure(Time(start), Time(end)) if start and end else result.mid_time.tai
+    observer = observer_position(result.metadata.get("ephemeris"), middle)
     record = ExposureRecord(
         exposure=str(location),
         location=str(location),
-        band=seen.band,
-        detector=seen.detector,
+        band=result.band,
+        detector=result.detector,
         mjd_tai=middle.mjd,
         exptime=_known(about.get("exposure_time")),
-        place=place.source,
+        observer=observer.source,
         flux=prefix,
-        flux_scale=seen.flux_scale,
-        sky_rms=seen.sky_rms,
-        pixel_scale=seen.pixel_scale,
+        flux_scale=result.flux_scale,
+        sky_rms=result.sky_rms,
+        pixel_scale=result.pixel_scale,
         offset_x=offset.x,
         offset_y=offset.y,
         offset_scatter=offset.scatter,
@@ -183,12 +186,14 @@ def _as_rows(
     flux = f"{prefix}_total_flux" if f"{prefix}_total_flux" in table.colnames else f"{prefix}_flux"
     background = next((p for p in (prefix, "aper") if f"{p}_bkg_flux" in table.colnames), None)
     columns = {
-        "bjd_tdb": barycentric_times(middle, place, np.array(table["ra"]), np.array(table["dec"])),
+        "bjd_tdb": barycentric_times(
+            middle, observer, np.array(table["ra"]), np.array(table["dec"])
+        ),
         "x": np.array(table["x"]),
         "y": np.array(table["y"]),
         "flux": np.array(table[flux]),
         "flux_err": np.array(table[f"{flux}_err"]),
-        "nea": seen.nea,
+        "nea": result.nea,
         "warning_flags": np.array(table["warning_flags"]),
     }
     for name in ("bkg_flux", "bkg_flux_err") if background else ():

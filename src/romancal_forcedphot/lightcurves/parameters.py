@@ -41,11 +41,14 @@ class RunParameters:
         Options of `catalogs.read_sources`.
     overrides : mapping of str to str
         Paths of reference files to use, by kind.
+    verify_checksums : bool
+        Whether images are compared with their own checksums.
     """
 
     settings: Settings = field(default_factory=Settings)
     catalog: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
+    verify_checksums: bool = True
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunParameters:
@@ -69,16 +72,24 @@ class RunParameters:
         of_catalog = set(inspect.signature(read_sources).parameters) - _NOT_OF_CATALOG
         overrides = {f"override_{kind}": kind for kind in REFERENCE_KINDS}
         sorted_by: dict[str, dict[str, Any]] = {"settings": {}, "catalog": {}, "overrides": {}}
+        verify_checksums = True
         for name, value in values.items():
             if name in kinds:
                 sorted_by["settings"][name] = _value_of(name, kinds[name], value)
             elif name in of_catalog:
                 sorted_by["catalog"][name] = value
+            elif name == "verify_checksums":
+                verify_checksums = parse_boolean(name, value)
             elif name in overrides:
                 sorted_by["overrides"][overrides[name]] = str(value)
             else:
                 raise ValueError(_unknown(name, (*kinds, *of_catalog, *overrides)))
-        return cls(Settings(**sorted_by["settings"]), sorted_by["catalog"], sorted_by["overrides"])
+        return cls(
+            Settings(**sorted_by["settings"]),
+            sorted_by["catalog"],
+            sorted_by["overrides"],
+            verify_checksums,
+        )
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class ExposureRecord:
         Middle of the exposure.
     exptime : float
         In s.
-    place : str
+    observer : str
         Where the telescope was for barycentric times: ``'spacecraft'`` or ``'Earth: why'``.
     flux : str
         Beginning of the names of the columns that the flux was taken of, such as ``'aper3pix'``.
@@ -62,7 +62,7 @@ class ExposureRecord:
     detector: str
     mjd_tai: float
     exptime: float
-    place: str = ""
+    observer: str = ""
     flux: str = ""
     flux_scale: float = math.nan
     sky_rms: float = math.nan

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..catalogs import read_sources
@@ -43,6 +44,8 @@ class Run:
 
     Attributes
     ----------
+    directory : pathlib.Path
+        Of the data set.
     n_measured : int
         Exposures that it measured; others were done before.
     state : State
@@ -55,6 +58,7 @@ class Run:
         How long it took.
     """
 
+    directory: Path
     n_measured: int
     state: State
     failed: Mapping[str, str]
@@ -132,7 +136,12 @@ def run(
         catalog,
         output_dir=output_dir,
         settings=parameters.settings,
-        measure=partial(measure_image, options=measure_options, storage_options=storage_options),
+        measure=partial(
+            measure_image,
+            options=measure_options,
+            storage_options=storage_options,
+            verify_checksums=parameters.verify_checksums,
+        ),
         finder=finder or KeepingFinder(CRDSFinder(parameters.overrides)),
         more_settings={**asdict(measure_options), **_reference_settings(parameters.overrides)},
         curve_options=curve_options,
@@ -206,7 +215,8 @@ def run_dataset(
     state = dataset.state()
     collated = collate(dataset, curve_options) if state.done else None
     failed = {**state.failed, **failed}
-    return Run(n_measured, state, failed, collated, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return Run(dataset.directory, n_measured, state, failed, collated, seconds)
 
 
 def _by_detector(exposure: Requested) -> tuple[str, str]:

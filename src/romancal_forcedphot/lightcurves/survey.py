@@ -16,7 +16,7 @@ from .records import ExposureRecord, MeasuredExposure
 from .rows import is_good
 from .zero_points import ZeroPoints, relative_zero_points
 
-__all__ = ["BrightPoints", "Survey", "look_through"]
+__all__ = ["BrightPoints", "Survey", "survey_exposures"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -62,7 +62,7 @@ class Survey:
         return sorted({record.band for record in self.records})
 
 
-def look_through(
+def survey_exposures(
     dataset: Dataset,
     names: Sequence[str],
     n_sources: int,

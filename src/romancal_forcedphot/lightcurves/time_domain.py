@@ -22,7 +22,7 @@ from .inputs import find_exposures
 from .options import CurveOptions
 from .records import ExposureRecord, MeasuredExposure
 from .running import Run, run_dataset
-from .times import barycentric_times, mid_exposure, telescope_place
+from .times import barycentric_times, mid_exposure, observer_position
 
 __all__ = [
     "export_time_domain",
@@ -207,7 +207,7 @@ def from_time_domain(
     rows = np.searchsorted(sources.label, identity)
     exposure, instrument = metadata["exposure"], metadata["instrument"]
     middle = mid_exposure(Time(exposure["start_time"]), Time(exposure["end_time"]))
-    place = telescope_place(metadata.get("ephemeris"), middle)
+    observer = observer_position(metadata.get("ephemeris"), middle)
     exptime = float(exposure.get("exposure_time", np.nan))
     name = _flux_of(table)
     record = ExposureRecord(
@@ -217,13 +217,13 @@ def from_time_domain(
         detector=str(instrument["detector"]),
         mjd_tai=middle.mjd,
         exptime=exptime if exptime > 0 else np.nan,
-        place=place.source,
+        observer=observer.source,
         flux=name.removeprefix("forced_"),
     )
     image_flags = _numbers(table, "image_flags", 0).astype(np.int32)
     ra, dec = (_numbers(table, name, np.nan) for name in ("ra", "dec"))
     columns = {
-        "bjd_tdb": barycentric_times(middle, place, ra, dec),
+        "bjd_tdb": barycentric_times(middle, observer, ra, dec),
         "x": _numbers(table, "x", np.nan),
         "y": _numbers(table, "y", np.nan),
         "flux": _numbers(table, f"{name}_flux", np.nan),

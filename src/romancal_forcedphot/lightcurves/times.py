@@ -22,7 +22,13 @@ from astropy.coordinates import get_body_barycentric_posvel
 from astropy.time import Time
 from astropy.units import Unit
 
-__all__ = ["EphemerisError", "Place", "barycentric_times", "mid_exposure", "telescope_place"]
+__all__ = [
+    "EphemerisError",
+    "ObserverPosition",
+    "barycentric_times",
+    "mid_exposure",
+    "observer_position",
+]
 
 _KM, _KM_S = Unit("km"), Unit("km / s")
 _SPEED_OF_LIGHT = constants.c.to_value(_KM_S)
@@ -41,7 +47,7 @@ class EphemerisError(ValueError):
 
 
 @dataclass(frozen=True)
-class Place:
+class ObserverPosition:
     """Where the telescope was at one moment.
 
     Attributes
@@ -86,7 +92,7 @@ def mid_exposure(start: Time, end: Time) -> Time:
     return middle
 
 
-def telescope_place(ephemeris: Mapping[str, Any] | None, time: Time) -> Place:
+def observer_position(ephemeris: Mapping[str, Any] | None, time: Time) -> ObserverPosition:
     """Return where the telescope was, the Earth's centre where its ephemeris does not tell.
 
     Parameters
@@ -99,17 +105,19 @@ def telescope_place(ephemeris: Mapping[str, Any] | None, time: Time) -> Place:
 
     Returns
     -------
-    Place
+    ObserverPosition
     """
     earth, velocity = _earth(time)
     try:
         position = _carried_on(ephemeris, time, earth, velocity)
     except EphemerisError as error:
-        return Place(tuple(earth.tolist()), f"Earth: {error}")
-    return Place(tuple(position.tolist()), "spacecraft")
+        return ObserverPosition(tuple(earth.tolist()), f"Earth: {error}")
+    return ObserverPosition(tuple(position.tolist()), "spacecraft")
 
 
-def barycentric_times(time: Time, place: Place, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+def barycentric_times(
+    time: Time, observer: ObserverPosition, ra: np.ndarray, dec: np.ndarray
+) -> np.ndarray:
     """Return when light from each source would have met the solar-system barycentre.
 
     BJD = t(TDB) + r·n/c, with r the telescope's barycentric position and n the direction to the
@@ -119,7 +127,7 @@ def barycentric_times(time: Time, place: Place, ra: np.ndarray, dec: np.ndarray)
     ----------
     time : astropy.time.Time
         The moment at the telescope.
-    place : Place
+    observer : ObserverPosition
         Where it was.
     ra, dec : (n,) ndarray
         ICRS in degrees.
@@ -130,7 +138,7 @@ def barycentric_times(time: Time, place: Place, ra: np.ndarray, dec: np.ndarray)
         Julian dates, TDB.
     """
     ra, dec = np.radians(ra), np.radians(dec)
-    x, y, z = place.position
+    x, y, z = observer.position
     along = np.cos(dec) * (x * np.cos(ra) + y * np.sin(ra)) + z * np.sin(dec)
     tdb = time.tdb
     return tdb.jd1 + (tdb.jd2 + along / (_SPEED_OF_LIGHT * _SECONDS_PER_DAY))

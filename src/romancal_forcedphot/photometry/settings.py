@@ -164,7 +164,7 @@ class Settings:
 
 
 def _canonical(value: Any) -> Any:
-    """Return equal values in one form: any number, and a truth value, as a float."""
+    """Return a value in a form that is the same for equal values: numbers and booleans as float."""
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
     if isinstance(value, int | float | np.number | np.bool_):

@@ -22,7 +22,6 @@ from ..product.model import ForcedPhotometryModel
 from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, quiet_crds
 from ..storage import (
     check_output_directory,
-    printable,
     refuse_credentials,
     shown,
     write_atomically,
@@ -37,6 +36,8 @@ __all__ = ["FrameworkStep"]
 # Below romancal's logger, whose handlers every romancal pipeline sets up: our lines are shown and
 # recorded wherever this step runs.
 log = logging.getLogger(f"romancal.{__name__}")
+
+_NO_NAME = "?"  # what RAD has for the name of a model without one
 # As romancal does for its own: stpipe sets no level where an instance is run rather than called.
 logging.getLogger("romancal.romancal_forcedphot").setLevel(logging.DEBUG)
 
@@ -54,7 +55,6 @@ class FrameworkStep(RomanStep):
 
     # Of a copy that measures one of many exposures: what all share.
     _shared: Any = None
-    _own_lines: list[str] | None = None
 
     def __init__(self, *args, **kwargs):
         with _choices_explained(type(self)):
@@ -108,7 +108,10 @@ class FrameworkStep(RomanStep):
 
     @classmethod
     def build_config(cls, input, **kwargs):
-        """Build the configuration of `call`; the image is opened for its metadata."""
+        """Build the configuration of `call`; see `stpipe.Step.build_config`.
+
+        The image is opened for its metadata, which stpipe cannot read from S3.
+        """
         wrapped = wrap_objects(kwargs).get("storage_options")
         options = getattr(wrapped, "options", None)
         first = None
@@ -182,13 +185,9 @@ class FrameworkStep(RomanStep):
         names = self.get_stpipe_loggers()
         with (
             recording.log_config_kept(self._silent, [n for n in names if n != "py.warnings"]),
-            recording.own_lines(names, self._log_records_formatter, anew=anew) as lines,
+            recording.own_lines(names, self._log_records_formatter, anew=anew),
         ):
-            self._own_lines = lines
-            try:
-                yield
-            finally:
-                self._own_lines = None
+            yield
 
     @classmethod
     def _silent(cls):
@@ -215,29 +214,29 @@ class FrameworkStep(RomanStep):
             super().export_config(file, include_metadata)
 
     def finalize_result(self, model, reference_files_used):
-        """Record software, reference files and the log in the product's metadata."""
+        """Record software, reference files and the log; see `stpipe.Step.finalize_result`."""
         try:
             with quiet_crds():
                 super().finalize_result(model, reference_files_used)
         except CRDS_OUT_OF_REACH:
             log.warning("CRDS is out of reach: its context is not recorded in meta.ref_file")
         if isinstance(model, ForcedPhotometryModel):
-            lines = self.log_records if self._own_lines is None else self._own_lines
-            model.meta.cal_logs = [printable(line) for line in lines]
+            model.meta.cal_logs = recording.lines_so_far()
 
     def _basepath(self, filename):
         """File name from which that of a product is made: output_file, or that of its exposure."""
         given = self.output_file or (self.search_output_file and self.search_attr("output_file"))
-        return given or filename
+        has_name = filename not in ("", _NO_NAME)
+        return given or (filename if has_name else None)
 
     def save_model(self, model, *args, output_file=None, **kwargs):
-        """Save a product under the name of its exposure. See `stpipe.Step.save_model`."""
+        """Save a product under the name of its exposure; see `stpipe.Step.save_model`."""
         if self.save_results or kwargs.get("force"):
             output_file = output_file or self._basepath(model.meta.filename)
         return super().save_model(model, *args, output_file=output_file, **kwargs)
 
     def remove_suffix(self, name):
-        """Remove the suffix of a romancal step or of this one from a file name."""
+        """Remove the suffix of this or a romancal step; see `stpipe.Step.remove_suffix`."""
         for ours in (f"_{self.suffix}", "_forcedphot"):
             if name.endswith(ours):
                 return name.removesuffix(ours), "_"

@@ -18,7 +18,7 @@ from stpipe import _log
 
 from ..storage import printable
 
-__all__ = ["console_config", "log_config_kept", "own_lines", "silent_config"]
+__all__ = ["console_config", "lines_so_far", "log_config_kept", "own_lines", "silent_config"]
 
 
 class _Recorder(logging.Handler):
@@ -41,7 +41,7 @@ _recorder: ContextVar[_Recorder | None] = ContextVar("recorder", default=None)
 @contextlib.contextmanager
 def own_lines(
     names: Sequence[str], formatter: logging.Formatter, *, anew: bool = False
-) -> Iterator[list[str]]:
+) -> Iterator[None]:
     """Record the lines that are logged inside a block, by this thread and what it starts.
 
     Parameters
@@ -52,15 +52,9 @@ def own_lines(
         Formats the lines.
     anew : bool
         Whether a block inside another one has lines of its own; else it adds to those.
-
-    Yields
-    ------
-    list of str
-        The lines so far; it grows.
     """
-    current = _recorder.get()
-    if current is not None and not anew:
-        yield current.lines
+    if _recorder.get() is not None and not anew:
+        yield
         return
     recorder = _Recorder(formatter)
     token = _recorder.set(recorder)
@@ -68,11 +62,23 @@ def own_lines(
     for logger in loggers:
         logger.addHandler(recorder)
     try:
-        yield recorder.lines
+        yield
     finally:
         for logger in loggers:
             logger.removeHandler(recorder)
         _recorder.reset(token)
+
+
+def lines_so_far() -> list[str]:
+    """Return the lines that were recorded in the current `own_lines`.
+
+    Returns
+    -------
+    list of str
+        Each can be encoded as UTF-8; none outside of `own_lines`.
+    """
+    current = _recorder.get()
+    return [] if current is None else list(current.lines)
 
 
 class _Kept:

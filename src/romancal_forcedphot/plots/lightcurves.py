@@ -113,11 +113,10 @@ def _draw_band(
     """Draw the points of a band: detections with errors, others as limits."""
     value, error = (_plain(points[name]) for name in (quantity, f"{quantity}_err"))
     flagged = np.asarray(points["warning_flags"]) != 0
-    is_limit = np.zeros(len(points), dtype=bool)
+    is_limit, limits = np.zeros(len(points), dtype=bool), np.full(len(points), np.nan)
     if quantity == "abmag":
-        is_limit = ~(_plain(points["snr"]) >= sigma)
-        limits = _plain(points["limit_abmag"])
-    label = f"{band}: {len(points)}"
+        is_limit, limits = ~(_plain(points["snr"]) >= sigma), _plain(points["limit_abmag"])
+    label, limit_label = f"{band}: {len(points)}", f"{band}: limits"
     for shift in (0.0, 1.0) if is_folded else (0.0,):
         for chosen, fill in ((~flagged, None), (flagged, "none")):
             shown = chosen & ~is_limit & np.isfinite(value)
@@ -126,12 +125,12 @@ def _draw_band(
                 style |= {"label": label} | ({"markerfacecolor": fill} if fill else {})
                 ax.errorbar(when[shown] + shift, value[shown], error[shown], **style)
                 label = "_nolegend_"
-        shown = is_limit & ~flagged & (np.isfinite(limits) if is_limit.any() else True)
+        shown = is_limit & ~flagged & np.isfinite(limits)
         if shown.any():
             style = {"color": look["color"], "marker": "v", "linestyle": "none", "alpha": 0.6}
-            style |= {"label": label, "markersize": 5, "markerfacecolor": "none"}
+            style |= {"label": limit_label, "markersize": 5, "markerfacecolor": "none"}
             ax.plot(when[shown] + shift, limits[shown], **style)
-            label = "_nolegend_"
+            limit_label = "_nolegend_"
 
 
 def rms_against_magnitude(table: Table, band: str, *, ax: Axes | None = None) -> Axes:

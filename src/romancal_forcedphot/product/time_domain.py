@@ -6,15 +6,16 @@ both are in its metadata.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+import asdf
 from astropy.table import Table
 from astropy.time import Time
 
-from ..storage import open_for_reading, write_atomically
+from ..storage import StorageError, open_asdf, shown, write_atomically
 from .plain import plain
 
 __all__ = ["TimeDomainError", "read_time_domain", "require_time_domain", "write_time_domain"]
@@ -77,8 +78,9 @@ def write_time_domain(
     model.meta.id_columns = ["label"]
     model.meta.file_date = Time(metadata.get("file_date") or Time.now())
     model.source_catalog = table
-    with write_atomically(path) as temporary:
-        model.save(temporary)
+    model.validate()
+    with write_atomically(path) as file:  # asdf would take a path for a URI
+        asdf.AsdfFile({"roman": model._instance}).write_to(file)
 
 
 def read_time_domain(path: str | os.PathLike) -> tuple[Table, dict[str, Any]]:
@@ -103,12 +105,19 @@ def read_time_domain(path: str | os.PathLike) -> tuple[Table, dict[str, Any]]:
     kind = require_time_domain()
     from roman_datamodels import datamodels
 
-    with open_for_reading(path) as file:
-        if file.read(5) != b"#ASDF":
-            raise TimeDomainError(f"'{path}' is not an ASDF file: expected a time-domain catalog")
-    with datamodels.open(Path(path)) as model:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = open_asdf(path)
+            stack.callback(file.close)
+            model = datamodels.open(file)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise TimeDomainError(
+                f"{shown(path)} cannot be opened ({error}): expected a time-domain source catalog"
+            ) from error
         if not isinstance(model, kind):
             raise TimeDomainError(
-                f"'{path}' is a {type(model).__name__}: expected a time-domain source catalog"
+                f"{shown(path)} is a {type(model).__name__}: expected a time-domain source catalog"
             )
         return model.source_catalog.copy(), {key: plain(model.meta[key]) for key in model.meta}

@@ -311,10 +311,12 @@ class CurveOfGrowth:
 
     @cached_property
     def _interpolant(self) -> CubicSpline | PchipInterpolator:
+        """Interpolant of `fractions` at `radii`."""
         return interpolate_curve(self.radii, self.fractions)
 
     @cached_property
     def _profile_cache(self) -> dict[tuple[int, int], CubicSpline]:
+        """Results of `_radial_profile`, by its arguments."""
         return {}
 
     def _radial_profile(self, index: int, side: int) -> CubicSpline:
@@ -354,6 +356,7 @@ class CurveOfGrowth:
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise a PSFError for a value that is not one of the choices."""
     if value not in choices:
         raise PSFError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 

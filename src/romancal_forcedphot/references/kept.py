@@ -1,7 +1,7 @@
 """References that stay open from one exposure to the next.
 
 Many exposures in one process share few reference files: those of a detector and filter. Opening one
-costs as much as measuring some thousand sources, so the last few stay open, their arrays read.
+and reading it costs as much as measuring some thousand sources, so the last few stay open.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import asdf
 from roman_datamodels import datamodels as rdm
 
+from ..storage import open_asdf
 from .finder import Finder, Reference
 
 __all__ = ["KeepingFinder"]
@@ -59,13 +59,11 @@ class KeepingFinder:
 
 
 def _opened(path: str) -> Any:
-    """Return a file as a model whose arrays are read; its path where it cannot be opened.
+    """Return a file as an open model; its path where it cannot be opened.
 
     Whoever opens it by its path then says what is wrong with it.
     """
     try:
-        with asdf.config_context() as config:
-            config.validate_on_read = False  # as `files.opened`
-            return rdm.open(path, lazy_load=False)
+        return rdm.open(open_asdf(path, validate=False))  # as `files.open_reference`
     except Exception:
         return path
