@@ -20,15 +20,16 @@ def harness(monkeypatch):
     import robustness_catalogs
     import robustness_common
 
+    logging.disable(logging.CRITICAL)
     yield robustness_catalogs, robustness_common
+    logging.disable(logging.NOTSET)
     for name in set(sys.modules) - before:
         if name.startswith("robustness_"):
             del sys.modules[name]
 
 
-def test_generated_catalogs_show_no_defect(harness, tmp_path, monkeypatch):
+def test_generated_catalogs_show_no_defect(harness, tmp_path):
     catalogs, common = harness
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     tallies = [
         common.run_part(name, trial, seed=SEED, n_trials=N_TRIALS, limit_s=60)
         for name, trial in catalogs.parts(tmp_path).items()
