@@ -48,9 +48,9 @@ def test_rows_are_counted():
     assert count_rows(table, n_selected=6)["n_read"] == 6
 
 
-def test_typical_fractions_are_medians_of_what_is_known():
+def test_median_ee_fractions_are_medians_of_what_is_known():
     _, table = photometry()
-    (small, large) = median_ee_fractions(table, [3.0, 5.0])
+    (small, large) = median_ee_fractions(table, ["aper3pix", "aper5pix"])
     assert small == pytest.approx(0.8)
     assert large is None
 

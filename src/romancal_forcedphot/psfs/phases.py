@@ -1,14 +1,14 @@
-"""ePSF stamps of many sources by matrix products: the same numbers as one by one, much faster.
+"""Evaluation of ePSF stamps for many sources by matrix products.
 
-A stamp is linear in the spline coefficients of the ePSF: 4 weights along y, times 4 along x, times
-the shares of the 4 grid positions around the source, 64 numbers in all. Sources whose sub-pixel
-phases fall between the same samples, in the same cell of the grid of positions, use the same
-coefficients. So the stamps of such a group are products of matrices, one for each row of pixels ::
+A stamp is linear in the spline coefficients of the ePSF, with 64 interpolation weights: the product
+of 4 weights along y, 4 along x, and those of the 4 grid positions around the source. Sources with
+sub-pixel phases between the same samples, in the same cell of the grid of positions, have the same
+coefficients. The stamps of such a group are a matrix product for each row of pixels, ::
 
     (sources, 64) @ (64, side)
 
-There are `oversample`² such groups in a cell, and in a crowded field many stars in each, so that
-the products, which a processor does at its full speed, are nearly all of the work.
+There are `oversample`² such groups in a cell. In crowded fields each has many stars, and the matrix
+products, which run at the full speed of the processor, dominate the computing time.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["split_by_phase", "stamps_by_phase"]
 
 _N_SPLINE = 4
 
-# BLAS wakes its threads for products of more than some 260,000 multiplications. They gain nothing
-# here, and where other threads compete for the cores they wait for each other many times as long.
+# BLAS uses threads for products of more than about 260,000 multiplications. They do not help here,
+# and are many times slower where other threads compete for the cores.
 _LARGEST_PRODUCT = 1 << 18
 
 
 def split_by_phase(coefficients: NDArray, oversample: int) -> NDArray:
-    """Return tables with the samples of each phase together.
+    """Reorder tables such that the samples of each phase are contiguous.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def stamps_by_phase(
     phases : (k, o, o, my, mx) ndarray of float64
         Cubic B-spline coefficients of the table at k grid positions, from `split_by_phase`.
     nodes : (c, n) ndarray of intp
-        Grid positions that each source's table is mixed from.
+        Grid positions around each source.
     shares : (c, n) ndarray of float64
-        The share of each.
+        Interpolation weight of each of these.
     row, column : tuple
         First coefficient and spline weights along y and x, from `samples.spline_weights`.
     side : int
@@ -75,7 +75,8 @@ def stamps_by_phase(
 
     Returns
     -------
-    stamps : (n, s, s) ndarray of float64, indexed [source, y, x]
+    (n, s, s) ndarray of float64, indexed [source, y, x]
+        Values of the tables on the pixels.
     """
     (first_row, y_weights), (first_column, x_weights) = row, column
     order, groups = _grouped(first_row, first_column, *nodes)
@@ -96,7 +97,7 @@ def stamps_by_phase(
 
 
 def _grouped(*keys: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[slice]]:
-    """Return an order of the sources and its runs of those that agree in all keys."""
+    """Return an order of the sources, and the ranges of it with equal values of all keys."""
     order = np.lexsort(keys)
     differs = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
     ends = [0, *(np.flatnonzero(differs) + 1).tolist(), order.size]
@@ -104,7 +105,7 @@ def _grouped(*keys: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[slice]]:
 
 
 def _table(mixed: list[NDArray], first_row: int, first_column: int, side: int) -> NDArray:
-    """Return coefficients (side, 16 c, side): for pixel rows, weights and pixels of c tables."""
+    """Return coefficients (side, 16 c, side), indexed [row of pixels, weight, pixel]."""
     oversample = len(mixed[0])
     table = np.empty((side, len(mixed), _N_SPLINE, _N_SPLINE, side))
     for i in range(_N_SPLINE):
