@@ -39,6 +39,9 @@ OTHERS = {
     "dq_mask": ("ANY",),
     "proper_motion": False,
     "ref_epoch": 2016.0,
+    "psf_source": "stpsf",
+    "psf_background": "annulus",
+    "psf_mesh": 32,
 }
 
 
