@@ -8,8 +8,9 @@ import galsim
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.table import Table
 
-from romancal_forcedphot import WarningFlag, measure
+from romancal_forcedphot import WarningFlag, measure, read_sources
 from romancal_forcedphot.photometry import (
     CircularApertures,
     ModelPhotometry,
@@ -182,6 +183,24 @@ def test_impossible_shapes_are_points_with_a_flag(field, psf):
     has_flag = table["warning_flags"] & WarningFlag.BAD_SHAPE > 0
     np.testing.assert_array_equal(np.flatnonzero(has_flag), bad)
     np.testing.assert_array_equal(table["model_flux"], points["model_flux"])
+
+
+def test_impossible_shapes_of_a_catalog_end_in_flags(field, psf):
+    """No number, axis ratios of 0 and 2, an index of 20, a negative radius; and a good one."""
+    shapes = {
+        "type": ["SER"] * 6,
+        "n": [np.nan, 1.0, 2.5, 20.0, 1.0, INDEX[0]],
+        "half_light_radius": [0.3, 0.3, 0.3, 0.3, -0.3, RADIUS[0]],
+        "ba": [0.5, 0.0, 2.0, 0.5, 0.5, RATIO[0]],
+        "pa": [0.0, 0.0, 0.0, 0.0, 0.0, ANGLE[0]],
+    }
+    places = {"x": X[[1, 3, 5, 7, 9, 0]], "y": Y[[1, 3, 5, 7, 9, 0]]}
+    sources = read_sources(Table(places | shapes), shapes=True)
+    table = model_table(field, sources, psf)
+    has_flag = table["warning_flags"] & WarningFlag.BAD_SHAPE > 0
+    np.testing.assert_array_equal(has_flag, [True] * 5 + [False])
+    assert np.isfinite(table["model_flux"]).all()
+    assert table["model_flux"][-1] == pytest.approx(njy(FLUX[0]), rel=0.03)
 
 
 def test_a_bad_shape_off_the_image_has_both_flags(field, psf):
