@@ -36,6 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = (",", ";", "\t")
 _NULL_VALUES = ("", "null", "NULL")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_OF_ECSV = re.compile(r"# *(%ECSV|datatype:|- *\{ *name:)")
 _INTEGER = r"^[+-]?[0-9]+$"
 _UNUSUAL_INTEGER = r"^(-?0[0-9].*|-0|\+.*)$"
 _WHOLE_FLOAT = r"^-?(0|[1-9][0-9]{0,14})\.0*$"
@@ -60,7 +61,7 @@ def read_csv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     Raises
     ------
     UnusableContentError
-        A quote is not closed.
+        A quote is not closed, or the file is a damaged ECSV file.
     ValueError
         A row has not as many fields as the header.
     """
@@ -180,10 +181,24 @@ def _header(content: bytes, encoding: str) -> tuple[list[str], str, int]:
             position = line.end()
             yield line.group().decode(encoding)
 
-    header = next((line for line in lines() if _is_content(line)), "")
+    header = ""
+    for header in lines():
+        if _is_content(header):
+            break
+        if _OF_ECSV.match(header):
+            raise UnusableContentError(
+                f"has the comment {header.strip()!r}, as ECSV has, but does not begin with "
+                "'# %ECSV 1.0': its units would be lost; write it again, or remove the comment"
+            )
     delimiter = delimiter_of(header)
     position -= len(header.encode(encoding))
-    names = next(csv.reader(lines(), delimiter=delimiter, skipinitialspace=True), [])
+    parser = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        names = next(parser, [])
+    except csv.Error as error:
+        raise UnusableContentError(
+            f"has quotes in its header that are not closed: {error}; close or double the quote"
+        ) from error
     return [name.strip() for name in names], delimiter, position
 
 
