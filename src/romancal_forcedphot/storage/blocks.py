@@ -111,6 +111,8 @@ class _CheckedBlock(ReadBlock):
         """(n,) content of the block, decompressed."""
         header = self.header
         if header["flags"] & _STREAMED:
+            if any(header["checksum"]):
+                raise self._damaged("is marked as one without a size, but has a checksum")
             return super().data
         content = self._content(header["used_size"])
         if not self._verify_checksum or not any(header["checksum"]):
@@ -161,10 +163,12 @@ class _CheckedBlock(ReadBlock):
     def _decompressed(self, content: bytes) -> NDArray[np.uint8]:
         label, size = self._header["compression"], self._header["data_size"]
         decompress = _DECOMPRESSORS.get(label)
-        if decompress is None:  # an extension of asdf may know it
-            return super().data
         try:
+            if decompress is None:  # an extension of asdf may know it
+                return super().data
             data = decompress(content, size)
+        except StorageError:
+            raise
         except _UNDECOMPRESSABLE as error:
             raise self._damaged(f"cannot be decompressed ({error})") from error
         if len(data) != size:
