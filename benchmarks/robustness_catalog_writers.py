@@ -22,7 +22,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from robustness_catalog_truth import Rows
 
-__all__ = ["UNITS", "WRITERS", "votable", "write_csv"]
+__all__ = ["UNITS", "WRITERS", "save_parquet", "tabledata", "votable", "write_csv"]
 
 #: Spellings of units, and how many of each are a degree.
 UNITS = {
@@ -140,86 +140,72 @@ def write_fits(rng: np.random.Generator, rows: Rows, path: Path) -> None:
     return None
 
 
-def arrow(rng: np.random.Generator, rows: Rows) -> pa.Table:
+_ARROW = {"int": pa.int64(), "uint": pa.uint64(), "float": pa.float64(), "str": pa.string()}
+
+
+def arrow_table(rng: np.random.Generator, rows: Rows) -> pa.Table:
     """The rows as an arrow table, of types that say the same in different ways."""
     rows, unit = _units(rng, rows)
     arrays, fields = [], []
     for name, values in _shuffled(rng, rows.columns()).items():
-        kind = _kind_of(values)
-        array = pa.array(
-            values,
-            {"int": pa.int64(), "uint": pa.uint64(), "float": pa.float64(), "str": pa.string()}[
-                kind
-            ],
-        )
-        if kind == "str":
-            choice = rng.integers(4)
-            if choice == 0:
-                array = array.dictionary_encode()
-            elif choice == 1:
-                array = array.cast(pa.large_string())
-            elif choice == 2:
-                array = array.cast(pa.binary())
+        array = pa.array(values, _ARROW[_kind_of(values)])
+        if array.type == pa.string():
+            kinds = [
+                pa.string(),
+                pa.large_string(),
+                pa.binary(),
+                pa.dictionary(pa.int32(), pa.string()),
+            ]
+            array = array.cast(kinds[rng.integers(len(kinds))])
         own = {"unit": unit if unit and name in rows.names[:2] else "None"}
         fields.append(pa.field(name, array.type, metadata=own))
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
+def save_parquet(table: pa.Table, path: Path, **options) -> None:
+    """Write a table through a file object: pyarrow refuses some names of files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        pq.write_table(table, file, **options)
+
+
 def write_parquet(rng: np.random.Generator, rows: Rows, path: Path) -> None:
     """Parquet with row groups of any size, page checksums or not."""
-    size = int(rng.choice([1, 4, 100]))
-    checksums = bool(rng.random() < 0.5)
-    with path.open("wb") as file:
-        pq.write_table(arrow(rng, rows), file, row_group_size=size, write_page_checksum=checksums)
+    size, checksums = int(rng.choice([1, 4, 100])), bool(rng.random() < 0.5)
+    table = arrow_table(rng, rows)
+    save_parquet(table, path, row_group_size=size, write_page_checksum=checksums)
 
 
 def write_hats(rng: np.random.Generator, rows: Rows, path: Path) -> None:
     """A HATS directory, which names its columns of positions, in up to three partitions."""
-    table = arrow(rng, rows)
-    table = table.cast(
-        pa.schema(
-            [
-                f
-                if not pa.types.is_dictionary(f.type)
-                else pa.field(f.name, pa.string(), metadata=f.metadata)
-                for f in table.schema
-            ]
-        )
-    )
-    cuts = sorted(rng.integers(0, len(rows) + 1, 2))
+    table = arrow_table(rng, rows)
+    cuts = sorted(int(cut) for cut in rng.integers(0, len(rows) + 1, 2))
     bounds = zip([0, *cuts], [*cuts, len(rows)], strict=True)
-    for place, (start, end) in zip(
-        ("Norder=0/Npix=9", "Norder=0/Npix=10", "Norder=1/Npix=3"), bounds, strict=True
-    ):
-        part = path / "dataset" / f"{place}.parquet"
-        part.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.slice(start, end - start), part.open("wb"))
-    (path / "hats.properties").write_text(
-        f"hats_col_ra={rows.names[0]}\nhats_col_dec={rows.names[1]}\n"
-    )
+    places = ("Norder=0/Npix=9", "Norder=0/Npix=10", "Norder=1/Npix=3")
+    for place, (start, end) in zip(places, bounds, strict=True):
+        save_parquet(table.slice(start, end - start), path / "dataset" / f"{place}.parquet")
+    ra, dec, _ = rows.names
+    (path / "hats.properties").write_text(f"hats_col_ra={ra}\nhats_col_dec={dec}\n")
 
 
 def write_asdf(rng: np.random.Generator, rows: Rows, path: Path) -> None:
     """ASDF, compressed or not, as a lone table or as a Roman catalog."""
     rows, unit = _units(rng, rows)
+    types = {"int": "i8", "uint": "u8", "float": "f8", "str": "U"}
     table = Table()
     for name, values in _shuffled(rng, rows.columns()).items():
         kind = _kind_of(values)
-        empty = "" if kind == "str" else 0
-        plain = np.array(
-            [empty if v is None else v for v in values],
-            {"int": "i8", "uint": "u8", "float": "f8", "str": "U"}[kind],
-        )
-        mask = [v is None for v in values]
-        table[name] = MaskedColumn(plain, mask=mask) if any(mask) else plain
+        plain = [("" if kind == "str" else 0) if value is None else value for value in values]
+        mask = [value is None for value in values]
+        column = np.array(plain, types[kind])
+        table[name] = MaskedColumn(column, mask=mask) if any(mask) else column
         if unit and name in rows.names[:2]:
             table[name].unit = unit
     tree = {"roman": {"source_catalog": table}} if rng.random() < 0.5 else {"stars": table}
+    compression = rng.choice([None, "zlib", "lz4", "bzp2"])
     with path.open("wb") as file:
-        asdf.AsdfFile(tree).write_to(
-            file, all_array_compression=rng.choice([None, "zlib", "lz4", "bzp2"])
-        )
+        asdf.AsdfFile(tree).write_to(file, all_array_compression=compression)
 
 
 _DATATYPES = {"int": "long", "float": "double", "str": "unicodeChar"}

@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from robustness_catalog_oddities import MUST_BE_READ, MUST_BE_REFUSED
+from robustness_catalog_oddities import MUST_BE_READ
+from robustness_catalog_refusals import MUST_BE_REFUSED
 from robustness_catalog_truth import Condition, Rows, draw_condition, draw_name, draw_rows
 from robustness_catalog_writers import WRITERS, write_csv
 from robustness_common import Outcome, Trial, defect, judge_error, main, right

@@ -47,6 +47,16 @@ def tangent_wcs(shape):
     return wcs.WCS([(pixels, transform), (sky, None)])
 
 
+class GrowingPixels:
+    """A WCS whose pixels grow along x, by a tenth over an image of `SHAPE`."""
+
+    def __init__(self):
+        self.plane = tangent_wcs(SHAPE)
+
+    def __call__(self, x, y, **options):
+        return self.plane(x + 2.5e-4 * x**2, y, **options)
+
+
 def level2_image(shape=SHAPE, seed=0):
     """An ImageModel of noise about 2 DN/s with a calibration, ready to be measured."""
     image = rdm.ImageModel.create_fake_data(shape=shape)

@@ -32,7 +32,13 @@ ARROWS = {
         *("storage", "table"),
     },
     "_integration": {"product"},
-    "example": {"geometry", "progress", "storage", "table", "validate"},
+    "example": {
+        *("geometry", "lightcurves", "progress", "psfs", "storage", "table", "validate"),
+    },
+    "lightcurves": {
+        *("catalogs", "exposures", "photometry", "plots", "product", "progress", "psfs"),
+        *("references", "storage", "table"),
+    },
     "validate": {"catalogs", "plots", "product", "storage", "table"},
     "exposures": {
         *("geometry", "photometry", "product", "psfs", "references", "storage", "table"),
@@ -56,12 +62,13 @@ KEPT_IN = {
     "botocore": {"storage"},
     "configobj": {"pipeline"},
     "crds": {"example", "references"},
+    "distributed": {"lightcurves"},
     "fsspec": {"storage"},
     "galsim": {"example"},
     "lz4": {"storage"},
     "matplotlib": {"plots"},
     "platformdirs": {"references"},
-    "pyarrow": {"catalogs", "product"},
+    "pyarrow": {"catalogs", "lightcurves", "product"},
     "pysiaf": {"example"},
     "roman_datamodels": {
         *("example", "exposures", "pipeline", "product", "references"),
@@ -92,6 +99,7 @@ READERS = (
     *("product/", "pipeline/", "references/", "example/", "validate/"),
     "catalogs/",  # tables have a meta, too, and catalogs may be models
     "psfs/stpsf.py",  # synphot's spectra have one
+    "lightcurves/",  # so do time series
 )
 
 
@@ -406,7 +414,7 @@ def test_a_radius_in_measure_is_found(plant, line):
 # --- what is declared --------------------------------------------------------------------------
 
 #: Rooms whose packages an extra brings.
-EXTRAS = {"plots": "plot", "example": "example"}
+EXTRAS = {"plots": "plot", "example": "example", "lightcurves": "dask"}
 
 #: What is needed and not imported.
 NOT_IMPORTED = {

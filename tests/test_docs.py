@@ -6,10 +6,13 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.table import Table
 
+import romancal_forcedphot
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
-from small import output_columns
+from small import CENTER, level2_image, output_columns, run_step
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -53,3 +56,32 @@ def test_links_in_the_pages_lead_somewhere():
         for target in targets:
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_notebook_of_the_readme(workplace):
+    """It runs as it stands there, and measures what the step does."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## In a notebook")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    level2_image().save("IMAGE_cal.asdf")
+    offsets = np.array([0.0, 1.0, 2.0]) / 3600
+    Table({"ra": CENTER[0] + offsets, "dec": CENTER[1] + offsets}).write("catalog.ecsv")
+    names = {}
+    exec(code, names)
+    expected = run_step("IMAGE_cal.asdf", "catalog.ecsv").source_catalog
+    assert names["table"].colnames == expected.colnames
+    for name in expected.colnames:
+        np.testing.assert_array_equal(names["table"][name], expected[name], err_msg=name)
+
+
+def test_the_page_of_architecture_names_every_room_and_files_that_exist():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    rooms = set(re.findall(r"`(\w+)`", " ".join(listed)))
+    package = Path(romancal_forcedphot.__file__).parent
+    directories = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert rooms == directories | {"step"}
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", text):
+        places = (package / name, ROOT / name, package / "photometry" / "methods" / name)
+        beside = any(path.name == name for path in package.rglob("*.py"))
+        assert beside or any(place.exists() for place in places), name

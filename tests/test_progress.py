@@ -61,7 +61,7 @@ def test_short_work_shows_no_bar():
 
 def test_elsewhere_there_are_lines_at_intervals():
     lines = []
-    with Progress("Counting", 4, unit="sheep", say=lines.append, interval=0) as counting:
+    with Progress("Counting", 4, unit="sheep", write=lines.append, interval=0) as counting:
         for _ in range(4):
             counting.advance()
     assert [line.partition(" after")[0] for line in lines] == [
@@ -75,7 +75,7 @@ def test_elsewhere_there_are_lines_at_intervals():
 
 def test_bytes_are_shown_as_megabytes():
     lines = []
-    with Progress("Reading", unit="B", say=lines.append, interval=0) as reading:
+    with Progress("Reading", unit="B", write=lines.append, interval=0) as reading:
         reading.advance(2_000_000)
         reading.total = 8e6
         reading.advance(2_000_000)
@@ -92,7 +92,7 @@ def test_short_work_says_nothing(caplog):
 
 def test_stages_are_told_as_they_begin():
     lines = []
-    with Progress("making", 2, say=lines.append) as making:
+    with Progress("making", 2, write=lines.append) as making:
         making.stage("bread")
         assert lines == ["making: bread"]
         making.stage("wine")
@@ -102,7 +102,7 @@ def test_stages_are_told_as_they_begin():
 
 def test_what_is_closed_stays_silent():
     lines = []
-    counting = Progress("Counting", 2, say=lines.append, interval=0)
+    counting = Progress("Counting", 2, write=lines.append, interval=0)
     counting.advance(2)
     before = list(lines)
     counting.advance(2)

@@ -143,12 +143,15 @@ class Progress:
         self._write(f"{self.task}: {text}")
 
     def _state(self) -> str:
-        """Amount that is done, total and elapsed time, as text."""
+        """Amount that is done, total, elapsed time and an estimate of what is left, as text."""
         scale, unit = (_MEGA, "MB") if self._unit == "B" else (1.0, self._unit)
-        amounts = f"{self.done / scale:.0f}"
+        amounts, left = f"{self.done / scale:.0f}", ""
+        elapsed = time.monotonic() - self._start
         if self.total:
             amounts = f"{self.done / self.total:.0%}, {amounts} of {self.total / scale:.0f}"
-        return f"{amounts} {unit} after {time.monotonic() - self._start:.0f} s"
+            if self.done:
+                left = f", about {elapsed * (self.total / self.done - 1):.0f} s left"
+        return f"{amounts} {unit} after {elapsed:.0f} s{left}"
 
 
 def _on_terminal() -> bool:

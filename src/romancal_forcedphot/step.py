@@ -6,12 +6,13 @@ Its integration with stpipe, as a hook or on many exposures, is in `pipeline.fra
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .catalogs import read_sources
 from .exposures import InputError, Measurement, check_settings, measure_exposure
-from .photometry import CircularApertures, Settings, Sources
+from .photometry import CircularApertures, Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
 from .pipeline.framework import FrameworkStep
@@ -24,6 +25,7 @@ from .pipeline.parameters import (
     StorageOptionsParameter,
     wrap_objects,
 )
+from .pipeline.residual import save_residual
 from .pipeline.step_finder import StepFinder
 from .product.model import ForcedPhotometryModel
 from .progress import Progress
@@ -31,6 +33,9 @@ from .references import REFERENCE_KINDS
 from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]
+
+# Below romancal's logger, whose handlers every romancal pipeline sets up.
+log = logging.getLogger(f"romancal.{__name__}")
 
 
 class ForcedPhotometryStep(FrameworkStep):
@@ -55,10 +60,12 @@ class ForcedPhotometryStep(FrameworkStep):
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
         keep_columns = force_list(default='') # Columns of the catalog to include in the product
         on_image_only = boolean(default=False) # Omit the rows of sources that are not on the image
-        methods = force_list(default='aperture') # Methods of measurement: aperture
+        methods = force_list(default='aperture') # Methods of measurement: aperture, psf, or both
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
+        aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
+        shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
         bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma-clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Maximum number of clipping iterations; 0 iterates to convergence
@@ -69,6 +76,10 @@ class ForcedPhotometryStep(FrameworkStep):
         apcorr_psf = option('optical', 'pixel', default='optical') # PSF of the apcorr curve: optical, or integrated over a pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only correct if the flat lacks the gain
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them
+        psf_source = option('auto', 'epsf', 'stpsf', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
+        psf_background = option('mesh', 'annulus', 'none', default='mesh') # Sky for psf, from the image less all fitted sources
+        psf_mesh = integer(default=64) # Side of the mesh's cells in pixels
+        save_residual = boolean(default=False) # Also write the image less all fitted sources and sky (psf) beside the product
         spectral_type = string(default='') # Spectral type of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf
         defocus = integer(default=0) # Waves of defocus of the epsf reference
@@ -152,32 +163,52 @@ class ForcedPhotometryStep(FrameworkStep):
         """Settings, after a check, and sources of the catalog: common to all exposures."""
         if self.save_plots:
             pictures.require_matplotlib()
-        settings = Settings.from_parameters({n: getattr(self, n) for n in Settings.names()})
+        settings = Settings.from_parameters(self._settings())
         check_settings(settings)
         return settings, self._read_catalog()
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the parameters that are settings, by name."""
+        return {name: getattr(self, name) for name in Settings.names()}
 
     def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
         """Make the product of a measurement, with fluxes in the requested unit."""
         unit = table_unit(self.output_units)
+        methods = methods_for(Settings.from_parameters(self._settings()))
         forced_phot = {
             "parameters": self._parameters(),
             "flux_unit": unit,
             **measurement.provenance,
         }
-        table = in_flux_unit(measurement.table, unit)
+        columns = [column for method in methods for column in method.columns()]
+        table = in_flux_unit(measurement.table, unit, columns)
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
     def _inspector(self, settings: Settings) -> Callable[..., None] | None:
-        """Return a function that plots the summary page of an exposure, None without plots."""
-        if not self.save_plots:
+        """Return a function that writes plots and images of an exposure, None without any."""
+        if not (self.save_plots or self.save_residual):
+            return None
+        if settings.aperture_shape != "circle":
+            log.warning("save_plots draws circles alone: no page for %s", settings.aperture_shape)
             return None
 
-        def draw(exposure, table, area, correction):
-            path = self.make_output_path(basepath=self._basepath(exposure.name), ext="png")
-            method = CircularApertures.from_settings(settings)
-            pictures.save_summary(path, exposure, table, method, area=area, correction=correction)
+        def write(inspection):
+            basepath = self._basepath(inspection.exposure.name)
+            if self.save_plots and "aperture" in settings.methods:
+                path = self.make_output_path(basepath=basepath, ext="png")
+                pictures.save_summary(
+                    path,
+                    inspection.exposure,
+                    inspection.table,
+                    CircularApertures.from_settings(settings),
+                    area=inspection.area,
+                    correction=inspection.correction,
+                )
+            if self.save_residual:
+                path = self.make_output_path(basepath=basepath, suffix="residual", ext="asdf")
+                save_residual(path, inspection)
 
-        return draw
+        return write
 
     def _read_catalog(self) -> Sources:
         """Read the catalog; raise an InputError if none is given."""
@@ -195,10 +226,11 @@ class ForcedPhotometryStep(FrameworkStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
+            shapes=self.aperture_shape != "circle",
             storage_options=self.storage_options.options,
         )
 
     def get_pars(self, full_spec=True):
-        """Return the parameters as stpipe does, with objects in memory as their names."""
+        """Return the parameters, objects in memory as their names; see `stpipe.Step.get_pars`."""
         pars = super().get_pars(full_spec)
         return pars | {name: str(pars[name]) for name in {"catalog", "storage_options"} & set(pars)}

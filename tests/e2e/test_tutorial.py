@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from romancal_forcedphot.example.series import make_series
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -29,6 +31,7 @@ def page(runner):
 def tutorial(runner, page, crds_cache, tmp_path_factory):
     """Where the tutorial was run, and what its blocks printed."""
     directory = tmp_path_factory.mktemp("tutorial")
+    make_series(crds_cache.parent)
     return directory, runner.run(page, directory, crds_cache.parent)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from romancal_forcedphot import CircularApertures, Sources, WarningFlag, measure
+from romancal_forcedphot.table import Column
 from small import pixel_sources
 
 
@@ -57,6 +59,93 @@ def test_numbers_do_not_depend_on_threads_or_company(exposure, area):
         np.testing.assert_array_equal(everyone[name], threaded[name])
         if name not in ("label", "warning_flags"):
             np.testing.assert_array_equal(everyone[name][some], few[name])
+
+
+@dataclass(frozen=True)
+class RowNumbers:
+    """A method that knows the numbers of its rows, and measures them in batches of seven."""
+
+    name: ClassVar[str] = "rows"
+    uses: ClassVar[frozenset] = frozenset()
+    column: str = "row_number"
+    flag: int = int(WarningFlag.SATURATED)
+    given: list = field(default_factory=list)
+
+    def columns(self):
+        return [Column(self.column, "float32", "", "Number of the row")]
+
+    def bind(self, exposure, sources, x, y, **given):
+        self.given.append((len(sources), given))
+        return BoundRows(self, np.flatnonzero(np.isfinite(x)), len(x))
+
+
+@dataclass(frozen=True)
+class BoundRows:
+    method: RowNumbers
+    rows: np.ndarray
+    n: int
+
+    @property
+    def unmeasured_flags(self):
+        return np.full(self.n, WarningFlag.NOT_PLACED, dtype=np.int32)
+
+    def batches(self):
+        shuffled = np.random.default_rng(1).permutation(self.rows)
+        yield from (shuffled[first : first + 7] for first in range(0, len(shuffled), 7))
+
+    def measure(self, rows):
+        flags = np.where(rows % 2, 0, self.method.flag).astype(np.int32)
+        return {self.method.column: 10.0 * rows, "warning_flags": flags}
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_any_method_fills_the_rows_that_it_measured(exposure, n_threads):
+    x, y = np.random.default_rng(2).uniform(5, 150, (2, 100))
+    x[[3, 50]] = np.nan
+    other = RowNumbers(column="other", flag=int(WarningFlag.EDGE))
+    told = []
+    method = RowNumbers()
+    table = measure(
+        exposure,
+        pixel_sources(x, y),
+        [method, other],
+        psf="a PSF",
+        n_threads=n_threads,
+        progress=told.append,
+    )
+    assert table.colnames[5:] == ["row_number", "other", "warning_flags"]
+    expected = np.where(np.isfinite(x), 10.0 * np.arange(100), np.nan)
+    for name in ("row_number", "other"):
+        np.testing.assert_array_equal(table[name], expected)
+    both = WarningFlag.SATURATED | WarningFlag.EDGE
+    flags = np.where(np.arange(100) % 2, 0, both)
+    np.testing.assert_array_equal(
+        table["warning_flags"], np.where(np.isfinite(x), flags, WarningFlag.NOT_PLACED)
+    )
+    assert sum(told) == 200
+    (n_sources, given) = method.given[0]
+    assert n_sources == 100
+    assert given == {"area": None, "psf": "a PSF", "correction": None, "n_threads": n_threads}
+
+
+def test_methods_stand_side_by_side_and_alone(exposure):
+    """Apertures measure the same beside another method; flags are those of both."""
+    catalog = pixel_sources([50.0, 60.0, np.nan], [50.0, 90.0, 5.0])
+    alone = measure(exposure, catalog)
+    both = measure(exposure, catalog, [RowNumbers(), CircularApertures()])
+    for name in set(alone.colnames) - {"warning_flags"}:
+        np.testing.assert_array_equal(both[name], alone[name])
+    expected = alone["warning_flags"] | [WarningFlag.SATURATED, 0, WarningFlag.NOT_PLACED]
+    np.testing.assert_array_equal(both["warning_flags"], expected)
+    with pytest.raises(ValueError, match="two methods would both write column 'row_number'"):
+        measure(exposure, catalog, [RowNumbers(), RowNumbers()])
+
+
+def test_what_a_method_places_is_on_the_image(exposure):
+    """Wherever it is: the method says, not the position."""
+    catalog = pixel_sources([50.0, -40.0, np.nan], [50.0, 90.0, 5.0])
+    table = measure(exposure, catalog, [RowNumbers()], on_image_only=True)
+    np.testing.assert_array_equal(table["row_number"], [0.0, 10.0])
 
 
 def test_a_number_of_threads_below_zero_is_refused(exposure):

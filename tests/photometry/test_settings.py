@@ -19,6 +19,8 @@ OTHERS = {
     "aperture_radii": (3.0, 5.0),
     "annulus_radii": (15.0, 20.0),
     "radius_unit": "arcsec",
+    "aperture_shape": "ellipse",
+    "shape_scale": 2.0,
     "bkg_estimator": "mean",
     "bkg_sigma": 2.5,
     "bkg_maxiters": 0,
@@ -37,6 +39,9 @@ OTHERS = {
     "dq_mask": ("ANY",),
     "proper_motion": False,
     "ref_epoch": 2016.0,
+    "psf_source": "stpsf",
+    "psf_background": "annulus",
+    "psf_mesh": 32,
 }
 
 

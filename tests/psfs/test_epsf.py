@@ -337,6 +337,11 @@ def test_each_row_has_the_epsf_of_its_type(sources):
     again = theirs.for_rows(np.arange(5, 9)).in_aperture(x[rows[5:9]], y[rows[5:9]], 2.0)
     np.testing.assert_array_equal(again, expected[5:9])
     np.testing.assert_array_equal(correction.in_aperture(x, y, 2.0), blue.in_aperture(x, y, 2.0))
+    on_pixels = theirs.on_pixels(x[rows], y[rows], 5)
+    for epsf, chosen in ((red, rows % 3 == 0), (blue, rows % 3 != 0)):
+        light = epsf.on_pixels(x[rows][chosen], y[rows][chosen], 5)
+        np.testing.assert_array_equal(on_pixels[chosen], light)
+    np.testing.assert_array_equal(correction.on_pixels(x, y, 5), blue.on_pixels(x, y, 5))
     assert correction.description["n_rows_by_spectral_type"] == {
         "A0V": int((names == "A1").sum()),
         "M6V": int((names == "M5").sum()),

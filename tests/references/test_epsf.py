@@ -52,7 +52,7 @@ def test_without_jitter_in_the_image_the_reference_stays(jitter):
     model = epsf_model()
     content = read(model, image, defocus=3)
     np.testing.assert_array_equal(content.stamps, model.psf[1])
-    assert content.provenance == {"defocus": 3, "jitter": "the reference's (the image tells none)"}
+    assert content.provenance == {"defocus": 3, "jitter": "the reference's (the image has none)"}
 
 
 @pytest.mark.parametrize(

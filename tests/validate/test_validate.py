@@ -202,7 +202,7 @@ def test_the_command_prints_and_draws(files, capsys):
     bins = [line for line in said.splitlines() if " to " in line]
     assert len(bins) == 4
     assert sum(int(line.split()[3]) for line in bins) == N
-    assert "maggy, told by the size of the numbers" in said
+    assert "maggy, inferred from the size of the values" in said
     picture = imread(files / "a_forcedphot_validation.png")
     assert picture.shape[1] >= 1000
     assert np.ptp(picture[..., :3]) > 0.9

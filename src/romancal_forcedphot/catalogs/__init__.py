@@ -1,6 +1,6 @@
-"""A catalog in any supported form becomes `photometry.Sources`. Knows no image.
+"""Reading of source catalogs, in any supported format, as `photometry.Sources`.
 
-`files` turns a file into an astropy Table, with a reader for each format (`delimited` for CSV,
+`files` reads a file as an astropy Table, with a reader for each format (`delimited` for CSV,
 `ecsv`, `fits`, `parquet`, `votable`, `trees` for ASDF) and `hats` for directories. `columns` finds
 columns by the `names` that they usually have, `values` turns a column into plain numbers and
 `identifiers` into ids and text. `sources` puts them together (with `positions` and `frames` for

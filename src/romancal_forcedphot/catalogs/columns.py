@@ -1,4 +1,4 @@
-"""A catalog whose columns can be looked for: the table, and the words to speak of it."""
+"""An open catalog: its table, look-up of its columns by name, and how messages refer to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _N_LISTED = 40
 
 @dataclass(frozen=True, eq=False)
 class CatalogColumns:
-    """A catalog's table with what is needed to find columns in it and to speak of them.
+    """An open catalog, whose columns can be looked up by name.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class CatalogColumns:
     name : str
         The catalog's name, for the log and the metadata.
     shown : str
-        The words that an error calls the catalog by.
+        How error messages refer to the catalog.
     sky_columns : tuple of str
         The columns of sky positions, if the catalog says which they are; else empty.
     systems : mapping of str to CelestialSystem
@@ -61,7 +61,7 @@ class CatalogColumns:
         Returns
         -------
         str or None
-            The column's name as it stands in the table.
+            The column's name as it is spelled in the table.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class CatalogColumns:
         Returns
         -------
         str
-            The column's name as it stands in the table.
+            The column's name as it is spelled in the table.
 
         Raises
         ------
@@ -105,14 +105,14 @@ class CatalogColumns:
         Parameters
         ----------
         name : str
-            Its name as it stands in the table.
+            Its name as it is spelled in the table.
 
         Returns
         -------
         column : astropy.table.Column or mixin column
             The column.
         what : str
-            The words that an error calls it by.
+            How error messages refer to the column.
         """
         return self.table[name], f"{self.shown}: column {name!r}"
 
@@ -131,7 +131,7 @@ class CatalogColumns:
         Parameters
         ----------
         name : str
-            The column's name as it stands in the table.
+            The column's name as it is spelled in the table.
 
         Returns
         -------

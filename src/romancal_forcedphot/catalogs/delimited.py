@@ -1,11 +1,12 @@
-"""CSV files become an astropy Table, and no row or digit is lost on the way.
+"""Reading of CSV files as an astropy Table, without losing rows or digits.
 
-Text is parsed by pyarrow. Which type a column has is decided here, from its text: whole numbers
-that 64 bits hold are integers, other numbers float64, and anything else remains as it was written.
-An id stays text unless it is an integer in its usual spelling: ``007``, ``1e5`` and ``nan`` are
-names. (pyarrow's own inference makes 7, 100000 and a float of them, and 16 of ``0x10``.)
+Fields are split by pyarrow. The type of a column is inferred here, from its text: int64 or uint64
+where all values are integers of 64 bits, float64 where all are numbers, bool for true and false,
+and text otherwise. An id stays text unless it is an integer in its canonical spelling: ``007``,
+``1e5`` and ``nan`` are names. (pyarrow's own inference would make 7, 100000 and NaN of them, and 16
+of ``0x10``.)
 
-Lines before the header that begin with # are comments. In a row, # is a character like others.
+Lines that begin with # before the header are comments. In a row, # is an ordinary character.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["NOT_UTF8", "check_quotes", "delimiter_of", "header_line", "read_csv", "without_bom"]
 
 NOT_UTF8 = "its text is not UTF-8: read as Latin-1 (ISO 8859-1); write it in UTF-8 if not so"
-"""What a reader of text warns of."""
+"""Warning of readers of text."""
 
 _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = (",", ";", "\t")
@@ -122,7 +123,7 @@ def delimiter_of(line: str) -> str:
 
 
 def check_quotes(body: bytes, n_rows: int, delimiter: str, encoding: str) -> None:
-    """Raise where a quote that is not closed may have swallowed rows.
+    """Raise where quotes are not balanced, as then rows may have been read as part of a field.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def check_quotes(body: bytes, n_rows: int, delimiter: str, encoding: str) -> Non
     Raises
     ------
     UnusableContentError
-        A quote is not closed, or stands within a field (Python's own parser is strict about it).
+        A quoted field is not closed, or text follows its closing quote (by Python's strict parser).
     """
     if b'"' not in body:
         return

@@ -1,7 +1,7 @@
-"""ECSV files become an astropy Table.
+"""Reading of ECSV files as an astropy Table.
 
-They are parsed by pyarrow, about eight times as fast as by astropy's own parser for ECSV, which
-takes over for the few files that pyarrow declines.
+They are parsed by pyarrow, about eight times as fast as by astropy's own parser, which is used for
+the few files that pyarrow cannot parse.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A catalog file of any supported format becomes an astropy Table.
+"""Reading of catalog files of any supported format as an astropy Table.
 
-The format is told by what the file holds, not by what it is called: a catalog keeps its meaning
-under any name. Each format has a reader in a module of its own; what the columns mean is not known
-here, see `sources`.
+The format is recognised from the content of the file, not from its name. Each format has a reader
+in a module of its own; `sources` interprets the columns.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.parsers.expat import ExpatError
 
 from astropy.units import UnitsWarning
 
@@ -47,7 +47,7 @@ _READERS: dict[str, Callable[[BinaryIO, WantedColumns], CatalogTable]] = {
 }
 _FORMATS = "ECSV, FITS, CSV, Parquet, VOTable or ASDF"
 _HEAD_BYTES = 65536
-_SPEAKING = (ValueError, OSError, EOFError, ImportError, NotImplementedError, Warning)
+_SPEAKING = (ValueError, OSError, EOFError, ImportError, NotImplementedError, Warning, ExpatError)
 """Errors of readers that say what is wrong with a file; others tell of the reader's own code."""
 _GZIP = b"\x1f\x8b"
 

@@ -1,4 +1,4 @@
-"""The first table of a FITS file becomes an astropy Table."""
+"""Reading of the first table of a FITS file as an astropy Table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_fits(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     Raises
     ------
     UnusableContentError
-        Two columns have the same name, or bytes are missing.
+        Two columns have the same name.
     Exception
         Of many types, where the file holds no table, is damaged, or breaks its own checksums.
     """
@@ -52,9 +52,9 @@ def _check_size(file: BinaryIO) -> None:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size % _BLOCK_BYTES:
-        raise UnusableContentError(
-            f"is damaged: a FITS file has a multiple of {_BLOCK_BYTES} bytes, this one {size}; "
-            "fetch or write it again"
+        raise ValueError(
+            f"it has {size} bytes, which is no multiple of {_BLOCK_BYTES}: some are missing or too "
+            "many"
         )
 
 

@@ -1,4 +1,4 @@
-"""Coordinate systems that a catalog file declares for its columns, and positions in them as ICRS.
+"""Transformation to ICRS from the coordinate systems that a catalog file declares.
 
 VOTable declares them as ``COOSYS`` (https://www.ivoa.net/documents/VOTable/, section 3.1). ICRS,
 FK5 and FK4 are understood; positions in any other system are refused, as they would be measured
@@ -67,7 +67,7 @@ class CelestialSystem:
         Parameters
         ----------
         what : str
-            The words that an error calls the positions by.
+            How error messages refer to the positions.
 
         Returns
         -------
@@ -114,7 +114,7 @@ def positions_to_icrs(
     system : CelestialSystem
         FK5 or FK4; ICRS changes nothing.
     what : str
-        The words that an error calls the positions by.
+        How error messages refer to the positions.
 
     Returns
     -------

@@ -1,12 +1,12 @@
-"""A directory of Parquet files becomes one table: HATS catalogs, and any other split table.
+"""Reading of directories of Parquet files as one table: HATS catalogs, and other split tables.
 
 HATS (https://hats.readthedocs.io) lays a catalog out by place on the sky,
 ``dataset/Norder=1/Dir=0/Npix=44.parquet`` (or a directory of parts in place of the file), and
 tells in ``hats.properties`` which columns hold the sky positions. A collection of such catalogs
 names its main one in ``collection.properties``.
 
-Whatever a catalog says, nothing outside its directory is read, and nothing twice: a path or a
-symbolic link that leads out of it, or round in a circle, is refused.
+No file outside the directory is read, and none twice: paths and symbolic links that lead out of the
+directory or form a loop are refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What stands in a column becomes ids, names and text, without two of them becoming one.
+"""Conversion of columns to ids and text, such that different ids stay different.
 
-Text that is not UTF-8 is read as Latin-1 (ISO 8859-1), the whole column of it, which gives each
-byte a character of its own; bytes that are no text at all, such as binary UUIDs, as hexadecimal
-digits.
+A column of bytes that are not UTF-8 is decoded as Latin-1 (ISO 8859-1), in which each byte is a
+character of its own; bytes that are no text, such as binary UUIDs, become hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def to_labels(column: object, what: str) -> tuple[np.ndarray, np.ndarray | None]
     column : astropy.table.Column or other column
         n integers, whole numbers held as floats, or texts.
     what : str
-        The words that an error or a warning calls it by.
+        How messages refer to the column.
 
     Returns
     -------
@@ -73,9 +72,9 @@ def to_names(column: object, what: str, remedy: str) -> np.ndarray:
     column : astropy.table.Column or other column
         n texts.
     what : str
-        The words that an error calls it by.
+        How error messages refer to the column.
     remedy : str
-        What an error says can be done about it.
+        What the error message advises.
 
     Returns
     -------
@@ -132,7 +131,7 @@ def texts(values: np.ndarray, what: str) -> np.ndarray:
     values : ndarray, shape (n,)
         Texts, bytes, numbers or Python objects.
     what : str
-        The words that a warning calls them by.
+        How warnings refer to them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Columns of a catalog that go into the product beside the photometry, as any format can hold them.
+"""Conversion of catalog columns that are copied into the product beside the photometry.
 
 Readers give numbers of either byte order, quantities, bytes for text, or Python objects; the
 product holds native numbers, text, and true and false, with a mask where a value is missing.
@@ -29,7 +29,7 @@ def kept_columns(table: Table, names: Sequence[str], shown: str) -> Table:
     names : sequence of str
         Names of its columns; one named twice is kept once.
     shown : str
-        The words that an error calls the catalog by.
+        How error messages refer to the catalog.
 
     Returns
     -------

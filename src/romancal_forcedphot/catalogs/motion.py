@@ -1,4 +1,4 @@
-"""How the sources of a catalog move: `Motion`, read from the columns that Gaia made usual."""
+"""Proper motions, parallaxes, radial velocities and epochs of a catalog, as `photometry.Motion`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EPOCH_REMEDY = "give the epoch of the positions with --ref_epoch=YEAR"
 def read_motion(
     columns: CatalogColumns, found: Mapping[str, str], *, with_epoch: bool = True
 ) -> Motion | None:
-    """Read the motions of a catalog.
+    """Read the proper motions of a catalog, and what else is known of how its sources move.
 
     Parameters
     ----------
@@ -80,16 +80,18 @@ def read_motion(
         for quantity, name in names.items()
         if name
     }
-    system_epoch = _check_system(columns, found)
+    epoch_of_system = _check_system(columns, found, with_epoch and not epoch_name)
     if with_epoch and epoch_name:
         motion["ref_epoch"] = _years(*columns.get(epoch_name))
-    elif with_epoch and system_epoch is not None:
-        motion["ref_epoch"] = np.full(len(columns.table), system_epoch)
+    elif epoch_of_system is not None:
+        motion["ref_epoch"] = np.full(len(columns.table), epoch_of_system)
     return Motion(**motion)
 
 
-def _check_system(columns: CatalogColumns, found: Mapping[str, str]) -> float | None:
-    """Refuse motions that are not along ICRS axes; return the epoch that the system declares."""
+def _check_system(
+    columns: CatalogColumns, found: Mapping[str, str], with_epoch: bool
+) -> float | None:
+    """Refuse motions that are not along the axes of ICRS; return the epoch of the system."""
     used = sky_columns(columns, found)
     system = columns.system(used[0]) if len(used) == 2 else None
     if system is None:
@@ -100,7 +102,7 @@ def _check_system(columns: CatalogColumns, found: Mapping[str, str]) -> float | 
             f"{what} are in the coordinate system {system}, and so are the proper motions: "
             f"expected ICRS or FK5 J2000; transform the catalog to ICRS, or {_REMEDY}"
         )
-    return system.julian_epoch(what)
+    return system.julian_epoch(what) if with_epoch else None
 
 
 def _years(column: Any, what: str) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""The names that columns of catalogs usually have: the one place that knows them.
+"""The usual names of catalog columns.
 
-Names are compared without regard to capitals and to blanks around them; see `folded`.
+Names are compared without regard to case and to blanks around them; see `folded`.
 """
 
 from __future__ import annotations

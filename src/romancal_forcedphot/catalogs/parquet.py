@@ -1,4 +1,4 @@
-"""Parquet files, whoever wrote them, become an astropy Table.
+"""Reading of Parquet files as an astropy Table.
 
 Astropy's own reader needs pandas, knows no unit that a field itself carries, as in romancal's
 catalogs, and leaves pyarrow (26.0) with threads that can abort the interpreter when it ends.

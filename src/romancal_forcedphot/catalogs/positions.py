@@ -1,6 +1,6 @@
 """Which columns of a catalog are positions, and what they say in degrees or pixels.
 
-Sky positions win over pixel positions; coordinate objects count as sky positions.
+Sky positions take precedence over pixel positions; coordinate objects count as sky positions.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""``select``: which rows of a catalog are meant, in the words of its columns.
+"""Selection of rows of a catalog by a condition on its columns: the parameter ``select``.
 
-``type == 'PSF' and F106 > 1e-9`` is read by Python's own parser and then walked: names of columns,
-numbers, texts, comparisons (chained ones too), ``and``, ``or``, ``not`` and parentheses have a
-meaning, anything else is refused, and nothing is ever executed. A column whose name is no Python
-name stands in backticks.
+A condition such as ``type == 'PSF' and F106 > 1e-9`` is parsed by Python's own parser, and its
+syntax tree is evaluated here: names of columns, numbers, texts, comparisons (chained ones too),
+``and``, ``or``, ``not`` and parentheses are allowed, anything else is refused, and nothing is ever
+executed. A column whose name is no Python identifier is written in backticks.
 
 A value that is missing (masked, or NaN) is unknown, and so is what it is compared with: as in SQL,
 neither ``F106 > 1`` nor ``not F106 > 1`` selects such a row, whatever the catalog's format.
@@ -325,7 +325,7 @@ def _constant(node: ast.expr) -> int | float | str | None:
 
 
 def _without_backticks(text: str) -> tuple[str, dict[str, str]]:
-    """Put a Python name for each name in backticks; return the text and what each stands for."""
+    """Replace names in backticks by identifiers; return the text, and the name of each of them."""
     stem = "column"
     while stem in text:
         stem += "_"

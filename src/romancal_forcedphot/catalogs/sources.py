@@ -1,4 +1,4 @@
-"""Makes `Sources` of a catalog: an id and a position per row, and what else is asked for."""
+"""Reading of a catalog as `photometry.Sources`: an id and a position for each of its rows."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .motion import read_motion
 from .names import ID_COLUMNS, USUAL_COLUMNS, folded
 from .positions import positions_of
 from .selection import Selection
+from .shapes import USUAL_SHAPES, read_shapes
 from .tables import WantedColumns
 
 __all__ = ["read_sources"]
@@ -40,13 +41,15 @@ def read_sources(
     ref_epoch_wanted: bool = True,
     select: str = "",
     spectral_type_column: str = "",
+    shapes: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Sources:
     """Read the positions and ids of a catalog.
 
-    Sky positions win over pixel positions where a catalog has both. Numbers without a unit are
-    ICRS degrees or 0-indexed pixels; units of angle are converted, and positions in another frame
-    (coordinate objects, or columns of a VOTable with a COOSYS) are transformed to ICRS.
+    Sky positions take precedence over pixel positions where a catalog has both. Numbers without a
+    unit are ICRS degrees or 0-indexed pixels; units of angle are converted, and positions in
+    another frame (coordinate objects, or columns of a VOTable with a COOSYS) are transformed to
+    ICRS.
 
     Parameters
     ----------
@@ -71,6 +74,8 @@ def read_sources(
         see `Selection`. Rows without an id keep the number they have in the whole catalog.
     spectral_type_column : str
         Column of spectral types, read as ``Sources.spectral_type``.
+    shapes : bool
+        Whether the shapes of the sources are read as ``Sources.shapes``; see `read_shapes`.
     storage_options : mapping, optional
         How to reach a file that is not local. See `storage.open_remote`.
 
@@ -84,12 +89,13 @@ def read_sources(
     CatalogError
         If the catalog cannot be read, has no positions, lacks a named column or has several of
         its name, or has something else than one number in a row of a column of positions, or
-        `select` is no condition on its columns.
+        `select` is no condition on its columns, or there are no shapes where they are wanted.
     """
     selection = Selection.parse(select) if select.strip() else None
     given = {"ra": ra_column, "dec": dec_column, "x": x_column, "y": y_column}
     named = (*given.values(), label_column, spectral_type_column, *keep_columns)
     wanted = _wanted([*named, *(selection.columns if selection else ())], label_column)
+    wanted = wanted.including(USUAL_SHAPES) if shapes else wanted
     columns = open_catalog(catalog, wanted, storage_options)
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
@@ -104,6 +110,7 @@ def read_sources(
         n_read=len(columns.table),
         motion=read_motion(columns, found, with_epoch=ref_epoch_wanted) if moving else None,
         spectral_type=_spectral_types(columns, spectral_type_column),
+        shapes=read_shapes(columns) if shapes else None,
         **positions,
     )
     return sources.take(_selected(columns, selection)) if selection else sources

@@ -1,4 +1,4 @@
-"""What a reader of catalog files is asked for, and what it gives.
+"""The interface of the readers of catalog files: what they are asked for, and what they return.
 
 Each format has a module with one function, ``read_<format>(file, wanted) -> CatalogTable``; `files`
 chooses among them by what a file begins with.
@@ -77,8 +77,8 @@ class CatalogTable:
     table : astropy.table.Table
         At least the wanted columns, with their units and masks.
     names : tuple of str
-        The names of all columns of the file. A name that the file gives to several columns stands
-        here as often; which of them the table holds is not defined.
+        The names of all columns of the file. A name that the file gives to several columns is
+        listed as often; which of them the table holds is not defined.
     sky_columns : tuple of str
         The columns of right ascension and declination, if the file says which they are; else
         empty.

@@ -1,4 +1,4 @@
-"""The table of sources in an ASDF file: a Roman catalog, a product of ours, or a lone table."""
+"""Reading of the table of sources in an ASDF file: Roman catalogs, our products, lone tables."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What stands in a column becomes plain numbers: degrees, pixels, or any other unit.
+"""Conversion of columns to plain numbers in degrees, pixels, or any other unit.
 
-No row is dropped: a value that is masked, missing or impossible becomes NaN. A column that holds
-something else than one number in a row is refused. Each function takes a column and `what`, the
-words that an error calls it by.
+No row is dropped: a value that is masked, missing or infinite becomes NaN. A column that holds
+something else than one number in a row is refused.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def to_degrees(column: object, what: str) -> np.ndarray:
     column : astropy.table.Column, astropy.units.Quantity or other column
         n angles; numbers without a unit are degrees.
     what : str
-        The words that an error or a warning calls it by.
+        How messages refer to the column.
 
     Returns
     -------
@@ -80,7 +79,7 @@ def to_pixels(column: object, what: str) -> np.ndarray:
     column : astropy.table.Column, astropy.units.Quantity or other column
         n coordinates; numbers without a unit are pixels.
     what : str
-        The words that an error calls it by.
+        How error messages refer to the column.
 
     Returns
     -------
@@ -106,11 +105,11 @@ def to_numbers(column: object, what: str, default: u.UnitBase, remedy: str) -> n
     column : astropy.table.Column, astropy.units.Quantity or other column
         n numbers.
     what : str
-        The words that an error calls it by.
+        How error messages refer to the column.
     default : astropy.units.UnitBase
         The unit to convert to, which is also that of numbers without one.
     remedy : str
-        What an error says can be done about it.
+        What the error message advises.
 
     Returns
     -------
@@ -134,7 +133,7 @@ def coordinates_to_degrees(coordinates: SkyCoord, what: str) -> tuple[np.ndarray
     coordinates : astropy.coordinates.SkyCoord
         n positions in any frame of the sky.
     what : str
-        The words that an error calls them by.
+        How error messages refer to them.
 
     Returns
     -------
@@ -172,9 +171,9 @@ def plain_values(
     column : astropy.table.Column, astropy.units.Quantity or other column
         n values.
     what : str
-        The words that an error calls it by.
+        How error messages refer to the column.
     expected, remedy : str
-        What an error says was expected, and what can be done about it.
+        What the error message says was expected, and what it advises.
 
     Returns
     -------

@@ -1,8 +1,7 @@
-"""The table of a VOTable becomes an astropy Table, with the coordinate systems of its columns.
+"""Reading of VOTables as an astropy Table, with the coordinate systems of the columns.
 
-A column's name is its ``name``, as the standard has it; the ``ID`` serves references alone. Data
-that the file keeps elsewhere (``STREAM href``) are not fetched: a catalog never makes us open
-another file or URL.
+A column's name is its ``name``, as in the standard; the ``ID`` serves references alone. Data that
+are kept elsewhere (``STREAM href``) are refused: reading a catalog never opens another file or URL.
 """
 
 from __future__ import annotations

@@ -9,11 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..progress import Progress
 from .crds_cache import crds_environment, make_crds_cache
 from .scene import STAGES, Report, Scene, make_scene
+from .series import Series, make_series
+from .series_summary import summarize_series
 from .summary import compare, summarize
 
 
@@ -66,7 +69,17 @@ def strun_command(scene: Scene) -> list[str]:
 
 
 def product_path(scene: Scene) -> Path:
-    """Return the path of the product of `strun_command`."""
+    """Return the path of the product of `strun_command`.
+
+    Parameters
+    ----------
+    scene : Scene
+        The example.
+
+    Returns
+    -------
+    pathlib.Path
+    """
     return scene.image.with_name(scene.image.name.replace("_cal.asdf", "_forcedphot.asdf"))
 
 
@@ -114,12 +127,20 @@ def main(arguments: list[str] | None = None) -> int:
         "forced_phot; compare the fluxes with the truth.",
     )
     parser.add_argument("directory", metavar="DIR", help="directory of the files (0.2 GB)")
-    directory = parser.parse_args(arguments).directory
+    parser.add_argument(
+        "--series",
+        action="store_true",
+        help="instead, 40 small exposures of stars some of which vary, and their light curves",
+    )
+    options = parser.parse_args(arguments)
+    directory = options.directory
     start = time.monotonic()
 
     def write_line(line: str) -> None:
         print(f"{time.monotonic() - start:6.1f} s  {line}", file=sys.stderr, flush=True)
 
+    if options.series:
+        return _run_series(directory, write_line)
     with Progress("making", len(STAGES) + 1, write=write_line) as progress:
         scene, cache = make_example(directory, report=progress.stage)
     status = run_strun(scene, cache)
@@ -131,3 +152,39 @@ def main(arguments: list[str] | None = None) -> int:
     for problem in summary.problems:
         print(f"out of bounds: {problem}", file=sys.stderr)
     return 1 if summary.problems else 0
+
+
+def _run_series(directory: str, write_line: Callable[[str], None]) -> int:
+    """Make the series, its light curves, and compare them with the truth."""
+    with Progress("making", len(STAGES) + 2, write=write_line) as progress:
+        series = make_series(directory, report=progress.stage)
+    output = series.directory / "lightcurves"
+    command = lightcurves_command(series, output)
+    environment = crds_environment(series.crds)
+    for name, value in environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(shlex.join(command), flush=True)
+    status = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+    if status != 0:
+        print(f"{command[0]} failed with exit status {status}", file=sys.stderr)
+        return status
+    summary = summarize_series(output, series)
+    print(summary)
+    for problem in summary.problems:
+        print(f"out of bounds: {problem}", file=sys.stderr)
+    return 1 if summary.problems else 0
+
+
+def lightcurves_command(series: Series, output: Path) -> list[str]:
+    """Return the command that makes light curves of a series, calibrated to one another."""
+    beside = Path(sys.executable).with_name("forced_phot_lightcurves")
+    return [
+        os.fspath(beside) if beside.exists() else "forced_phot_lightcurves",
+        "run",
+        os.fspath(series.directory / "*_cal.asdf"),
+        f"--catalog={series.catalog}",
+        f"--output_dir={output}",
+        "--aperture_correction=epsf",
+        "--align=true",
+        "--relative_calibration=true",
+    ]

@@ -27,7 +27,7 @@ from .scene import MICRONS, Report, Scene, optics_of
 RECIPE = 1  # count up whenever the same scenes give other references
 CONTEXT = "roman_0001.pmap"
 SERVERLESS_URL = (
-    "https://crds-serverless-mode.stsci.edu"  # crds knows it by this name; nobody is there
+    "https://crds-serverless-mode.stsci.edu"  # recognised by crds: no server is contacted
 )
 USEAFTER = "2020-01-01T00:00:00"
 REFERENCE_TYPES = ("area", "apcorr", "epsf")

@@ -174,6 +174,8 @@ def pixel_area_map(wcs: Any, n_pixels: int, *, n_nodes: int = 65) -> tuple[np.nd
 
 
 def _solid_angle(wcs: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Solid angle (sr) of a pixel at each position, by central differences of the WCS."""
+
     def direction(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         ra, dec = (np.deg2rad(angle) for angle in wcs(x, y, with_bounding_box=False))
         return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

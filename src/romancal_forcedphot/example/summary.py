@@ -158,7 +158,17 @@ def compare(product: str | Path, scene: Scene) -> Comparison:
 
 
 def read_source_catalog(product: str | Path) -> Table:
-    """Return the table of a product, in memory."""
+    """Read the table of a product into memory.
+
+    Parameters
+    ----------
+    product : str or path-like
+        Product of the step.
+
+    Returns
+    -------
+    astropy.table.Table
+    """
     with open_asdf(product) as file:
         return Table(file["roman"]["source_catalog"], copy=True)
 

@@ -12,12 +12,13 @@ from .associations import read_association
 from .dq import dq_bits
 from .errors import ExposureError, InputError
 from .level2 import read_level2
-from .measuring import Measurement, check_settings, measure_exposure
+from .measuring import Inspection, Measurement, check_settings, measure_exposure
 from .opening import check_is_input, open_image, opened_for_metadata
 
 __all__ = [
     "ExposureError",
     "InputError",
+    "Inspection",
     "Measurement",
     "check_is_input",
     "check_settings",

@@ -1,7 +1,7 @@
-"""Checks of what a Roman model tells of an exposure, for the readers of images.
+"""Checks of the metadata of Roman models, for the readers of images.
 
-Metadata and WCS are converted from the file when they are first used, and damage shows itself then
-by errors of many kinds: here each becomes an `ExposureError` that names the file.
+Metadata and WCS are converted from the file when they are first used; damage of the file then
+causes errors of many kinds. Each is converted to an `ExposureError` that names the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "usable_wcs",
 ]
 
-_N_TRIED = 3  # positions along each axis at which a WCS is tried
+_N_TRIED = 3  # positions along each axis at which a WCS is evaluated
 _MAX_REASON = 200
 #: Errors whose text says something to programmers alone.
 _OF_PROGRAMS = (AttributeError, LookupError, TypeError)
@@ -51,7 +51,7 @@ def file_name_of(model: Any) -> str:
 
 
 def shown_name(model: Any) -> str:
-    """Return how a message names a model.
+    """Return the name of a model for messages.
 
     Parameters
     ----------
@@ -68,19 +68,19 @@ def shown_name(model: Any) -> str:
 
 @contextlib.contextmanager
 def explained(model: Any, what: str) -> Iterator[None]:
-    """Let errors of damaged parts of a file name the file.
+    """Context that converts errors of damaged files to an `ExposureError` with the file's name.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.DataModel
         An image or mosaic.
     what : str
-        What is read of it, such as ``'metadata'``.
+        Part of the model that is read in the context, such as ``'metadata'``.
 
     Raises
     ------
     ExposureError
-        For any error but those of the network.
+        For any error except those of the network.
     """
     try:
         yield
@@ -128,14 +128,14 @@ def section(model: Any, group: str) -> Mapping[str, Any]:
 
 
 def required(model: Any, group: str, key: str) -> Any:
-    """Return an entry of the metadata that no image lacks.
+    """Return a required entry of the metadata.
 
     Parameters
     ----------
     model : roman_datamodels.datamodels.DataModel
         An image or mosaic.
     group, key : str
-        Where it is: ``meta.<group>.<key>``.
+        Names of the entry: ``meta.<group>.<key>``.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def required(model: Any, group: str, key: str) -> Any:
     Raises
     ------
     ExposureError
-        It is not there.
+        It is missing.
     """
     value = section(model, group).get(key)
     if value is None:
@@ -172,7 +172,7 @@ def time_of_exposure(model: Any, key: str) -> Time:
     Raises
     ------
     ExposureError
-        It is not there, or is no time.
+        It is missing, or not a valid time.
     """
     value = required(model, "exposure", key)
     try:
@@ -188,7 +188,7 @@ def time_of_exposure(model: Any, key: str) -> Time:
 
 
 def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
-    """Return the WCS of a model, tried out at positions all over the image.
+    """Return the WCS of a model, after a check at several positions of the image.
 
     Parameters
     ----------
@@ -199,12 +199,12 @@ def usable_wcs(model: Any, shape: tuple[int, int]) -> Any:
 
     Returns
     -------
-    gwcs.WCS
+    gwcs.wcs.WCS
 
     Raises
     ------
     ExposureError
-        There is none, or it cannot be read, or gives no sky positions.
+        It is missing, cannot be read, or gives no sky positions.
     """
     with explained(model, "a WCS (meta.wcs)"):
         wcs = model.meta.get("wcs")

@@ -10,12 +10,14 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..photometry import Exposure, Settings, Sources
 from ..psfs import (
+    PSF,
     Correction,
     CorrectionUnavailable,
     CurveOfGrowth,
@@ -42,7 +44,7 @@ from ..references import (
     require,
 )
 
-__all__ = ["aperture_correction", "with_remedy"]
+__all__ = ["aperture_correction", "psf_on_pixels", "with_remedy"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -110,6 +112,52 @@ def aperture_correction(
     return correction, {"source": kind, "reference": name} | correction.description
 
 
+def psf_on_pixels(
+    exposure: Exposure,
+    sources: Sources,
+    settings: Settings,
+    finder: Finder,
+    *,
+    correction: Correction | None = None,
+) -> tuple[PSF, dict[str, Any]]:
+    """Make the PSF of PSF photometry on an exposure.
+
+    Parameters
+    ----------
+    exposure, sources, finder
+        As for `aperture_correction`.
+    settings : Settings
+        ``psf_source`` selects the kind of PSF.
+    correction : Correction or None
+        The aperture correction, which is used again where it is that PSF.
+
+    Returns
+    -------
+    psf : PSF
+    provenance : dict
+        Source and assumptions, for the product's metadata.
+
+    Raises
+    ------
+    ReferenceFileError, PSFError
+        There is no PSF for the exposure.
+    ValueError
+        The kind of PSF is unknown.
+    """
+    kind = settings.psf_source
+    if kind == "auto":
+        has_pixels = settings.aperture_correction in ("epsf", "stpsf")
+        kind = settings.aperture_correction if has_pixels else "epsf"
+    if kind not in ("epsf", "stpsf"):
+        raise ValueError(
+            f"psf_source is {kind!r}: expected auto, epsf or stpsf; a curve of growth is no PSF"
+        )
+    if correction is not None and kind == settings.aperture_correction:
+        return correction, {"source": kind} | correction.description
+    settings = replace(settings, aperture_correction=kind)
+    return aperture_correction(exposure, sources, settings, finder, largest_aperture=0.0)
+
+
 @contextlib.contextmanager
 def with_remedy(settings: Settings) -> Iterator[None]:
     """Context that adds helpful options to the message of a PSFError.
@@ -118,6 +166,11 @@ def with_remedy(settings: Settings) -> Iterator[None]:
     ----------
     settings : Settings
         ``aperture_correction`` determines the options.
+
+    Raises
+    ------
+    PSFError
+        Of the same class as the one that was raised in the context.
     """
     try:
         yield

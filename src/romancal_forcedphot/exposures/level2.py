@@ -137,7 +137,7 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Data with NaN for unusable pixels, err, and the map of saturated pixels."""
+    """Data with NaN at unusable pixels, err, and the mask of saturated pixels, each (ny, nx)."""
     data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
@@ -161,7 +161,7 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
 
 
 def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
-    """One of the model's arrays, read from its file where that has not happened yet."""
+    """One of the model's arrays, read from its file if not in memory yet."""
     try:
         plane = np.asarray(model[name])
     except ConnectionError:  # the file is remote, and the error says what happened

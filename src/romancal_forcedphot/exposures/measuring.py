@@ -26,18 +26,19 @@ from ..photometry import (
     methods_for,
 )
 from ..photometry.blank_sky import calibrate_errors
+from ..photometry.methods import BoundMethod
 from ..photometry.proper_motion import apply_proper_motion
-from ..psfs import Correction
+from ..psfs import PSF, Correction
 from ..references import Finder
 from ..storage import shown
 from ..table import count_rows, median_ee_fractions
-from .corrections import aperture_correction, with_remedy
+from .corrections import aperture_correction, psf_on_pixels, with_remedy
 from .dq import dq_bits
 from .ingredients import area_map, gain_corrected
 from .level2 import read_level2
 from .opening import open_image
 
-__all__ = ["Measurement", "check_settings", "measure_exposure"]
+__all__ = ["Inspection", "Measurement", "check_settings", "measure_exposure"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -59,6 +60,31 @@ class Measurement:
     table: Table
     metadata: Mapping[str, Any]
     provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What an exposure was measured with, for plots and images beside the product.
+
+    Attributes
+    ----------
+    exposure : Exposure
+        The image.
+    table : astropy.table.Table
+        What was measured, fluxes in nJy.
+    area : (ny, nx) ndarray or None
+        Relative pixel area.
+    correction : Correction or None
+        Aperture correction.
+    bound : tuple of BoundMethod
+        The methods, bound to the image.
+    """
+
+    exposure: Exposure
+    table: Table
+    area: NDArray | None
+    correction: Correction | None
+    bound: tuple[BoundMethod, ...]
 
 
 def check_settings(settings: Settings) -> None:
@@ -89,7 +115,7 @@ def measure_exposure(
     storage_options: Mapping[str, Any] | None = None,
     verify_checksums: bool = True,
     progress: Callable[[int], object] = lambda n_rows: None,
-    inspect: Callable[[Exposure, Table, NDArray | None, Correction | None], object] | None = None,
+    inspect: Callable[[Inspection], object] | None = None,
 ) -> Measurement:
     """Measure the sources of a catalog on one exposure.
 
@@ -106,12 +132,11 @@ def measure_exposure(
     on_image_only, n_threads, progress
         See `photometry.measure`.
     storage_options : mapping, optional
-        How to reach an image that is not local. See `storage.open_remote`.
+        Options of the file system for a remote image, see `storage.open_remote`.
     verify_checksums : bool
         Whether the arrays of the image are compared with the checksums in its file.
     inspect : callable, optional
-        Called with the exposure, the table, the pixel-area map and the aperture correction while
-        the image is open.
+        Called with what was measured with, while the image is open.
 
     Returns
     -------
@@ -126,7 +151,7 @@ def measure_exposure(
     ValueError
         A setting is invalid.
     MemoryError
-        There is not enough memory, for apertures nearly as large as the image say.
+        There is not enough memory, for instance for apertures nearly as large as the image.
     """
     model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
@@ -171,14 +196,18 @@ def _measure(
     )
     area, area_provenance = area_map(exposure, settings, finder)
     correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
+    psf, psf_provenance = _psf(exposure, sources, settings, finder, methods, correction)
+    bound: list[BoundMethod] = []
     with with_remedy(settings):
         table = measure(
             exposure,
             sources,
             methods,
             area=area,
+            psf=psf,
             correction=correction,
             n_threads=n_threads,
+            inspect=bound.extend,
             **options,
         )
     provenance = {
@@ -188,6 +217,7 @@ def _measure(
         "pixel_area": area_provenance,
         "aperture_correction": correction_provenance,
         "gain_correction": gain_provenance,
+        "psf": psf_provenance,
     }
     for method in methods:
         if isinstance(method, CircularApertures):
@@ -201,7 +231,7 @@ def _measure(
             )
             provenance |= _aperture_provenance(method, table)
     if inspect is not None:
-        inspect(exposure, table, area, correction)
+        inspect(Inspection(exposure, table, area, correction, tuple(bound)))
     return Measurement(table, exposure.metadata, provenance)
 
 
@@ -218,6 +248,20 @@ def _correction(
         return None, {"source": "none"}
     largest = max(method.reach(exposure) for method in users)
     return aperture_correction(exposure, sources, settings, finder, largest_aperture=largest)
+
+
+def _psf(
+    exposure: Exposure,
+    sources: Sources,
+    settings: Settings,
+    finder: Finder,
+    methods: list[Method],
+    correction: Correction | None,
+) -> tuple[PSF | None, dict[str, Any]]:
+    """PSF on pixels and its provenance, if a method uses one."""
+    if not any("psf" in method.uses for method in methods):
+        return None, {"source": "none"}
+    return psf_on_pixels(exposure, sources, settings, finder, correction=correction)
 
 
 def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, Any]:

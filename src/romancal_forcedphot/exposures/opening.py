@@ -1,4 +1,4 @@
-"""Opening what the user names as a Roman image, or refusing it with a reason."""
+"""Opening of a path, URI or model as a Roman image, with clear errors for anything else."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def open_image(
     dataset : str, pathlib.Path or ImageModel
         Path or ``s3://`` URI of a ``*_cal.asdf`` file, or a model, which is returned as it is.
     storage_options : mapping, optional
-        How to reach a file that is not local. See `storage.open_remote`.
+        Options of the file system for a remote file, see `storage.open_remote`.
     verify_checksums : bool
-        Whether the arrays of a file are compared with its own checksums when they are read.
+        Whether the arrays are compared with the checksums in the file when they are read.
 
     Returns
     -------
     roman_datamodels.datamodels.ImageModel
-        The image, its arrays not read yet: of a remote file, only those that are used travel, when
-        they are used. ``meta.filename`` is the name of the file. Close it.
+        The image, to be closed by the caller; ``meta.filename`` is the name of the file. Its arrays
+        are read when they are used; of a remote file, only these are transferred.
 
     Raises
     ------
@@ -77,22 +77,22 @@ def open_image(
 def opened_for_metadata(
     dataset: Any, storage_options: Mapping[str, Any] | None = None
 ) -> Iterator[Any]:
-    """Open a path or URI for the time of the context, for its metadata.
+    """Context that opens a path or URI for its metadata, and yields anything else unchanged.
 
-    stpipe opens images itself for what CRDS wants to know, by their paths: it takes
-    ``night#2/image.asdf`` for ``night``, and takes a slash away from ``s3://``.
+    stpipe itself opens images by their paths for the parameters of CRDS, but misinterprets some: it
+    reads ``night#2/image.asdf`` as ``night``, and removes a slash from ``s3://``.
 
     Parameters
     ----------
     dataset : object
-        A path or ``s3://`` URI; anything else is yielded as it is.
+        Path or ``s3://`` URI of a Level-2 image, or anything else.
     storage_options : mapping, optional
-        How to reach a file that is not local. See `storage.open_remote`.
+        Options of the file system for a remote file, see `storage.open_remote`.
 
     Yields
     ------
     object
-        The open model.
+        The open model, or `dataset`.
 
     Raises
     ------
@@ -107,17 +107,17 @@ def opened_for_metadata(
 
 
 def check_is_input(dataset: Any) -> None:
-    """Raise where something can be no input: neither a location nor a model nor several of them.
+    """Check that an object is a location, a model, or a collection of these.
 
     Parameters
     ----------
     dataset : object
-        What the user gave.
+        Input from the user.
 
     Raises
     ------
     InputError
-        It is an array or a table, say.
+        It is of another type, such as an array or a table.
     """
     is_library = hasattr(dataset, "borrow")
     if is_library or isinstance(dataset, str | Path | list | tuple | rdm.DataModel):
@@ -138,7 +138,7 @@ def _open(
             location, storage_options=storage_options, verify_checksums=verify_checksums
         )
     except StorageError as error:
-        raise InputError(_told(location, error)) from error
+        raise InputError(_unreadable_message(location, error)) from error
     try:
         model = rdm.open(file)
         _give_name(model, file_name(location))
@@ -152,7 +152,7 @@ def _open(
 
 
 def _give_name(model: Any, name: str) -> None:
-    """Let a model be called as its file, as roman_datamodels does where it opens a path."""
+    """Set ``meta.filename`` to the name of the file, as roman_datamodels does for a path."""
     meta = model.get("meta")
     if meta is None or meta.get("filename", name) == name:
         return
@@ -161,8 +161,8 @@ def _give_name(model: Any, name: str) -> None:
 
 
 def _check_planes(file: asdf.AsdfFile, model: Any) -> None:
-    """Refuse planes that share a block; say which blocks will be read."""
-    # An array that asdf reads from a block knows the block's number.
+    """Raise a ValueError for arrays in a common block; announce the blocks that will be read."""
+    # asdf stores the number of its block in an array.
     found = [getattr(model.get(name), "_source", None) for name in _PLANES]
     blocks = [block for block in found if isinstance(block, int)]
     if len(set(blocks)) < len(blocks):
@@ -170,8 +170,8 @@ def _check_planes(file: asdf.AsdfFile, model: Any) -> None:
     expect_blocks(file, blocks)
 
 
-def _told(location: str | Path, error: StorageError) -> str:
-    """What a message says about a file that cannot be read."""
+def _unreadable_message(location: str | Path, error: StorageError) -> str:
+    """Message about a file that cannot be read."""
     if isinstance(error, RemoteError):
         return f"input {error}"
     cause = error.__cause__

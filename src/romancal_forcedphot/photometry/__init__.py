@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from .exposure import Exposure
 from .measuring import measure
-from .methods import CircularApertures, Method, methods_for
+from .methods import CircularApertures, Method, PSFPhotometry, methods_for
 from .settings import Settings
+from .shapes import Shapes
 from .sources import Motion, Sources
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Exposure",
     "Method",
     "Motion",
+    "PSFPhotometry",
     "Settings",
+    "Shapes",
     "Sources",
     "measure",
     "methods_for",

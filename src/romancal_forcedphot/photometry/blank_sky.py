@@ -231,10 +231,9 @@ def blank_positions(
     kept = np.flatnonzero(_is_usable(data, positions, border))
     # Circles that are more than the diagonal of a pixel apart have no pixel in common.
     kept = kept[_separated(positions[kept], 2 * reach + 1.5)]
-    best = np.argsort(-np.minimum(distance[kept], _MAX_USEFUL_DISTANCE_PIX), kind="stable")[
-        :n_positions
-    ]
-    return positions[kept[best]], distance[kept[best]]
+    preference = np.minimum(distance[kept], _MAX_USEFUL_DISTANCE_PIX)
+    best = kept[np.argsort(-preference, kind="stable")[:n_positions]]
+    return positions[best], distance[best]
 
 
 def scale_errors(table: Table, sky: BlankSky) -> None:

@@ -58,6 +58,10 @@ class Settings:
         and 2.8 arcsec, if not given.
     radius_unit : {'pixel', 'arcsec'}
         Unit of these radii.
+    aperture_shape : {'circle', 'ellipse', 'kron'}
+        Shape of the apertures: circles of `aperture_radii`, or ellipses from the catalog's shapes.
+    shape_scale : float
+        Half axes of elliptical apertures in units of the catalog's.
     bkg_estimator : {'median', 'mean', 'none'}
         Estimator of the background in the annulus after sigma clipping.
     bkg_sigma : float
@@ -96,12 +100,22 @@ class Settings:
         Whether proper motions are applied to the time of the exposure.
     ref_epoch : float or None
         Reference epoch of the catalog's positions as Julian year; the catalog's own if None.
+    psf_source : {'auto', 'epsf', 'stpsf'}
+        Source of the PSF for PSF photometry; ``'auto'`` takes that of the aperture correction
+        where it has one, else ``'epsf'``.
+    psf_background : {'mesh', 'annulus', 'none'}
+        Sky of PSF photometry, from the image less all fitted sources: medians of square cells, or
+        of an annulus around each source.
+    psf_mesh : int
+        Side of the cells in pixels.
     """
 
     methods: tuple[str, ...] = ("aperture",)
     aperture_radii: tuple[float, ...] = ()
     annulus_radii: tuple[float, ...] = ()
     radius_unit: str = "pixel"
+    aperture_shape: str = "circle"
+    shape_scale: float = 2.5
     bkg_estimator: str = "median"
     bkg_sigma: float = 3.0
     bkg_maxiters: int = 5
@@ -120,6 +134,9 @@ class Settings:
     dq_mask: tuple[str, ...] = ("DO_NOT_USE",)
     proper_motion: bool = True
     ref_epoch: float | None = None
+    psf_source: str = "auto"
+    psf_background: str = "mesh"
+    psf_mesh: int = 64
 
     def __post_init__(self):
         for name in DEFAULT_RADII:
@@ -164,7 +181,7 @@ class Settings:
 
 
 def _canonical(value: Any) -> Any:
-    """Return equal values in one form: any number, and a truth value, as a float."""
+    """Return a value in a form that is the same for equal values: numbers and booleans as float."""
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
     if isinstance(value, int | float | np.number | np.bool_):

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from .shapes import Shapes
+
 __all__ = ["Motion", "Sources"]
 
 
@@ -64,6 +66,8 @@ class Sources:
         Number of rows of the catalog before the selection.
     spectral_type : (n,) ndarray of str or None
         Spectral types, '' where missing. None if not requested.
+    shapes : Shapes or None
+        Ellipses or Sérsic profiles. None if not requested.
     """
 
     label: np.ndarray
@@ -77,6 +81,7 @@ class Sources:
     motion: Motion | None = None
     n_read: int | None = None
     spectral_type: np.ndarray | None = None
+    shapes: Shapes | None = None
 
     def __len__(self) -> int:
         return len(self.label)

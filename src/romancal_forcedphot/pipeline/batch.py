@@ -39,10 +39,10 @@ class ExposuresFailed(RuntimeError):
     def __init__(self, products: Sequence[Any], reasons: list[tuple[str, str]]):
         self.products = products
         self.reasons = reasons
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+        failures = "; ".join(f"{name}: {reason}" for name, reason in reasons)
         super().__init__(
             f"{len(reasons)} of {len(reasons) + len(products)} exposures failed, the products of "
-            f"the others are whole; {told}"
+            f"the others are complete; {failures}"
         )
 
 
@@ -98,7 +98,20 @@ def find_members(
 
 
 def first(dataset: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
-    """Return the first exposure of a list or an association; any other dataset unchanged."""
+    """Return the first exposure of a list or an association.
+
+    Parameters
+    ----------
+    dataset : object
+        A list, the path of an association, or a single exposure.
+    storage_options : mapping, optional
+        Options of the file system for a remote association, see `storage.open_remote`.
+
+    Returns
+    -------
+    object
+        Path or model; `dataset` itself if it is neither a list nor an association.
+    """
     if isinstance(dataset, list | tuple) and dataset:
         return first(dataset[0], storage_options)
     if _is_association(dataset):
@@ -112,10 +125,12 @@ def _is_collection(dataset: Any) -> bool:
 
 
 def _is_association(dataset: Any) -> bool:
+    """Whether a dataset is the path of an association."""
     return isinstance(dataset, str | Path) and Path(dataset).suffix.lower() == ".json"
 
 
 def _is_library(dataset: Any) -> bool:
+    """Whether a dataset is a library of models."""
     return hasattr(dataset, "borrow") and hasattr(dataset, "shelve")
 
 

@@ -1,9 +1,9 @@
 """Values of the command line as the user wrote them.
 
-stpipe reads the values of ``strun``'s options as a ConfigObj file has them: a comma makes a list,
-``#`` begins a comment, a quotation mark that is not closed is an error without a message, and
-``%(name)s`` stands for another value. For the name of a file all four are wrong. What was written
-is still in a frame of stpipe's while it makes the step; it is taken from there.
+stpipe parses the values of ``strun``'s options in the syntax of a ConfigObj file: a comma makes a
+list, ``#`` begins a comment, an unbalanced quotation mark is an error without a message, and
+``%(name)s`` is replaced by another value. All four are wrong for the name of a file. The original
+values are read from the frame of stpipe's function that makes the step.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from stpipe import _cmdline
 __all__ = ["check_texts", "check_unread_arguments", "explain_choices", "restore_texts"]
 
 _INTERPOLATED = re.compile(r"%\([^)]*\)s")
-#: Kinds of parameters, in a step's spec, whose values are text.
+#: Types of parameters in a step's spec whose values are text.
 _TEXTS = ("string(", "output_file(", "is_string_or_datamodel(")
 _QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
 _OPTION = re.compile(r"^option\((?P<choices>.*), *default=")
 
 
 def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any]) -> None:
-    """Put the texts that ``strun`` was given back into a configuration that has lost part of them.
+    """Restore the original values of text parameters of ``strun`` in a configuration.
 
     Parameters
     ----------
     config : mapping
-        The configuration of a step, which is changed.
-    spec : mapping
-        The step's spec: for each parameter its kind.
+        The configuration of a step, changed in place.
+    spec : mapping of str to str
+        The step's spec: the type of each parameter.
     """
     arguments = _parsing().get("args")
     if arguments is None or isinstance(arguments, list):
@@ -45,18 +45,18 @@ def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any]) -> 
 
 
 def check_unread_arguments(spec: Mapping[str, Any]) -> None:
-    """Raise for options of ``strun`` that stpipe cannot read, before it tries.
+    """Check that stpipe can parse the options of ``strun``, before it does.
 
     Parameters
     ----------
-    spec : mapping
-        The step's spec: for each parameter its kind.
+    spec : mapping of str to str
+        The step's spec: the type of each parameter.
 
     Raises
     ------
     ValueError
-        A value begins with a quotation mark or ends in a space, say; or a text for a step of a
-        pipeline, which `restore_texts` comes too late for, would be cut.
+        A value cannot be parsed, such as one that begins with a quotation mark; or a text for a
+        step of a pipeline, which `restore_texts` cannot restore, would be cut.
     """
     arguments = _parsing().get("args")
     if not isinstance(arguments, list):
@@ -80,12 +80,12 @@ def check_unread_arguments(spec: Mapping[str, Any]) -> None:
 
 
 def check_texts(parameters: Mapping[str, Any]) -> None:
-    """Raise for texts that stpipe would replace by other values.
+    """Check that stpipe does not interpolate texts.
 
     Parameters
     ----------
     parameters : mapping
-        Values by name.
+        Values of parameters by name.
 
     Raises
     ------
@@ -101,19 +101,19 @@ def check_texts(parameters: Mapping[str, Any]) -> None:
 
 
 def explain_choices(message: str, spec: Mapping[str, Any]) -> str:
-    """Add to stpipe's message on a wrong value which values are possible.
+    """Add the valid values to stpipe's message about an invalid one.
 
     Parameters
     ----------
     message : str
         Such as ``Config parameter 'bkg_estimator': the value "foo" is unacceptable.``
-    spec : mapping
-        The step's spec.
+    spec : mapping of str to str
+        The step's spec: the type of each parameter.
 
     Returns
     -------
     str
-        On one line.
+        One line.
     """
     lines = []
     for line in message.splitlines():
@@ -124,7 +124,7 @@ def explain_choices(message: str, spec: Mapping[str, Any]) -> str:
 
 
 def _expected(kind: str) -> str:
-    """What a parameter of some kind may be, as the end of a sentence."""
+    """Valid values of a type of parameter, as the end of a sentence."""
     option = _OPTION.match(kind)
     if option:
         return f": expected one of {option['choices'].replace(chr(39), '')}"
@@ -135,7 +135,7 @@ def _expected(kind: str) -> str:
 
 
 def _parsing() -> Mapping[str, Any]:
-    """Local variables of the function that makes a step for ``strun``; none if it does not run."""
+    """Local variables of stpipe's function that makes a step for ``strun``; empty without it."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not _cmdline._build_step_from_args.__code__:
         frame = frame.f_back
@@ -143,7 +143,7 @@ def _parsing() -> Mapping[str, Any]:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names and values of options, ``--name=value`` and ``--name value``."""
+    """Yield names and values of options, from ``--name=value`` and ``--name value``."""
     before = ""
     for argument in arguments:
         if argument.startswith("--"):

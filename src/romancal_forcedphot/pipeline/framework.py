@@ -108,7 +108,10 @@ class FrameworkStep(RomanStep):
 
     @classmethod
     def build_config(cls, input, **kwargs):
-        """Build the configuration of `call`; the image is opened for its metadata."""
+        """Build the configuration of `call`; see `stpipe.Step.build_config`.
+
+        The image is opened for its metadata, which stpipe cannot read from S3.
+        """
         wrapped = wrap_objects(kwargs).get("storage_options")
         options = getattr(wrapped, "options", None)
         first = None
@@ -211,7 +214,7 @@ class FrameworkStep(RomanStep):
             super().export_config(file, include_metadata)
 
     def finalize_result(self, model, reference_files_used):
-        """Record software, reference files and the log in the product's metadata."""
+        """Record software, reference files and the log; see `stpipe.Step.finalize_result`."""
         try:
             with quiet_crds():
                 super().finalize_result(model, reference_files_used)
@@ -227,13 +230,13 @@ class FrameworkStep(RomanStep):
         return given or (filename if has_name else None)
 
     def save_model(self, model, *args, output_file=None, **kwargs):
-        """Save a product under the name of its exposure. See `stpipe.Step.save_model`."""
+        """Save a product under the name of its exposure; see `stpipe.Step.save_model`."""
         if self.save_results or kwargs.get("force"):
             output_file = output_file or self._basepath(model.meta.filename)
         return super().save_model(model, *args, output_file=output_file, **kwargs)
 
     def remove_suffix(self, name):
-        """Remove the suffix of a romancal step or of this one from a file name."""
+        """Remove the suffix of this or a romancal step; see `stpipe.Step.remove_suffix`."""
         for ours in (f"_{self.suffix}", "_forcedphot"):
             if name.endswith(ours):
                 return name.removesuffix(ours), "_"

@@ -49,7 +49,23 @@ class _Parameter:
         step.__dict__[self.name] = self.parse(value)
 
     def parse(self, value: Any) -> Any:
-        """Parse a value of the command line, a parameter file or Python."""
+        """Parse a value.
+
+        Parameters
+        ----------
+        value : object
+            Value from the command line, a parameter file or Python.
+
+        Returns
+        -------
+        object
+            Value of the attribute.
+
+        Raises
+        ------
+        ValueError
+            The value is invalid.
+        """
         raise NotImplementedError
 
 
@@ -57,7 +73,7 @@ class NumberList(_Parameter):
     """List of numbers: ``5``, ``3,5`` or ``[3, 5]``, as text, number, sequence or array."""
 
     def parse(self, value: Any) -> list[float]:
-        """Parse to a list of floats."""
+        """Return a list of float; see `_Parameter.parse`."""
         texts = list(_items(value))
         try:
             return [float(text) for text in texts]
@@ -89,7 +105,7 @@ class NameList(_Parameter):
     """List of names, separated by commas in a string."""
 
     def parse(self, value: Any) -> list[str]:
-        """Parse to a list of str."""
+        """Return a list of str; see `_Parameter.parse`."""
         return [str(name) for name in _items(value)]
 
 
@@ -99,7 +115,7 @@ class Extension(_Parameter):
     known = (".asdf", ".parquet")
 
     def parse(self, value: Any) -> str:
-        """Parse to an extension with a dot."""
+        """Return an extension with a dot; see `_Parameter.parse`."""
         extension = "." + str(value or "").strip().lower().removeprefix(".")
         if extension not in self.known:
             raise ValueError(
@@ -169,7 +185,7 @@ class CatalogParameter(_Parameter):
     """Path of a catalog, or a catalog in memory as an `InMemoryCatalog`."""
 
     def parse(self, value: Any) -> str:
-        """Parse to a path or an in-memory catalog."""
+        """Return a path or an in-memory catalog; see `_Parameter.parse`."""
         value = InMemoryCatalog.wrap(value)
         refuse_credentials(value, self.name)
         return value if isinstance(value, InMemoryCatalog) else str(value or "")
@@ -196,7 +212,7 @@ class StorageOptions(str):
         return wrapped
 
     def __reduce__(self):
-        """Leave the options out of a pickle: it may be kept, or travel."""
+        """Exclude the options from pickles, which may be stored or transferred."""
         return type(self), ()
 
     def __copy__(self):
@@ -207,7 +223,18 @@ class StorageOptions(str):
 
     @classmethod
     def wrap(cls, value: Any) -> Any:
-        """Wrap a mapping or None; return any other value unchanged."""
+        """Wrap a mapping or None.
+
+        Parameters
+        ----------
+        value : object
+            Value of the parameter ``storage_options``.
+
+        Returns
+        -------
+        StorageOptions or object
+            Any other value unchanged.
+        """
         return cls(value) if value is None or isinstance(value, Mapping) else value
 
 
@@ -215,7 +242,10 @@ class StorageOptionsParameter(_Parameter):
     """Options of `s3fs.S3FileSystem` for an image or catalog on S3, a mapping in Python."""
 
     def parse(self, value: Any) -> StorageOptions:
-        """Parse to options; the message for a string does not repeat it, as it may be secret."""
+        """Return options; see `_Parameter.parse`.
+
+        The message for a string does not repeat it, because it may be secret.
+        """
         value = StorageOptions.wrap(value)
         if isinstance(value, StorageOptions):
             return value
@@ -231,7 +261,7 @@ _WRAPPERS = {"catalog": InMemoryCatalog.wrap, "storage_options": StorageOptions.
 
 
 def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a step with its objects wrapped so that stpipe takes them.
+    """Return keyword arguments of a step with its objects wrapped as strings for stpipe.
 
     Parameters
     ----------
@@ -245,7 +275,7 @@ def wrap_objects(parameters: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        stpipe would take a text for something else.
+        A text would be interpolated by stpipe.
     """
     check_texts(parameters)
     return {

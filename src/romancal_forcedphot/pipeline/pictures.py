@@ -89,7 +89,7 @@ def save_summary(
     )
     with write_atomically(path) as file:
         figure.savefig(file, format="png")
-    log.info("Saved pictures in %s", path)
+    log.info("Saved plots in %s", path)
 
 
 def _curve(

@@ -21,18 +21,22 @@ except ImportError as error:
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
+from .lightcurves import cutout_series, light_curve, rms_against_magnitude
 from .pages import summary_page, validation_page
 
 __all__ = [
     "cutout",
+    "cutout_series",
     "encircled_energy",
     "flagged_gallery",
+    "light_curve",
     "magnitude_errors",
     "magnitude_histogram",
     "offset_against_magnitude",
     "offset_map",
     "pixel_area_map",
     "pulls",
+    "rms_against_magnitude",
     "summary_page",
     "validation_page",
 ]

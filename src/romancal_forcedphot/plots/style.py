@@ -50,7 +50,13 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = SIZE) -> Axes:
 
 
 def grid(ax: Axes) -> None:
-    """Draw a light grid beneath the data and remove the right and upper spines."""
+    """Draw a grid beneath the data and remove the right and upper spines.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes to change.
+    """
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -29,7 +29,16 @@ from roman_datamodels.datamodels import DataModel
 from roman_datamodels.datamodels import open as rdm_open
 
 from ..storage import file_name, open_asdf, shown, write_atomically
-from ..table import FLUX_UNITS, aperture_columns, background_columns, known_column, table_columns
+from ..table import (
+    FLUX_UNITS,
+    aperture_columns,
+    background_columns,
+    ellipse_columns,
+    known_column,
+    kron_columns,
+    psf_columns,
+    table_columns,
+)
 from .plain import plain
 from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 
@@ -37,6 +46,8 @@ __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 
 log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
 
+#: Columns of the methods that always have the same.
+_COLUMNS_OF = {"ellipse": ellipse_columns, "kron": kron_columns, "psf": psf_columns}
 _INLINE_BELOW = 512  # elements; as roman_datamodels
 
 
@@ -267,11 +278,14 @@ class ForcedPhotometryModel(DataModel):
             except ValueError as error:
                 raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
             of_methods += background_columns(flux_unit=unit)
-        for column in table_columns(of_methods):
+        for name, columns in _COLUMNS_OF.items():
+            of_methods += columns(flux_unit=unit) if name in meta.methods else []
+        expected = {column.name: column for column in table_columns(of_methods)}
+        for column in expected.values():
             if column.name not in table.colnames:
                 raise ValidationError(f"column {column.name!r} is missing from source_catalog")
         for name in table.colnames:
-            column = known_column(name, flux_unit=unit)
+            column = expected.get(name) or known_column(name, flux_unit=unit)
             if column is None:
                 continue
             found = table[name]

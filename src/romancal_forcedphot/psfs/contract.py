@@ -45,7 +45,7 @@ class Correction(Protocol):
         self,
         x: NDArray,
         y: NDArray,
-        radius: float | NDArray,
+        radius: float | NDArray | None,
         *,
         weights: NDArray | None = None,
         full_weights: NDArray | None = None,
@@ -56,12 +56,13 @@ class Correction(Protocol):
         ----------
         x, y : (n,) ndarray of float64
             0-indexed pixel positions of the sources.
-        radius : float or (n,) ndarray
+        radius : float, (n,) ndarray or None
             Radius of the circular apertures in pixels, common to all sources or one per source.
+            None for apertures of another shape, which the weights describe.
         weights, full_weights : (n, s, s) ndarray or None
             Weight of each pixel in the aperture sum, on stamps of odd side s centred on pixel
             (rint(y), rint(x)): with masked and missing pixels at 0, and without a mask (the
-            fraction of each pixel inside the circle). None stands for complete apertures.
+            fraction of each pixel inside the aperture). None stands for complete circles.
 
         Returns
         -------

@@ -19,7 +19,7 @@ where each source has its own).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -181,8 +181,9 @@ class CurveOfGrowth:
         ----------
         x, y : (n,) array_like
             0-indexed pixel positions.
-        radius : float or (n,) array_like
-            Aperture radius in pixels, common to all sources or one per source.
+        radius : float, (n,) array_like or None
+            Aperture radius in pixels, common to all sources or one per source. None for apertures
+            of another shape: the radial profile of the curve then gives the flux on each pixel.
         weights, full_weights : (n, s, s) ndarray or None
             Pixel weights with and without the mask, on stamps centred on pixel (rint(y), rint(x)).
             Where the two differ, E is multiplied by the fraction of the flux in the aperture that
@@ -200,21 +201,39 @@ class CurveOfGrowth:
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         scales = self._scales(x, y)
+        if radius is None:
+            return self._fraction_in_weights(weights, x, y, scales)
         self._check_reach(radius, scales)
         fraction = self._fraction_in_circle(radius, scales, N_PIXEL_CONVOLUTIONS[self.psf])
         if weights is None or full_weights is None:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
         usable = np.empty(incomplete.size)
-        indices = nearest_index(scales[incomplete])
-        for index in np.unique(indices):
-            chosen = indices == index
+        places = (each[incomplete] for each in (x, y, scales))
+        for chosen, flux in self._on_stamps(*places, weights.shape[-1]):
             rows = incomplete[chosen]
-            distance = stamp_distances(x[rows], y[rows], weights.shape[-1])
-            flux = self._radial_profile(int(index), weights.shape[-1])(distance)
             usable[chosen] = usable_flux_fraction(flux, weights[rows], full_weights[rows])
         fraction[incomplete] *= np.where(usable > 0, usable, np.nan)
         return fraction
+
+    def _fraction_in_weights(
+        self, weights: NDArray, x: NDArray, y: NDArray, scales: NDArray
+    ) -> NDArray:
+        """Fraction of the flux in pixel weights (n, s, s), by the radial profile."""
+        fraction = np.empty(x.shape)
+        for chosen, flux in self._on_stamps(x, y, scales, weights.shape[-1]):
+            fraction[chosen] = (flux * weights[chosen]).sum(axis=(1, 2))
+        return fraction
+
+    def _on_stamps(
+        self, x: NDArray, y: NDArray, scales: NDArray, side: int
+    ) -> Iterator[tuple[NDArray[np.bool_], NDArray]]:
+        """Yield sources of one scale and their flux per pixel on stamps, by the radial profile."""
+        indices = nearest_index(scales)
+        for index in np.unique(indices):
+            chosen = indices == index
+            distance = stamp_distances(x[chosen], y[chosen], side)
+            yield chosen, self._radial_profile(int(index), side)(distance)
 
     def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the fraction of each source's flux in the pixels of an annulus.
@@ -311,10 +330,12 @@ class CurveOfGrowth:
 
     @cached_property
     def _interpolant(self) -> CubicSpline | PchipInterpolator:
+        """Interpolant of `fractions` at `radii`."""
         return interpolate_curve(self.radii, self.fractions)
 
     @cached_property
     def _profile_cache(self) -> dict[tuple[int, int], CubicSpline]:
+        """Results of `_radial_profile`, by its arguments."""
         return {}
 
     def _radial_profile(self, index: int, side: int) -> CubicSpline:
@@ -354,6 +375,7 @@ class CurveOfGrowth:
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise a PSFError for a value that is not one of the choices."""
     if value not in choices:
         raise PSFError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 

@@ -29,6 +29,7 @@ from ..geometry import circle_overlap
 from .contract import Correction
 from .errors import PSFError
 from .log_grid import interpolate_over_radius
+from .phases import split_by_phase, stamps_by_phase
 from .samples import bilinear_nodes, flux_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
@@ -199,7 +200,7 @@ class GriddedEPSF:
         fraction = np.empty(x.shape)
         for first in range(0, x.size, _SOURCES_AT_ONCE):
             rows = slice(first, first + _SOURCES_AT_ONCE)
-            flux = weights[rows] * self.on_pixels(x[rows], y[rows], weights.shape[-1])
+            flux = weights[rows] * self._on_pixels_each(x[rows], y[rows], weights.shape[-1])
             fraction[rows] = flux.reshape(len(flux), -1).sum(axis=1)
         return fraction
 
@@ -250,6 +251,20 @@ class GriddedEPSF:
         """
         self._check_side(side)
         _, ny, nx = self.stamps.shape
+        nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
+        return stamps_by_phase(
+            self._phases,
+            nodes,
+            shares,
+            spline_weights(y, ny, side, self.oversample),
+            spline_weights(x, nx, side, self.oversample),
+            side=side,
+        )
+
+    def _on_pixels_each(self, x: NDArray, y: NDArray, side: int) -> NDArray:
+        """Return what `on_pixels` does, to the last digit whatever other sources are asked for."""
+        self._check_side(side)
+        _, ny, nx = self.stamps.shape
         row, y_weights = spline_weights(y, ny, side, self.oversample)
         column, x_weights = spline_weights(x, nx, side, self.oversample)
         reach = self.oversample * (side - 1) + 1
@@ -282,14 +297,21 @@ class GriddedEPSF:
         """Cubic B-spline coefficients of the stamps (k, ny, nx)."""
         return np.array([spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps])
 
+    @cached_property
+    def _phases(self) -> NDArray:
+        """The coefficients, those of one sub-pixel phase together."""
+        return split_by_phase(self._coefficients, self.oversample)
+
     # --- the grid of positions -----------------------------------------------------------------
 
     @cached_property
     def _x_nodes(self) -> NDArray:
+        """Coordinates x of the nodes of the grid, increasing."""
         return np.unique(self.x)
 
     @cached_property
     def _y_nodes(self) -> NDArray:
+        """Coordinates y of the nodes of the grid, increasing."""
         return np.unique(self.y)
 
     @cached_property

@@ -42,7 +42,7 @@ class Wings(Protocol):
         ...
 
     def reach(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Return the radius in pixels to which it is known at all of some positions."""
+        """Return the radius (pixels) to which it is known at all of some pixel positions (n,)."""
         ...
 
 

@@ -143,7 +143,7 @@ class EPSFBySpectralType:
         index, n_default = nearest_types(names, available, default)
         counts = {name: int(np.count_nonzero(index == i)) for i, name in enumerate(available)}
         shown = ", ".join(f"{count} by {name}" for name, count in counts.items())
-        log.info("ePSFs of sources: %s; %d are %s for want of a type", shown, n_default, default)
+        log.info("ePSFs of sources: %s; %d are %s without a known type", shown, n_default, default)
         provenance = {
             "spectral_type": "of each source, the nearest there is",
             "n_rows_by_spectral_type": counts,

@@ -84,7 +84,7 @@ class GridRequest:
 
     @property
     def positions(self) -> tuple[NDArray, NDArray]:
-        """X and y of the grid, each (n_psfs,): whole 0-indexed pixels of the L2 image."""
+        """Coordinates x and y of the grid, each (n_psfs,): whole 0-indexed pixels."""
         n_along = math.isqrt(self.n_psfs)
         along = (
             np.array([N_SCIENCE_PIXELS // 2])

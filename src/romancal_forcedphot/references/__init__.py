@@ -23,6 +23,7 @@ from .finder import (
     require,
 )
 from .gain import read_relative_gain
+from .kept import KeepingFinder
 from .stpsf import optical_grid
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "CRDSFinder",
     "EPSFReference",
     "Finder",
+    "KeepingFinder",
     "Reference",
     "ReferenceFileError",
     "optical_grid",

@@ -40,7 +40,7 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
     if isinstance(content, rdm.DataModel):
         model, closing = content, contextlib.nullcontext()
     else:
-        model = closing = _opened(content, kind, expected)
+        model = closing = _open_model(content, kind, expected)
     with closing:
         if not isinstance(model, expected):
             raise ReferenceFileError(
@@ -51,7 +51,7 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
         yield model
 
 
-def _opened(path: str, kind: str, expected: type) -> Any:
+def _open_model(path: str, kind: str, expected: type) -> Any:
     """Open a file as a model, which closes the file when it is closed."""
     with contextlib.ExitStack() as stack:
         try:

@@ -208,7 +208,18 @@ _REMEDIES = {
 
 
 def remedy_for(kind: str) -> str:
-    """Return the option that makes a kind of reference file unnecessary, such as ``'--a=b'``."""
+    """Return the option that makes a kind of reference file unnecessary.
+
+    Parameters
+    ----------
+    kind : str
+        One of `REFERENCE_KINDS`.
+
+    Returns
+    -------
+    str
+        Such as ``'--pixel_area=wcs'``.
+    """
     return _REMEDIES[kind]
 
 

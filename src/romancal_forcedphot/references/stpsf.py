@@ -31,7 +31,7 @@ __all__ = ["optical_grid"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 FORMAT = 1  # count up when the same request gives other numbers
-#: What the stamps of a grid hold of a star's light, at least and at most.
+#: Smallest and largest plausible sum of a stamp, as fraction of the flux of a star.
 _LIGHT = (0.5, 1.05)
 _ARRAYS = ("samples", "x", "y")
 _NUMBERS = ("oversample", "pixel_arcsec", "charge_diffusion_mas", "jitter_mas")
@@ -68,11 +68,11 @@ def optical_grid(request: GridRequest) -> tuple[OpticalGrid, dict[str, Any]]:
     grid = _read(path, request, provenance)
     if grid is None:
         log.info(
-            "STPSF computes ePSFs of %s on %s at %d places, once: they will be kept in %s",
+            "STPSF computes ePSFs of %s on %s at %d positions, once: they will be cached in %s",
             *(request.band, request.detector, request.n_psfs, path.parent),
         )
         task = f"ePSFs of {request.band} on {request.detector}"
-        with Progress(task, request.n_psfs, unit="places") as progress:
+        with Progress(task, request.n_psfs, unit="positions") as progress:
             grid = compute_grid(request, data_path=data_path, advance=progress.advance)
         _write(path, grid, provenance)
     else:
@@ -86,7 +86,7 @@ def _data() -> tuple[Path, str]:
     path = Path(named).expanduser() if named else configured_data_path()
     expected = (
         "set the environment variable STPSF_PATH to the directory of the STPSF data (the one with "
-        "version.txt; https://stpsf.readthedocs.io tells where to download them)"
+        "version.txt; https://stpsf.readthedocs.io describes where to download them)"
     )
     if path is None:
         raise CorrectionUnavailable(f"STPSF_PATH is not set, and STPSF needs its data: {expected}")
@@ -130,12 +130,12 @@ def _read(path: Path, request: GridRequest, provenance: dict[str, Any]) -> Optic
 
 
 def _check(grid: OpticalGrid, request: GridRequest) -> None:
-    """Raise a ValueError where a grid is not one that the request could have given."""
+    """Raise a ValueError for a grid that is not a valid result of the request."""
     k, side = request.n_psfs, grid.samples.shape[-1]
     if grid.samples.shape != (k, side, side):
         raise ValueError(f"the shape of its stamps is {grid.samples.shape}")
     if not all(map(np.array_equal, (grid.x, grid.y), request.positions)):
-        raise ValueError("its places are not those that were asked for")
+        raise ValueError("its positions are not those that were requested")
     if grid.oversample != request.oversample or side < request.fov_pixels * request.oversample:
         raise ValueError(f"its stamps have {side} samples, {grid.oversample} per pixel")
     numbers = [getattr(grid, name) for name in _NUMBERS]

@@ -22,9 +22,12 @@ __all__ = [
     "apertures_in",
     "background_columns",
     "check_catalog_columns",
+    "ellipse_columns",
     "error_columns",
     "is_flux_column",
     "known_column",
+    "kron_columns",
+    "psf_columns",
     "table_columns",
 ]
 
@@ -170,6 +173,62 @@ def background_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     return [Column(name, "float32", unit, text) for name, text in rows]
 
 
+def psf_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """Return the definitions of the columns of PSF photometry.
+
+    Parameters
+    ----------
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
+
+    Returns
+    -------
+    list of Column
+    """
+    unit = _checked(flux_unit)
+    rows = (
+        ("psf_flux", unit, "PSF flux, fitted together with all other sources"),
+        ("psf_flux_err", unit, "Uncertainty in psf_flux"),
+        ("psf_abmag", "mag(AB)", "AB magnitude of psf_flux"),
+        ("psf_abmag_err", "mag(AB)", "Uncertainty in psf_abmag"),
+        ("psf_gof", "", "Goodness of the PSF fit: PSF-weighted reduced chi-squared"),
+        ("psf_chi2", "", "Reduced chi-squared of the PSF fit in the core of the source"),
+        ("psf_blend", "", "Fraction of the fitted light in the core that is of other sources"),
+    )
+    return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
+
+
+def ellipse_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """List the columns of elliptical apertures."""
+    of_flux = _columns_of("ellipse", "scaled shape", _checked(flux_unit))
+    renamed = [
+        Column(c.name, c.dtype, c.unit, c.description.replace("circular", "elliptical"))
+        for c in of_flux
+    ]
+    shape = (
+        ("ellipse_semimajor", "arcsec", "Half major axis of the elliptical aperture"),
+        ("ellipse_semiminor", "arcsec", "Half minor axis of the elliptical aperture"),
+        ("ellipse_orientation", "deg", "Position angle from North of the aperture's major axis"),
+    )
+    return [*renamed, *(Column(name, "float32", unit, text) for name, unit, text in shape)]
+
+
+def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """List the columns of Kron apertures, as RAD names and means them."""
+    unit = _checked(flux_unit)
+    rows = (
+        ("kron_flux", unit, "Flux within the elliptical Kron aperture"),
+        ("kron_flux_err", unit, "Uncertainty in kron_flux"),
+        ("kron_abmag", "mag(AB)", "AB magnitude within the elliptical Kron aperture"),
+        ("kron_abmag_err", "mag(AB)", "Uncertainty in kron_abmag"),
+        ("kron_radius", "arcsec", "First-moment radius, half axes times 0.11 arcsec"),
+        ("semimajor", "arcsec", "Length of the source semimajor axis the Kron radius counts"),
+        ("semiminor", "arcsec", "Length of the source semiminor axis the Kron radius counts"),
+        ("orientation_sky", "deg", "Position angle from North of the source semimajor axis"),
+    )
+    return [Column(name, "float32", unit, text) for name, unit, text in rows]
+
+
 def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -> list[Column]:
     """Return the definitions of all columns of the output table in their order.
 
@@ -203,7 +262,9 @@ def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -
 
 
 def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
-    """Return the definition of a column of the product by its name.
+    """Return the definition of a column of the product by its name, whatever the methods.
+
+    Columns of methods with RAD's names may as well come from the catalog; they are not included.
 
     Parameters
     ----------
@@ -221,7 +282,8 @@ def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
     if found:
         candidates = _columns_of(found["aperture"], found["aperture"], _checked(flux_unit))
     else:
-        candidates = [*table_columns(background_columns(flux_unit=flux_unit), source_names=True)]
+        of_methods = [*background_columns(flux_unit=flux_unit), *psf_columns(flux_unit=flux_unit)]
+        candidates = table_columns(of_methods, source_names=True)
     return next((column for column in candidates if column.name == name), None)
 
 

@@ -21,6 +21,10 @@ class WarningFlag(enum.IntFlag):
     FEW_BKG_PIXELS = 32
     NO_CORRECTION = 64
     NEIGHBOR = 128
+    PSF_MASKED = 256
+    PSF_DEGENERATE = 512
+    PSF_POOR_FIT = 1024
+    BAD_SHAPE = 2048
 
 
 #: One line per flag, for the documentation and the product's pages.
@@ -33,4 +37,8 @@ FLAG_MEANINGS: dict[WarningFlag, str] = {
     WarningFlag.FEW_BKG_PIXELS: "too few background pixels",
     WarningFlag.NO_CORRECTION: "no aperture correction available, total flux is NaN",
     WarningFlag.NEIGHBOR: "another source of the catalog inside the aperture",
+    WarningFlag.PSF_MASKED: "too few usable pixels for the PSF fit, PSF flux is NaN",
+    WarningFlag.PSF_DEGENERATE: "PSF flux degenerate with that of another source",
+    WarningFlag.PSF_POOR_FIT: "poor PSF fit: residuals larger than the noise",
+    WarningFlag.BAD_SHAPE: "shape in the catalog impossible, or Kron radius not measurable",
 }

@@ -7,12 +7,14 @@ their own columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import FLUX_UNITS, is_flux_column
+from .columns import FLUX_UNITS, Column, is_flux_column
 
 __all__ = ["convert_flux", "in_flux_unit", "table_unit"]
 
@@ -82,7 +84,7 @@ def table_unit(name: str) -> str:
     return FLUX_UNITS[0] if unit == u.ABmag else str(unit)
 
 
-def in_flux_unit(table: Table, unit: str) -> Table:
+def in_flux_unit(table: Table, unit: str, columns: Iterable[Column] = ()) -> Table:
     """Return a table of photometry with its fluxes converted to another unit.
 
     Parameters
@@ -91,6 +93,8 @@ def in_flux_unit(table: Table, unit: str) -> Table:
         The table of `photometry.measure`, in nJy.
     unit : str
         One of `columns.FLUX_UNITS`.
+    columns : iterable of Column
+        Columns of the methods that made the table.
 
     Returns
     -------
@@ -102,7 +106,8 @@ def in_flux_unit(table: Table, unit: str) -> Table:
         return table
     factor = convert_flux(1.0, FLUX_UNITS[0], unit)
     table = table.copy()
-    for name in filter(is_flux_column, table.colnames):
+    ours = {column.name for column in columns if column.unit.split(" ")[0] == FLUX_UNITS[0]}
+    for name in (name for name in table.colnames if name in ours or is_flux_column(name)):
         column = table[name]
         column[:] = np.asarray(column, dtype=float) * factor
         column.unit = u.Unit(str(column.unit).replace(FLUX_UNITS[0], unit))

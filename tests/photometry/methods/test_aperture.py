@@ -14,7 +14,7 @@ from photutils.aperture import CircularAnnulus, CircularAperture
 from romancal_forcedphot import CircularApertures, WarningFlag, measure
 from romancal_forcedphot.geometry import solid_angle
 from romancal_forcedphot.photometry.methods.radii import RadiiOnImage
-from small import CONVERSION, PIXEL_AREA, SHAPE, pixel_sources, tangent_wcs
+from small import CONVERSION, PIXEL_AREA, SHAPE, GrowingPixels, pixel_sources
 
 
 def by_hand(exposure, area, x, y, radius, annulus):
@@ -108,18 +108,8 @@ def test_negative_flux_keeps_flux_and_error(exposure):
     assert np.isnan(row["aper3pix_abmag"])
 
 
-class ConeWCS:
-    """A WCS whose pixels grow along x, by a tenth over the image."""
-
-    def __init__(self):
-        self.plane = tangent_wcs(SHAPE)
-
-    def __call__(self, x, y, **options):
-        return self.plane(x + 2.5e-4 * x**2, y, **options)
-
-
 def test_apertures_in_arcsec_have_one_size_on_the_sky(exposure, area):
-    exposure = replace(exposure, wcs=ConeWCS())
+    exposure = replace(exposure, wcs=GrowingPixels())
     rng = np.random.default_rng(4)
     x, y = rng.uniform(35, 165, 30), rng.uniform(35, 145, 30)
     x[:3] = np.nan, 5000.0, -1e9
@@ -143,7 +133,7 @@ def test_apertures_in_arcsec_have_one_size_on_the_sky(exposure, area):
 
 
 def test_numbers_in_arcsec_do_not_depend_on_company(exposure, area):
-    exposure = replace(exposure, wcs=ConeWCS())
+    exposure = replace(exposure, wcs=GrowingPixels())
     rng = np.random.default_rng(8)
     x, y = rng.uniform(-5, 205, 1500), rng.uniform(-5, 185, 1500)
     method = CircularApertures(radius_unit="arcsec", annulus_radii=(0.6, 0.9))
@@ -155,7 +145,7 @@ def test_numbers_in_arcsec_do_not_depend_on_company(exposure, area):
 
 
 def test_a_neighbor_in_arcsec_is_one_within_the_source_s_own_radius(exposure):
-    exposure = replace(exposure, wcs=ConeWCS())
+    exposure = replace(exposure, wcs=GrowingPixels())
     method = CircularApertures(radius_unit="arcsec", annulus_radii=(1.0, 1.5))
     x = np.array([20.0, 180.0])
     (radius,) = RadiiOnImage.on(exposure, "arcsec").at(x, np.full(2, 90.0), method.aperture_radii)

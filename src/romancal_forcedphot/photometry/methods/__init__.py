@@ -10,12 +10,49 @@ from collections.abc import Callable, Mapping
 from ..settings import Settings
 from .aperture import CircularApertures
 from .contract import BoundMethod, Method
+from .ellipse import EllipticalApertures
+from .kron import KronApertures
+from .psf import PSFPhotometry
 
-__all__ = ["METHODS", "BoundMethod", "CircularApertures", "Method", "methods_for"]
+__all__ = [
+    "APERTURE_SHAPES",
+    "METHODS",
+    "BoundMethod",
+    "CircularApertures",
+    "EllipticalApertures",
+    "KronApertures",
+    "Method",
+    "PSFPhotometry",
+    "methods_for",
+]
+
+#: Apertures by their shape.
+APERTURE_SHAPES: Mapping[str, Callable[[Settings], Method]] = {
+    "circle": CircularApertures.from_settings,
+    "ellipse": EllipticalApertures.from_settings,
+    "kron": KronApertures.from_settings,
+}
+
+
+def _apertures(settings: Settings) -> Method:
+    """Make the apertures of the shape that settings name."""
+    if settings.aperture_shape not in APERTURE_SHAPES:
+        raise ValueError(
+            f"aperture_shape {settings.aperture_shape!r} is unknown: use one of "
+            f"{', '.join(APERTURE_SHAPES)}"
+        )
+    if settings.aperture_shape != "circle" and settings.error_calibration != "none":
+        raise ValueError(
+            f"error_calibration is {settings.error_calibration!r}: expected none with "
+            f"aperture_shape {settings.aperture_shape}, as blank sky is measured in circles"
+        )
+    return APERTURE_SHAPES[settings.aperture_shape](settings)
+
 
 #: Functions that make a method from settings, by its name.
 METHODS: Mapping[str, Callable[[Settings], Method]] = {
-    "aperture": CircularApertures.from_settings,
+    "aperture": _apertures,
+    "psf": PSFPhotometry.from_settings,
 }
 
 

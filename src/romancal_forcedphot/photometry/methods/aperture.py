@@ -131,7 +131,7 @@ class CircularApertures:
         return self._radii_on(exposure).largest(max(self.aperture_radii))
 
     def _radii_on(self, exposure: Exposure) -> RadiiOnImage:
-        """Return the conversion of radii to pixels, after refusing radii beyond the image."""
+        """Return the conversion of radii to pixels, after a check of all radii."""
         radii = RadiiOnImage.on(exposure, self.radius_unit)
         radii.check("aperture_radii", self.aperture_radii)
         if self.background.is_subtracted:

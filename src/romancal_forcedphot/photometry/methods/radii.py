@@ -67,22 +67,33 @@ class RadiiOnImage:
         return scales.min() * (1 - SCALE_MARGIN), scales.max() * (1 + SCALE_MARGIN)
 
     def largest(self, radius: float) -> float:
-        """Return an upper limit in pixels of a radius over the image."""
+        """Return an upper limit of a radius in pixels over the image.
+
+        Parameters
+        ----------
+        radius : float
+            Radius in its unit.
+
+        Returns
+        -------
+        float
+            Pixels.
+        """
         return float(radius / self._scale_range[0])
 
     def smallest(self, radius: float) -> float:
-        """Return a lower limit in pixels of a radius over the image."""
+        """Return a lower limit of a radius in pixels over the image; see `largest`."""
         return float(radius / self._scale_range[1])
 
     def check(self, name: str, radii: Sequence[float]) -> None:
-        """Refuse radii that exceed the image, which would take memory without end.
+        """Check that radii do not exceed the image, for which memory would not suffice.
 
         Parameters
         ----------
         name : str
             Name of the parameter, for the message.
         radii : sequence of float
-            As in the settings.
+            Radii in their unit.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...geometry import circle_overlap, stamp_reach
+from ...geometry import circle_overlap, ellipse_overlap, stamp_reach
 from .cutouts import cutout_on_image, cutout_values, split_position
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "aperture_sums",
     "cut_stamps",
     "sum_in_circle",
+    "sum_in_ellipse",
 ]
 
 
@@ -218,7 +219,33 @@ def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
             f"radius {largest} pixels does not fit stamps of reach {stamps.reach}: "
             "cut the stamps for the largest radius"
         )
-    full_weights = circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach)
+    return _sums(stamps, circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach))
+
+
+def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
+    """Compute the sums over ellipses that fit the stamps.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Stamps of n sources.
+    semimajor, semiminor : (n,) ndarray of float64
+        Half axes in pixels.
+    theta : (n,) ndarray of float64
+        Angle of the major axis in radian, counterclockwise from the positive x axis.
+
+    Returns
+    -------
+    ApertureSums
+    """
+    ellipses = (semimajor, semiminor, theta)
+    overlap = ellipse_overlap(stamps.x_fraction, stamps.y_fraction, *ellipses, stamps.reach)
+    return _sums(stamps, overlap)
+
+
+def _sums(stamps: Stamps, full_weights: np.ndarray) -> ApertureSums:
+    """Sums over the central part of stamps, with weights (n, t, t)."""
+    reach = full_weights.shape[-1] // 2
     w = full_weights.reshape(-1, (2 * reach + 1) ** 2)
     overlaps = w > 0
     usable = stamps.crop(stamps.usable, reach)

@@ -111,7 +111,7 @@ def local_background(
         block = slice(start, start + size)
         positions = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
         pixels = _sorted_pixels(data, *positions, *(radius[block] for radius in radii))
-        result[:, block] = _clipped_statistics(pixels, sigma, maxiters)
+        result[:, block] = clipped_statistics(pixels, sigma, maxiters)
     return _estimate(*result, estimator)
 
 
@@ -194,7 +194,7 @@ def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, r_in, r_out):
     return pixels
 
 
-def _clipped_statistics(pixels, sigma, maxiters):
+def clipped_statistics(pixels, sigma, maxiters):
     """Median, mean, standard deviation and number of retained pixels per row: float64 (4, n)."""
     result = np.zeros((4, len(pixels)))
     not_empty = np.flatnonzero(pixels[:, 0] < np.inf)

@@ -1,0 +1,297 @@
+"""The parts of `lightcurves.py`, and what worker processes import."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from romancal_forcedphot import lightcurves
+from romancal_forcedphot.lightcurves.checkpoints import to_parquet
+from romancal_forcedphot.lightcurves.collating import collate
+from romancal_forcedphot.lightcurves.dataset import Dataset, Requested
+from romancal_forcedphot.lightcurves.identity import Identity
+from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.lightcurves.running import run_dataset
+from romancal_forcedphot.photometry import Settings, Sources
+
+#: How long a stand-in for the measurement of a full-frame exposure takes.
+TASK_S = 0.5
+
+
+def field_of(n_sources: int) -> Sources:
+    """Sources spread over a detector."""
+    rng = np.random.default_rng(1)
+    side = 0.13
+    return Sources(
+        label=np.arange(1, n_sources + 1),
+        ra=270 + side / np.cos(np.radians(66)) * rng.uniform(size=n_sources),
+        dec=66 + side * rng.uniform(size=n_sources),
+        name="made up",
+    )
+
+
+def exposure_of(number: int, n_sources: int, seconds: float = 0.0) -> MeasuredExposure:
+    """An exposure that was never taken, after so many seconds of work."""
+    end = time.process_time() + seconds
+    rng = np.random.default_rng(number)
+    truth = 10 ** np.random.default_rng(2).uniform(2, 5, n_sources)
+    record = ExposureRecord(
+        exposure=f"r0003201001001001004_{number:04d}_wfi01_f106",
+        location="/nowhere",
+        band=("F106", "F158")[number % 2],
+        detector="WFI01",
+        mjd_tai=61000 + number / 7,
+        exptime=107.0,
+        observer="spacecraft",
+        flux="aper3pix",
+        flux_scale=70.0,
+        sky_rms=0.1,
+        pixel_scale=0.11,
+    )
+    err = np.sqrt(15.0**2 + 5 * truth)
+    columns = {
+        "bjd_tdb": 2461000.5 + number / 7 + 1e-5 * rng.uniform(size=n_sources),
+        "x": rng.uniform(0, 4088, n_sources),
+        "y": rng.uniform(0, 4088, n_sources),
+        "flux": truth + err * rng.normal(size=n_sources),
+        "flux_err": err * rng.uniform(0.99, 1.01, n_sources),
+        "bkg_flux": rng.normal(100, 1, n_sources),
+        "bkg_flux_err": rng.uniform(0.9, 1.1, n_sources),
+        "nea": rng.uniform(8, 9, n_sources),
+        "warning_flags": np.where(rng.uniform(size=n_sources) < 0.02, 8, 0).astype(np.int32),
+    }
+    while time.process_time() < end:
+        pass
+    return MeasuredExposure(record, np.arange(n_sources), columns)
+
+
+def measure_made_up(location, settings, sources, finder):
+    """Stand in for the measurement, for as long as the settings say."""
+    number = int(Path(location).name.split("_")[1])
+    victim = settings.get("victim")
+    if victim and number == 7:  # kill the worker, once
+        try:
+            Path(victim).touch(exist_ok=False)
+        except FileExistsError:
+            pass
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return exposure_of(number, len(sources), settings["seconds"])
+
+
+def collate_made_up(directory: Path, n_exposures: int, n_sources: int) -> dict[str, float]:
+    """Collate exposures, and read a light curve; seconds, GB."""
+    sources, dataset = field_of(n_sources), Dataset.at(directory / "series")
+    identity = Identity.of({"limit_sigma": 3.0}, sources)
+    dataset.claim(identity, sources, "0")
+    requested = []
+    for number in range(n_exposures):
+        measured = exposure_of(number, n_sources)
+        name = measured.record.exposure
+        if not dataset.checkpoint(name).is_file():
+            content = to_parquet(measured, sources.label, made_from=identity.digests)
+            dataset.save(name, content)
+        requested.append(Requested(name, "/nowhere"))
+    dataset.request(requested)
+    command = [sys.executable, __file__, str(dataset.directory)]
+    print(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+    note = (directory / "series" / "figures").read_text().split()
+    return dict(zip(("cpu", "peak", "curve"), map(float, note), strict=True))
+
+
+def collate_here(directory: Path) -> None:
+    """Collate in this process, whose memory is that of collating alone, and note the figures."""
+    dataset = Dataset.at(directory)
+    collate(dataset, lightcurves.CurveOptions(relative_calibration=True))  # anew, whatever was
+    start, cpu = time.monotonic(), time.process_time()
+    collated = collate(dataset)
+    seconds, cpu = time.monotonic() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    size = sum(path.stat().st_size for path in dataset.light_curves.rglob("*") if path.is_file())
+    print(f"  {collated.n_points} points of {collated.n_exposures} exposures: {seconds:.1f} s")
+    print(f"  ({cpu:.1f} s of CPU), peak {peak:.2f} GB, {size / 1e9:.2f} GB on disk")
+    curves = lightcurves.open(directory)
+    labels = np.random.default_rng(3).integers(1, len(curves), 20)
+    times = []
+    for label in labels:
+        start = time.process_time()
+        curves.source(int(label))
+        times.append(time.process_time() - start)
+    print(f"  one light curve: {np.median(times):.3f} s of CPU, the first {times[0]:.3f} s")
+    (directory / "figures").write_text(f"{cpu} {peak} {np.median(times)}")
+
+
+def engine_overhead(directory: Path, n_exposures: int = 60) -> tuple[float, float]:
+    """Share of the time that is not the tasks', and how much faster two processes are."""
+    names = [
+        f"/nowhere/r0003201001001001004_{n:04d}_wfi01_f106_cal.asdf" for n in range(n_exposures)
+    ]
+    seconds, works = {}, {}
+    for n_workers in (1, 2):
+        first = run_dataset(
+            names[:n_workers],
+            field_of(10_000),
+            output_dir=directory / f"start_{n_workers}_{time.time_ns()}",
+            settings={"seconds": TASK_S},
+            measure=measure_made_up,
+            n_workers=n_workers,
+        )
+        done = run_dataset(
+            names,
+            field_of(10_000),
+            output_dir=directory / f"workers_{n_workers}_{time.time_ns()}",
+            settings={"seconds": TASK_S},
+            measure=measure_made_up,
+            n_workers=n_workers,
+        )
+        collating = _seconds_of_collating(done)
+        seconds[n_workers] = done.seconds - first.seconds - collating
+        works[n_workers] = (n_exposures - n_workers) * TASK_S / n_workers
+        print(
+            f"  {n_workers} processes: {seconds[n_workers]:.1f} s for "
+            f"{works[n_workers]:.1f} s of work each, after {first.seconds:.1f} s to begin"
+        )
+    return seconds[2] / works[2] - 1, seconds[1] / seconds[2] * works[2] * 2 / works[1]
+
+
+def _seconds_of_collating(done) -> float:
+    """How long the exposures of a run took to collate."""
+    start = time.monotonic()
+    directory = Path(done.directory)
+    collate(Dataset.at(directory), lightcurves.CurveOptions(relative_calibration=True))
+    return time.monotonic() - start
+
+
+def dask_overhead(directory: Path, n_exposures: int = 60) -> tuple[float, float]:
+    """Share of the time that is not the tasks', and the share of files that are the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths}
+
+    def start(*arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=directory, env=environment, **quiet)
+
+    processes = [start("scheduler", "--host", "127.0.0.1", "--port", str(port))]
+    processes += [start("worker", address, "--nthreads", "1") for _ in range(2)]
+    names = [
+        f"/nowhere/r0003201001001001004_{n:04d}_wfi01_f106_cal.asdf" for n in range(n_exposures)
+    ]
+    time.sleep(15)
+
+    def run(name: str, some: list[str], **more) -> lightcurves.Run:
+        return run_dataset(
+            some,
+            field_of(10_000),
+            output_dir=directory / f"{name}_{time.time_ns()}" / "series",
+            settings={"seconds": TASK_S, **more},
+            measure=measure_made_up,
+            scheduler=address,
+        )
+
+    try:
+        first = run("first", names[:2])
+        done = run("all", names)
+        seconds = done.seconds - first.seconds - _seconds_of_collating(done)
+        work = (n_exposures - 2) * TASK_S / 2
+        print(f"  two workers: {seconds:.1f} s for {work:.1f} s of work each")
+        killed = run("killed", names, victim=str(directory / f"victim_{time.time_ns()}"))
+        lived, died = (
+            {
+                path.name: path.read_bytes()
+                for path in Path(each.directory).glob("lightcurves/dataset/**/*.parquet")
+            }
+            for each in (run("again", names), killed)
+        )
+        same = np.mean([lived[name] == died.get(name) for name in lived])
+        print(f"  a worker killed: {len(killed.state.done)} exposures done, {same:.0%} the same")
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+    return seconds / work - 1, float(same)
+
+
+def cost_of_an_exposure(directory: Path, n_sources: int) -> float:
+    """CPU of measuring a full-size image once more, over that of opening and reading it."""
+    from romancal_forcedphot.example import crds_environment, make_example
+
+    example = Path(os.environ.get("FORCED_PHOT_EXAMPLE_DIR", directory / "example"))
+    scene, cache = make_example(example)
+    os.environ.update(crds_environment(cache))
+    from romancal_forcedphot.catalogs import read_sources
+    from romancal_forcedphot.exposures import open_image
+    from romancal_forcedphot.lightcurves.measuring import measure_image
+    from romancal_forcedphot.references import CRDSFinder, KeepingFinder
+
+    stars = read_sources(scene.catalog)
+    with open_image(scene.image) as model:
+        x, y = np.random.default_rng(1).uniform(0, 4088, (2, n_sources - len(stars)))
+        ra, dec = model.meta.wcs(x, y)
+    sources = Sources(
+        label=np.arange(n_sources),
+        ra=np.r_[stars.ra, ra],
+        dec=np.r_[stars.dec, dec],
+        name="made up",
+    )
+    finder, settings = KeepingFinder(CRDSFinder()), Settings()
+
+    def floor() -> None:
+        with open_image(scene.image) as model:
+            for name in ("data", "err", "dq"):
+                np.asarray(model[name])
+
+    def ours() -> None:
+        to_parquet(measure_image(str(scene.image), settings, sources, finder), sources.label)
+
+    times = {}
+    for function in (floor, ours):
+        function()
+        each = []
+        for _ in range(7):
+            start = time.process_time()
+            function()
+            each.append(time.process_time() - start)
+        times[function.__name__] = float(np.median(each))
+        print(f"  {function.__name__}: {times[function.__name__]:.3f} s of CPU")
+    return times["ours"] / times["floor"]
+
+
+def series_accuracy(directory: Path):
+    """Simulate 200 epochs of 2,000 stars and judge their light curves."""
+    from romancal_forcedphot.example import crds_environment
+    from romancal_forcedphot.example.series import SeriesRecipe, make_series
+    from romancal_forcedphot.example.series_summary import summarize_series
+
+    recipe = SeriesRecipe(n_epochs=200, n_sources=2000, n_pixels=1792, days=1.0)
+    series = make_series(directory, recipe)
+    os.environ.update(crds_environment(series.crds))
+    output = directory / f"lightcurves_{time.time_ns()}"
+    done = lightcurves.run(
+        series.directory / "*_cal.asdf",
+        series.catalog,
+        output_dir=output,
+        settings={"aperture_correction": "epsf"},
+        measure_options=lightcurves.MeasureOptions(align=True),
+        curve_options=lightcurves.CurveOptions(relative_calibration=True),
+    )
+    print(f"  {done.n_measured} exposures in {done.seconds:.0f} s; {len(done.failed)} failed")
+    summary = summarize_series(output, series)
+    print("\n".join(f"  {line}" for line in str(summary).splitlines()))
+    return summary
+
+
+if __name__ == "__main__":
+    collate_here(Path(sys.argv[1]))

@@ -1,0 +1,286 @@
+"""`forced_phot_lightcurves run|status|show|export|import`: light curves from a shell."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..storage import write_atomically
+from .dataset import Dataset
+from .exports import chosen, export_ecsv, export_snappl
+from .options import CurveOptions, MeasureOptions
+from .parameters import parse_boolean
+from .pools import PoolError
+from .reading import LightCurves, open_light_curves
+from .running import Run, run
+from .time_domain import export_time_domain, import_time_domain
+
+__all__ = ["main"]
+
+PROGRAM = "forced_phot_lightcurves"
+SOME_FAILED, CANNOT_RUN = 1, 2
+_MOST_SHOWN = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the command line if not given.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 if exposures failed, 2 if nothing could be done.
+    """
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    if more and options.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    logging.basicConfig(format="%(levelname)s %(message)s")
+    logging.getLogger("romancal.romancal_forcedphot").setLevel(logging.INFO)
+    try:
+        return options.act(options, more)
+    except (ImportError, KeyError, OSError, PoolError, ValueError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"{PROGRAM}: {text}", file=sys.stderr)
+        return CANNOT_RUN
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; run it again to go on", file=sys.stderr)
+        return CANNOT_RUN
+
+
+def _run(options: argparse.Namespace, more: Sequence[str]) -> int:
+    """Measure, collate, tell."""
+    done = run(
+        options.exposures,
+        options.catalog,
+        output_dir=options.output_dir,
+        settings=_by_name(more),
+        scheduler=options.scheduler,
+        n_workers=options.n_workers,
+        measure_options=MeasureOptions(
+            flux=options.flux, align=options.align, limit_sigma=options.limit_sigma
+        ),
+        curve_options=_curve_options(options),
+    )
+    return _report(done, options.output_dir)
+
+
+def _import(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """Make light curves of romancal's time-domain catalogs."""
+    done = import_time_domain(
+        options.files, output_dir=options.output_dir, curve_options=_curve_options(options)
+    )
+    return _report(done, options.output_dir)
+
+
+def _report(done: Run, directory: str) -> int:
+    """Say what a run did; the exit status."""
+    n_done = len(done.state.done)
+    rate = f", {done.seconds / done.n_measured:.2f} s each" if done.n_measured else ""
+    print(
+        f"measured    {done.n_measured} exposures in {done.seconds:.1f} s{rate}; {n_done} are done"
+    )
+    if done.collated is not None:
+        counts = done.collated
+        print(f"collated    {counts.n_points} points of {counts.n_sources} sources")
+        _print_some("beware", [f"{name}: {text}" for name, text in counts.warnings])
+    _print_some("failed", [f"{name}: {reason}" for name, reason in sorted(done.failed.items())])
+    print(f"directory   {directory}")
+    if not n_done:
+        return CANNOT_RUN
+    return SOME_FAILED if done.failed else 0
+
+
+def _status(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """Say how far a data set is."""
+    dataset = Dataset.at(options.directory)
+    state, identity = dataset.state(), dataset.identity()
+    print(f"catalog     {identity.catalog['name']}: {identity.catalog['n_rows']} sources")
+    print(f"done        {len(state.done)} exposures")
+    _print_some("failed", [f"{name}: {reason}" for name, reason in sorted(state.failed.items())])
+    _print_some("missing", list(state.missing))
+    made = "are there" if dataset.label_index.is_file() else "are not made yet"
+    print(f"light curves {made}")
+    return SOME_FAILED if state.failed else 0
+
+
+def _show(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """Print the light curve of a source, or draw it."""
+    curves = open_light_curves(options.directory)
+    series = curves.source(_label(options.label))
+    names = ("band", "exposure", "flux", "flux_err", "snr", "abmag", "limit_abmag", "warning_flags")
+    for name in ("label", "source_name", "ra", "dec", "n_points"):
+        if name in series.meta:
+            print(f"{name:12s}{series.meta[name]}")
+    for band in sorted(set(series["band"].tolist())):
+        print(f"{band:12s}{_summary(series.meta, band.lower())}")
+    for name in names:
+        if series[name].dtype.kind == "f":
+            series[name].info.format = ".3f" if "mag" in name else ".6g"
+    print("\n".join(series["time", *names].pformat(max_lines=options.max_lines, max_width=-1)))
+    if options.plot:
+        from .. import plots
+
+        axes = plots.light_curve(series, period=options.period)
+        with write_atomically(options.plot) as file:
+            axes.figure.savefig(file, format=Path(options.plot).suffix.removeprefix(".") or "png")
+        print(f"picture     {options.plot}")
+    return 0
+
+
+def _summary(meta: dict[str, Any], band: str) -> str:
+    """One line on a source in a band."""
+    n_good, chi2 = meta[f"{band}_n_good"], meta[f"{band}_chi2"]
+    mean, error = meta[f"{band}_mean_flux"], meta[f"{band}_mean_flux_err"]
+    if not n_good:
+        return "no good point"
+    reduced = chi2 / (n_good - 1) if n_good > 1 else np.nan
+    return f"{n_good} good points, mean {mean:.6g} +- {error:.3g} nJy, chi2/dof {reduced:.3g}"
+
+
+def _export(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """Write light curves for others."""
+    curves = open_light_curves(options.directory)
+    output = options.output_dir or str(Path(options.directory) / options.format)
+    written = _EXPORTS[options.format](curves, _labels(options.label), output)
+    print(f"{len(written)} files in {output}")
+    return 0
+
+
+_EXPORTS: dict[str, Callable[[LightCurves, list | None, str], list[Path]]] = {
+    "snappl": lambda curves, labels, output: export_snappl(
+        chosen(curves, labels), curves.exposures, output
+    ),
+    "ecsv": lambda curves, labels, output: export_ecsv(chosen(curves, labels), output),
+    "time_domain": lambda curves, labels, output: export_time_domain(
+        curves.dataset, output, labels=labels
+    ),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Light curves of the sources of a catalog on many exposures."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "run",
+        help="measure exposures and make light curves; again: what is missing",
+        epilog="Any parameter of strun forced_phot may follow, such as --aperture_radii=4 or "
+        "--select='mag < 22'.",
+    )
+    command.set_defaults(act=_run)
+    command.add_argument("exposures", nargs="+", metavar="EXPOSURES", help=_EXPOSURES)
+    command.add_argument("--catalog", required=True, help="catalog with sky positions")
+    command.add_argument("--output_dir", required=True, metavar="DIR", help="the data set")
+    command.add_argument("--n_workers", type=int, default=0, help="processes; 0 for all cores")
+    command.add_argument("--scheduler", default="", help="address of a Dask scheduler instead")
+    command.add_argument("--flux", default="", help="which flux, such as psf or aper3pix")
+    command.add_argument("--limit_sigma", type=float, default=3.0, help="of limiting magnitudes")
+    _add_boolean(command, "align", "move positions by the exposure's offset from the catalog")
+    _add_curve_options(command)
+    command = commands.add_parser("import", help="make light curves of RAD's time-domain catalogs")
+    command.set_defaults(act=_import)
+    command.add_argument("files", nargs="+", metavar="FILES", help="time-domain source catalogs")
+    command.add_argument("--output_dir", required=True, metavar="DIR", help="the data set")
+    _add_curve_options(command)
+    command = commands.add_parser("status", help="what is done, failed, missing")
+    command.set_defaults(act=_status)
+    command.add_argument("directory", metavar="DIR")
+    command = commands.add_parser("show", help="the light curve of one source")
+    command.set_defaults(act=_show)
+    command.add_argument("directory", metavar="DIR")
+    command.add_argument("--label", required=True, help="label or text id of the source")
+    command.add_argument("--plot", default="", metavar="FILE.png", help="draw it, too")
+    command.add_argument("--period", type=float, help="days to fold the picture with")
+    command.add_argument("--max_lines", type=int, default=40, help="lines to print; -1 for all")
+    command = commands.add_parser("export", help="light curves in other formats")
+    command.set_defaults(act=_export)
+    command.add_argument("directory", metavar="DIR")
+    command.add_argument("--format", required=True, choices=sorted(_EXPORTS))
+    command.add_argument("--label", default="", help="labels, separated by commas; all if empty")
+    command.add_argument("--output_dir", default="", help="where to; DIR/FORMAT if empty")
+    return parser
+
+
+_EXPOSURES = "images: files, globs in quotes, s3:// URIs, associations, @list.txt"
+
+
+def _add_boolean(command: argparse.ArgumentParser, name: str, text: str) -> None:
+    def convert(value: str) -> bool:
+        try:
+            return parse_boolean(name, value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    command.add_argument(
+        f"--{name}", type=convert, nargs="?", const=True, default=False, metavar="true", help=text
+    )
+
+
+def _add_curve_options(command: argparse.ArgumentParser) -> None:
+    _add_boolean(command, "relative_calibration", "divide fluxes by relative zero points")
+    command.add_argument("--baseline", default="", metavar="MJD1,MJD2", help="mean to subtract")
+    _add_boolean(command, "rescale_errors", "rescale errors by the scatter of the baseline")
+
+
+def _curve_options(options: argparse.Namespace) -> CurveOptions:
+    try:
+        baseline = tuple(float(text) for text in options.baseline.split(",") if text.strip())
+    except ValueError:
+        raise ValueError(
+            f"baseline is {options.baseline!r}: expected two MJDs, such as --baseline=61500,61600"
+        ) from None
+    return CurveOptions(
+        relative_calibration=options.relative_calibration,
+        baseline=baseline or None,
+        rescale_errors=options.rescale_errors,
+    )
+
+
+def _by_name(arguments: Sequence[str]) -> dict[str, str]:
+    """Parameters of the step, ``--name=value`` or ``--name value``."""
+    found, pending = {}, list(arguments)
+    while pending:
+        argument = pending.pop(0)
+        if not argument.startswith("--"):
+            raise ValueError(f"argument {argument!r} is no parameter: expected --name=value")
+        name, given, value = argument[2:].partition("=")
+        if not given:
+            if not pending or pending[0].startswith("--"):
+                raise ValueError(f"parameter --{name} has no value: expected --{name}=VALUE")
+            value = pending.pop(0)
+        found[name] = value
+    return found
+
+
+def _label(text: str) -> int | str:
+    """A label that is a number, or a text id."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _labels(text: str) -> list[int | str] | None:
+    return [_label(part.strip()) for part in text.split(",") if part.strip()] or None
+
+
+def _print_some(title: str, lines: Sequence[str]) -> None:
+    """Print the first lines of many beneath a title."""
+    if lines:
+        print(f"{title:12s}{len(lines)} exposures")
+    for line in lines[:_MOST_SHOWN]:
+        print(f"  {line}")
+    if len(lines) > _MOST_SHOWN:
+        print(f"  ... and {len(lines) - _MOST_SHOWN} more: see exposures.parquet")

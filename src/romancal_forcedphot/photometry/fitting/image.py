@@ -1,0 +1,128 @@
+"""The image that is fitted, and what is known of it so far.
+
+Fluxes live on light: the data less the sky, times the relative area of the pixel, d Ω. So a stamp
+is the PSF as it is, and the area enters in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .variance import VarianceCurve
+from .windows import Window
+
+__all__ = ["Estimate", "FitImage"]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Fluxes of m unknowns and the sky, as known at some point of the iteration.
+
+    Attributes
+    ----------
+    flux, err : (m,) ndarray of float64
+        Fluxes, and standard errors without the sky's.
+    diagonal : (m,) ndarray of float64
+        Of the normal matrix: one over the variance that a flux would have without neighbours.
+    response : (m,) ndarray of float64
+        By how much each flux falls where the sky is taken to be higher by 1.
+    half_size : (m,) ndarray of intp
+        Half sizes of the stamps, 0 for those that are not fitted.
+    is_guest : (m,) ndarray of bool
+        Those whose fluxes are fitted only for the sake of others.
+    model : (ny, nx) ndarray of float32
+        Light of all sources.
+    absorbed : (ny, nx) ndarray of float32
+        Light that sources have of a sky of 1: what `model` gains where the sky is lower by 1.
+    far_wings : (ny, nx) ndarray of float32
+        What `model` has of light beyond the stamps.
+    sky : (ny, nx) ndarray of float32
+        The sky on pixels, in units of the image.
+    sky_at_source, sky_err : (m,) ndarray of float64
+        What the sky has in addition at each source's place; and its standard error there.
+    level : (ny, nx) ndarray of float32
+        Model and sky from which the weights are taken.
+    """
+
+    flux: NDArray
+    err: NDArray
+    diagonal: NDArray
+    response: NDArray
+    half_size: NDArray[np.intp]
+    is_guest: NDArray[np.bool_]
+    model: NDArray[np.float32]
+    absorbed: NDArray[np.float32]
+    far_wings: NDArray[np.float32]
+    sky: NDArray[np.float32]
+    sky_at_source: NDArray
+    sky_err: NDArray
+    level: NDArray[np.float32]
+
+    @classmethod
+    def nothing(cls, n_unknowns: int, shape: tuple[int, int]) -> Estimate:
+        """Return the estimate before anything is known: no light anywhere."""
+        dark, zero = np.zeros(shape, dtype=np.float32), np.zeros(n_unknowns)
+        unknown = np.full(n_unknowns, np.nan)
+        none, no = np.zeros(n_unknowns, dtype=np.intp), np.zeros(n_unknowns, dtype=bool)
+        return cls(zero, unknown, zero, zero, none, no, dark, dark, dark, dark, zero, zero, dark)
+
+    @property
+    def is_fitted(self) -> NDArray[np.bool_]:
+        """Which unknowns take part."""
+        return self.half_size > 0
+
+
+@dataclass(frozen=True, eq=False)
+class FitImage:
+    """Pixels to be fitted.
+
+    Attributes
+    ----------
+    data : (ny, nx) ndarray of float32
+        Surface brightness; NaN where a pixel may not be used.
+    area : (ny, nx) ndarray or None
+        Relative pixel area; None for 1 everywhere.
+    variance : VarianceCurve
+        Variance of a pixel against its expected level.
+    """
+
+    data: NDArray[np.float32]
+    area: NDArray | None
+    variance: VarianceCurve
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.data.shape
+
+    def surface(self, light: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the surface brightness of light on all pixels."""
+        return light if self.area is None else (light / self.area).astype(np.float32, copy=False)
+
+    def residual(self, estimate: Estimate) -> NDArray[np.float32]:
+        """Return the data less all sources and the sky on pixels."""
+        return self.data - self.surface(estimate.model) - estimate.sky
+
+    def level(self, estimate: Estimate) -> NDArray[np.float32]:
+        """Return what the pixels are expected to have."""
+        return self.surface(estimate.model) + estimate.sky
+
+    def pixels(
+        self, window: Window, estimate: Estimate
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return weights, residuals and areas of a window's pixels, flattened.
+
+        Weight 0 and residual 0 mark pixels that may not be used. Both are those of light.
+        """
+        data = window.cut(self.data, np.nan)
+        area = np.float32(1) if self.area is None else window.cut(self.area, 1.0).astype(np.float32)
+        usable = np.isfinite(data)
+        variance = self.variance(window.cut(estimate.level))
+        weight = np.where(usable, 1 / (variance * area**2), np.float32(0))
+        light = (data - window.cut(estimate.sky)) * area - window.cut(estimate.model)
+        residual = np.where(usable, light, np.float32(0))
+        area = np.broadcast_to(area, data.shape)
+        return weight.ravel(), residual.ravel(), area.ravel()

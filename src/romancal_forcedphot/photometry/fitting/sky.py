@@ -1,0 +1,142 @@
+"""The sky under the sources, robustly from the image less all fitted sources.
+
+What that image holds of a wrong sky is less than the error, for the sources have taken their share
+of it: where the fit turns a sky of 1 into fluxes that make up 0.3 of it, a residual of 0.7 tells of
+a sky that is off by 1. So each correction is divided by the share that is left, and the fluxes give
+back at once what they had of it (their `Estimate.response`). A few corrections lead to rest even
+where the light of stars is a hundred times that of the sky.
+
+Only quiet pixels count, those not much noisier than the median one of their surroundings: pixels
+under bright stars tell little of the sky and much of the PSF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pixels.background import local_background
+from .image import Estimate, FitImage
+from .mesh import Mesh
+from .profiles import Profiles
+
+__all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky"]
+
+_QUIET = 1.2  # times the variance of the median pixel
+_LEAST_LEFT = 0.05
+_CORRECTIONS = 3
+_AT_REST = 0.003  # of a flux's error
+_CELL_PIX = 64.0
+
+
+class Sky(Protocol):
+    """A way to estimate the sky."""
+
+    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+        """Return an estimate with the sky that its residuals tell, and fluxes that follow it."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoSky:
+    """Nothing is subtracted."""
+
+    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+        """Return the estimate as it is."""
+        del image, profiles
+        return estimate
+
+
+@dataclass(frozen=True)
+class MeshSky:
+    """Clipped medians of square cells, and a bilinear surface through them.
+
+    Attributes
+    ----------
+    size : float
+        Side of the cells in pixels.
+    """
+
+    size: float = _CELL_PIX
+
+    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+        """Return an estimate with a better `Estimate.sky`; see `Sky.corrected`."""
+        mesh = Mesh.over(image.shape, self.size)
+        residual, left = _quiet_residual(image, estimate, mesh)
+        kept = 1 - image.surface(estimate.absorbed)
+        model, sky, flux = estimate.model.copy(), estimate.sky.copy(), estimate.flux
+        for _ in range(_CORRECTIONS):
+            median, err = mesh.medians(residual)
+            correction = np.nan_to_num(median) / left
+            on_pixels = mesh.on_pixels(correction)
+            sky += on_pixels
+            residual -= kept * on_pixels
+            model -= estimate.absorbed * on_pixels
+            change = estimate.response * mesh.at(correction, profiles.x, profiles.y)
+            flux = flux - change
+            if not np.any(abs(change) > _AT_REST * estimate.err):
+                break
+        sky_err = mesh.at(np.nan_to_num(err) / np.sqrt(left), profiles.x, profiles.y)
+        return replace(estimate, flux=flux, model=model, sky=sky, sky_err=sky_err)
+
+
+@dataclass(frozen=True)
+class AnnulusSky:
+    """The clipped median of an annulus around each source.
+
+    Attributes
+    ----------
+    r_in, r_out : float or (m,) ndarray
+        Inner and outer radius in pixels, of all unknowns or of each.
+    """
+
+    r_in: float | NDArray = 20.0
+    r_out: float | NDArray = 25.0
+
+    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+        """Return an estimate with a better `Estimate.sky_at_source`; see `Sky.corrected`.
+
+        A source whose annulus has less than 30 usable pixels has the sky of the nearest cell of a
+        mesh.
+        """
+        mesh = Mesh.over(image.shape, _CELL_PIX)
+        residual, left = _quiet_residual(image, estimate, mesh)
+        rows = np.flatnonzero(estimate.is_fitted)
+        rows = rows[np.lexsort((profiles.x[rows], profiles.y[rows] // _CELL_PIX))]
+        x, y = profiles.x[rows], profiles.y[rows]
+        radii = (np.broadcast_to(radius, estimate.flux.shape)[rows] for radius in self._radii)
+        annulus = local_background(residual, x, y, *radii)
+        level, err = (
+            np.where(np.isnan(own), np.nan_to_num(mesh.at(cells, x, y)), own)
+            for own, cells in zip((annulus.value, annulus.err), mesh.medians(residual), strict=True)
+        )
+        left = mesh.at(left, x, y)
+        correction = (level - estimate.sky_at_source[rows]) / left
+        flux, sky, sky_err = (
+            each.copy() for each in (estimate.flux, estimate.sky_at_source, estimate.sky_err)
+        )
+        sky[rows] += correction
+        sky_err[rows] = err / np.sqrt(left)
+        flux[rows] -= estimate.response[rows] * correction
+        return replace(estimate, flux=flux, sky_at_source=sky, sky_err=sky_err)
+
+    @property
+    def _radii(self) -> tuple[float | NDArray, float | NDArray]:
+        return self.r_in, self.r_out
+
+
+def _quiet_residual(
+    image: FitImage, estimate: Estimate, mesh: Mesh
+) -> tuple[NDArray[np.float32], NDArray]:
+    """Return the residual of quiet pixels, NaN elsewhere, and what cells keep of a sky of 1."""
+    level = image.level(estimate)
+    level[np.isnan(image.data)] = np.nan
+    middle, _ = mesh.medians(level)
+    limit = image.variance.level_of(_QUIET * image.variance(middle))
+    residual = image.residual(estimate)
+    residual[level > mesh.repeated(limit)] = np.nan
+    kept = np.where(np.isnan(residual), np.float32(np.nan), 1 - image.surface(estimate.absorbed))
+    return residual, np.clip(np.nan_to_num(mesh.means(kept), nan=1.0), _LEAST_LEFT, 1.0)

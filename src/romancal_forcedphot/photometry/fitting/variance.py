@@ -1,0 +1,94 @@
+"""The noise of a pixel as a smooth function of its light.
+
+The ``err`` of a Level-2 image follows the noise of its own pixel: one that happens to be low has a
+low ``err`` too, and weights 1/err² would pull every flux down. The variance as a function of the
+data, in the median over many pixels, has no such memory; evaluated on the model of the image it
+gives weights that are independent of the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["VarianceCurve"]
+
+_SAMPLED = 2_000_000
+_BULK_BINS = 50  # each with as many pixels, below BULK
+_BULK = 0.99
+_TAIL_BINS = 30  # of equal width in the logarithm of the light, above
+_LEAST_IN_BIN = 20
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceCurve:
+    """Variance of a pixel against its light, linear between knots.
+
+    Attributes
+    ----------
+    level : (k,) ndarray of float64
+        Light in units of the image, rising.
+    variance : (k,) ndarray of float64
+        Its variance there. Below the first level the variance is that of the first, above the
+        last it grows in proportion to the light, as photon noise does.
+    """
+
+    level: NDArray
+    variance: NDArray
+
+    @classmethod
+    def of_image(cls, data: NDArray, err: NDArray) -> VarianceCurve:
+        """Read the curve off an image.
+
+        Parameters
+        ----------
+        data, err : (ny, nx) ndarray
+            Light and standard deviation of each pixel; those that are not finite, or have no
+            error, are left out.
+
+        Returns
+        -------
+        VarianceCurve
+            Medians of err² in bins of the light. One pixel has no say. Of an image without a
+            usable pixel, 1 everywhere.
+        """
+        step = max(data.size // _SAMPLED, 1)
+        level = np.asarray(data).reshape(-1)[::step].astype(np.float64)
+        variance = np.asarray(err).reshape(-1)[::step].astype(np.float64) ** 2
+        usable = np.isfinite(level) & np.isfinite(variance) & (variance > 0)
+        if not usable.any():
+            return cls(np.zeros(1), np.ones(1))
+        order = np.argsort(level[usable])
+        level, variance = level[usable][order], variance[usable][order]
+        bins = np.split(np.arange(level.size), _ends_of_bins(level))
+        filled = [b for b in bins if b.size >= _LEAST_IN_BIN] or [np.arange(level.size)]
+        medians = np.array([[np.median(level[b]), np.median(variance[b])] for b in filled])
+        return cls(medians[:, 0], np.maximum.accumulate(medians[:, 1]))
+
+    def __call__(self, level: NDArray) -> NDArray:
+        """Return the variance of pixels with some light, in the floating type of `level`."""
+        variance = np.interp(level, self.level, self.variance)
+        top = self.level[-1]
+        if top > 0:
+            variance *= np.maximum(np.asarray(level) / top, 1.0)
+        return variance.astype(np.asarray(level).dtype, copy=False)
+
+    def level_of(self, variance: NDArray) -> NDArray:
+        """Return the level up to which pixels have no more than some variance."""
+        level = np.interp(variance, self.variance, self.level)
+        beyond = np.asarray(variance) > self.variance[-1]
+        top = self.level[-1]
+        growth = np.asarray(variance) / self.variance[-1]
+        return np.where(beyond, top * growth if top > 0 else np.inf, level)
+
+
+def _ends_of_bins(level: NDArray) -> NDArray[np.intp]:
+    """Return where bins of sorted pixels end: of equal number, then of equal width in the log."""
+    bulk = int(level.size * _BULK)
+    ends = np.linspace(0, bulk, _BULK_BINS + 1).astype(np.intp)[1:]
+    low, high = level[min(bulk, level.size - 1)], level[-1]
+    if not 0 < low < high:
+        return ends
+    return np.append(ends, np.searchsorted(level, np.geomspace(low, high, _TAIL_BINS + 1)[1:-1]))

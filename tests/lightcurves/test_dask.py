@@ -1,0 +1,96 @@
+"""Exposures on a Dask cluster of this machine, whose parts are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lightcurves.tasks import Slow, Victim
+from lightcurves.test_engine import by_name, job, requested
+
+from romancal_forcedphot.lightcurves.engine import outcomes
+from romancal_forcedphot.lightcurves.jobs import attempt
+from romancal_forcedphot.lightcurves.pools import DaskPool, PoolError, opened
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+class Cluster:
+    """A scheduler and workers as processes of their own."""
+
+    def __init__(self, directory):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._directory = directory
+        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", str(port))
+        self.workers = [
+            self.start("worker", self.address, "--nthreads", "1", "--no-nanny") for _ in range(2)
+        ]
+
+    def start(self, kind, *arguments):
+        paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+        command = [sys.executable, "-m", "dask", kind, *arguments, "--no-dashboard"]
+        return subprocess.Popen(
+            command,
+            cwd=self._directory,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def stop(self):
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.stop()
+
+
+def connected(cluster, settings=None, seconds=60.0):
+    """A pool, as soon as the scheduler is there."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return DaskPool(cluster.address, job(settings))
+        except PoolError:
+            assert time.monotonic() < end
+
+
+def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(cluster, tmp_path):
+    exposures = [*requested(8), *requested(1, "damaged")]
+    with opened(connected(cluster, Victim(tmp_path, deaths=1))) as pool:
+        found = by_name(outcomes(pool, exposures))
+    assert (tmp_path / "deaths").read_text() == "x"
+    assert "no WCS" in found.pop("damaged_0000").reason
+    assert len(found) == 8
+    for outcome in found.values():
+        assert outcome.content == attempt(job(), outcome.exposure).content
+
+
+def test_a_scheduler_that_dies_ends_the_run(cluster, tmp_path):
+    with opened(connected(cluster, Slow(str(tmp_path), 0.2))) as pool:
+        results = outcomes(pool, requested(500))
+        next(results)
+        cluster.scheduler.send_signal(signal.SIGKILL)
+        with pytest.raises(PoolError, match="is lost"):
+            list(results)
+
+
+def test_a_scheduler_that_is_not_there_is_told():
+    with pytest.raises(PoolError, match="cannot be reached"):
+        DaskPool("tcp://127.0.0.1:9", job())
+    with pytest.raises(PoolError, match="cannot be reached"):
+        DaskPool("no-such-protocol://host", job())

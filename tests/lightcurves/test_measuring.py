@@ -1,0 +1,128 @@
+"""One small image becomes rows whose truth is known."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from astropy.time import Time
+from lightcurves.images import NJY_PER_DN, PLAIN, Field, pixel_scale_arcsec
+from lightcurves.test_times import ephemeris_at
+from roman_datamodels import datamodels as rdm
+
+from romancal_forcedphot.catalogs import read_sources
+from romancal_forcedphot.lightcurves.measuring import flux_prefix, measure_image
+from romancal_forcedphot.lightcurves.options import MeasureOptions
+from romancal_forcedphot.lightcurves.parameters import RunParameters
+from romancal_forcedphot.references import CRDSFinder
+
+SETTINGS = RunParameters.parse(PLAIN).settings
+
+
+@pytest.fixture(scope="module")
+def field():
+    return Field()
+
+
+@pytest.fixture(scope="module")
+def sources(field):
+    """Five sources off the image come first, so that rows of the catalog are no rows of tables."""
+    catalog = field.catalog
+    off = Table(catalog[:5], copy=True)
+    off["dec"] = off["dec"] + 0.1 * off["dec"].unit
+    from astropy.table import vstack
+
+    return read_sources(vstack([off, catalog], metadata_conflicts="silent"))
+
+
+def measured(path, sources, **options):
+    options = MeasureOptions(**options)
+    return measure_image(str(path), SETTINGS, sources, CRDSFinder(), options=options)
+
+
+def test_rows_are_those_on_the_image_with_their_fluxes(field, sources, tmp_path):
+    found = measured(field.save(tmp_path / "e_cal.asdf", 61000.0), sources)
+    assert found.catalog_row.tolist() == list(range(5, 35))
+    truth = field.flux * NJY_PER_DN
+    pull = (found.columns["flux"] - truth) / found.columns["flux_err"]
+    assert np.abs(pull).max() < 4.5
+    np.testing.assert_allclose(found.columns["x"], field.x, atol=1e-3)
+    assert [column.name for column in found.quality] == ["ee_fraction"]
+    assert (found.columns["ee_fraction"] == 1).all()
+
+
+def test_the_record_tells_time_noise_and_scale(field, sources, tmp_path):
+    record = measured(field.save(tmp_path / "e_cal.asdf", 61000.0), sources).record
+    middle = Time(61000.0, format="mjd", scale="utc").tai.mjd + 60 / 86400
+    assert record.mjd_tai == pytest.approx(middle, abs=1e-9)
+    assert record.flux_scale == pytest.approx(NJY_PER_DN)
+    assert record.sky_rms == pytest.approx(field.noise, rel=0.3)
+    assert record.pixel_scale == pytest.approx(pixel_scale_arcsec())
+    assert record.exptime == 107.0
+    assert (record.band, record.detector, record.flux) == ("F106", "WFI01", "aper6pix")
+    assert record.observer.startswith("Earth: ")
+    assert np.hypot(record.offset_x, record.offset_y) < 0.02
+    assert record.n_offset > 20
+
+
+def test_the_spacecrafts_place_is_used(field, sources, tmp_path):
+    path = field.save(tmp_path / "e_cal.asdf", 61000.0)
+    at_earth = measured(path, sources)
+    with rdm.open(path) as model:
+        image = model.copy()
+    for name, value in ephemeris_at(Time(61000.0, format="mjd", scale="utc")).items():
+        image.meta.ephemeris[name] = value
+    image.save(path)
+    there = measured(path, sources)
+    assert there.record.observer == "spacecraft"
+    difference = (there.columns["bjd_tdb"] - at_earth.columns["bjd_tdb"]) * 86400
+    assert 0.1 < np.abs(difference).max() < 6  # light takes 5 s to a place beyond the Moon
+
+
+@pytest.mark.parametrize("drift", [(0.4, -0.3), (14.0, -9.5)])
+def test_drifts_are_found_and_followed(field, sources, tmp_path, drift):
+    path = field.save(tmp_path / "e_cal.asdf", 61000.0, drift=drift)
+    before, after = measured(path, sources), measured(path, sources, align=True)
+    for found in (before, after):
+        offset = (found.record.offset_x, found.record.offset_y)
+        assert offset == pytest.approx(drift, abs=0.05)
+    assert (before.record.shift_x, after.record.shift_x) == (0.0, after.record.offset_x)
+    truth = field.flux[after.catalog_row - 5] * NJY_PER_DN
+    pull = (after.columns["flux"] - truth) / after.columns["flux_err"]
+    assert np.median(np.abs(pull)) < 1.5
+    assert np.abs(pull[after.columns["warning_flags"] == 0]).max() < 5
+
+
+def test_which_flux_is_taken():
+    names = [
+        "label",
+        "aper3pix_flux",
+        "aper3pix_total_flux",
+        "aper_bkg_flux",
+        "psf_flux",
+        "kron_flux",
+    ]
+    assert flux_prefix(names) == "psf"
+    assert flux_prefix(names[:4]) == "aper3pix"
+    assert flux_prefix(names, "kron") == "kron"
+    assert flux_prefix(["kron_flux"]) == "kron"
+    with pytest.raises(ValueError, match="one of aper3pix, psf, kron"):
+        flux_prefix(names, "aper5pix")
+
+
+def test_an_image_that_cannot_be_measured_says_why(sources, tmp_path):
+    (tmp_path / "x_cal.asdf").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"x_cal\.asdf"):
+        measured(tmp_path / "x_cal.asdf", sources)
+    with pytest.raises(ValueError, match=r"gone_cal\.asdf"):
+        measured(tmp_path / "gone_cal.asdf", sources)
+
+
+def test_it_can_be_pickled(field, sources, tmp_path):
+    import pickle
+
+    measure = pickle.loads(pickle.dumps(partial(measure_image, options=MeasureOptions())))
+    path = field.save(tmp_path / "e_cal.asdf", 61000.0)
+    assert len(measure(str(path), SETTINGS, sources, CRDSFinder()).catalog_row) == 30

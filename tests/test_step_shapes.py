@@ -1,0 +1,92 @@
+"""Elliptical and Kron apertures by the step: products, units, and a product as a catalog."""
+
+from __future__ import annotations
+
+import asdf
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from romancal_forcedphot.catalogs import CatalogError
+from romancal_forcedphot.product.model import ForcedPhotometryModel
+from romancal_forcedphot.table import WarningFlag
+from small import CENTER, level2_image, run_step
+
+GALAXIES = {
+    "ra": [CENTER[0], CENTER[0] + 3e-3, CENTER[0] - 2e-3],
+    "dec": [CENTER[1], CENTER[1] + 1e-3, CENTER[1] - 1e-3],
+    "type": ["SER", "PSF", "SER"],
+    "n": [1.0, -1.0, 2.0],
+    "half_light_radius": [0.3, 0.0, -0.2],
+    "ba": [0.5, 1.0, 0.7],
+    "pa": [30.0, 0.0, 10.0],
+}
+
+
+@pytest.fixture(scope="module")
+def image():
+    image = level2_image()
+    y, x = np.mgrid[: image.data.shape[0], : image.data.shape[1]]
+    image.data += 20 * np.exp(-np.hypot((x - 99.5) / 4, (y - 89.5) / 4)).astype(np.float32)
+    return image
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "kron"])
+def test_products_hold_what_the_method_measures(image, tmp_path, shape):
+    product = run_step(image, Table(GALAXIES), aperture_shape=shape)
+    assert list(product.meta.forced_phot.methods) == [shape]
+    table = product.source_catalog
+    assert (table[f"{shape}_flux"][0] > 0).all()
+    assert np.isfinite(table[f"{shape}_flux"]).all()
+    is_bad = (table["warning_flags"] & WarningFlag.BAD_SHAPE) > 0
+    np.testing.assert_array_equal(is_bad, [False, False, True])
+    path = tmp_path / "product.asdf"
+    product.save(path)
+    with ForcedPhotometryModel(path) as again, asdf.open(path) as plain:
+        assert again.source_catalog.colnames == table.colnames
+        assert plain["roman"]["source_catalog"][f"{shape}_flux"].unit == "nJy"
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "kron"])
+def test_fluxes_come_in_the_unit_that_is_asked_for(image, shape):
+    options = {"aperture_shape": shape, "keep_columns": "pa"}
+    plain = run_step(image, Table(GALAXIES), **options).source_catalog
+    micro = run_step(image, Table(GALAXIES), **options, output_units="uJy").source_catalog
+    np.testing.assert_allclose(micro[f"{shape}_flux"], plain[f"{shape}_flux"] / 1000, rtol=1e-6)
+    assert micro[f"{shape}_flux_err"].unit == "uJy"
+    for name in ("pa", f"{shape}_abmag"):
+        np.testing.assert_array_equal(micro[name], plain[name])
+
+
+def test_columns_of_the_catalog_that_have_rads_names_are_left_as_they_are(image):
+    catalog = Table({**GALAXIES, "kron_flux": [1.0, 2.0, 3.0]})
+    kept = run_step(image, catalog, keep_columns="kron_flux", output_units="uJy").source_catalog
+    np.testing.assert_array_equal(kept["kron_flux"], [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="keep_columns names 'kron_flux'"):
+        run_step(image, catalog, keep_columns="kron_flux", aperture_shape="kron")
+
+
+def test_a_product_is_the_catalog_that_forces_its_kron_apertures(image, tmp_path):
+    first = run_step(image, Table(GALAXIES), aperture_shape="kron")
+    path = tmp_path / "first.asdf"
+    first.save(path)
+    again = run_step(image, str(path), aperture_shape="kron").source_catalog
+    for name in ("kron_radius", "semimajor", "semiminor"):
+        np.testing.assert_allclose(again[name], first.source_catalog[name], rtol=1e-5)
+    np.testing.assert_allclose(again["kron_flux"], first.source_catalog["kron_flux"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "said"),
+    [
+        (("ra", "dec"), {}, "has no shapes: looked for n, half_light_radius"),
+        (("ra", "dec", "n", "half_light_radius", "pa"), {}, "has shapes, but no column 'ba'"),
+        (tuple(GALAXIES), {"shape_scale": 0.0}, "shape_scale is 0: expected a number above 0"),
+        (tuple(GALAXIES), {"error_calibration": "empty"}, "expected none with aperture_shape"),
+    ],
+)
+def test_what_cannot_work_ends_in_one_line(image, columns, options, said):
+    catalog = Table({name: GALAXIES[name] for name in columns})
+    with pytest.raises((CatalogError, ValueError), match=said) as caught:
+        run_step(image, catalog, aperture_shape="ellipse", **options)
+    assert "\n" not in str(caught.value)
