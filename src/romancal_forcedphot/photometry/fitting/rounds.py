@@ -37,7 +37,7 @@ class _TileResult:
     """What a tile's own sources come out with: arrays (k,), and light on its window."""
 
     rows: NDArray[np.intp]
-    step: NDArray
+    change: NDArray
     err: NDArray
     diagonal: NDArray
     window: Window
@@ -233,7 +233,7 @@ def _result(
     own = tile.is_own
     return _TileResult(
         rows=tile.rows[own],
-        step=change[own],
+        change=change[own],
         err=err[own],
         diagonal=equations.diagonal[own],
         window=equations.window,
