@@ -16,7 +16,7 @@ from roman_datamodels import dqflags
 
 from ..photometry import Exposure
 from ..product.plain import plain
-from ..storage import ChecksumError
+from ..storage import ChecksumError, StorageError
 from .checks import (
     explained,
     file_name_of,
@@ -170,6 +170,10 @@ def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
         raise ExposureError(
             f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
             "--verify_checksums=False"
+        ) from error
+    except StorageError as error:
+        raise ExposureError(
+            f"{shown_name(model)} has a {name} array that cannot be read: {error}"
         ) from error
     except Exception as error:
         raise ExposureError(
