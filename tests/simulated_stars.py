@@ -83,7 +83,9 @@ def simulate(epsf, x, y, flux, *, shape=(200, 200), sky=1.0, area=None, seed=0, 
         counted = rng.poisson(np.maximum(expected, 0) * GAIN) / GAIN
         data = counted + rng.normal(0, np.sqrt(READ_VARIANCE), shape)
         err = np.sqrt(READ_VARIANCE + np.maximum(counted, 0) / GAIN)
-    return Simulated(data.astype(np.float32), err.astype(np.float32), variance, light, sky, x, y, flux)
+    return Simulated(
+        data.astype(np.float32), err.astype(np.float32), variance, light, sky, x, y, flux
+    )
 
 
 def field(n, *, shape=(200, 200), margin=5.0, decades=(0.3, 3.5), seed=1):
