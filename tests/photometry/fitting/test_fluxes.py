@@ -161,7 +161,7 @@ def test_own_light_is_the_image_without_the_others(epsf):
     np.testing.assert_allclose(cutout, alone.data[55:66, 45:56], atol=0.3)
 
 
-# --- quality -------------------------------------------------------------------------------------
+# --- quality --------------------------------------------------------------------------------
 
 
 def test_chi2_is_1_where_the_model_is_right(epsf):
@@ -199,7 +199,7 @@ def test_noise_equivalent_area(epsf):
     assert fit(image, epsf).nea[0] == pytest.approx(1 / (stamp**2).sum(), rel=0.01)
 
 
-# --- sources that can not be told apart -------------------------------------------------------------
+# --- sources that can not be told apart --------------------------------------------------------
 
 
 def test_two_sources_in_one_place_share_a_flux(epsf):
@@ -262,7 +262,7 @@ def test_fewer_usable_pixels_than_sources(epsf):
     assert np.all(result.flux_err > 100)
 
 
-# --- masks, edges, nothing ---------------------------------------------------------------------------
+# --- masks, edges, nothing ----------------------------------------------------------------------
 
 
 def test_masked_pixels_have_no_say(epsf):
