@@ -17,10 +17,13 @@ from romancal_forcedphot import lightcurves
 from romancal_forcedphot.lightcurves.checkpoints import to_parquet
 from romancal_forcedphot.lightcurves.collating import collate
 from romancal_forcedphot.lightcurves.dataset import Dataset, Requested
+from romancal_forcedphot.lightcurves.engine import outcomes
 from romancal_forcedphot.lightcurves.identity import Identity
+from romancal_forcedphot.lightcurves.jobs import Job, attempt
+from romancal_forcedphot.lightcurves.pools import DaskPool, ProcessPool, opened
 from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
-from romancal_forcedphot.lightcurves.running import run_dataset
 from romancal_forcedphot.photometry import Settings, Sources
+from romancal_forcedphot.storage import write_atomically
 
 #: How long a stand-in for the measurement of a full-frame exposure takes.
 TASK_S = 0.5
@@ -39,8 +42,8 @@ def field_of(n_sources: int) -> Sources:
 
 
 def exposure_of(number: int, n_sources: int, seconds: float = 0.0) -> MeasuredExposure:
-    """An exposure that was never taken, after so many seconds of work."""
-    end = time.process_time() + seconds
+    """An exposure that was never taken, after so many seconds."""
+    end = time.monotonic() + seconds
     rng = np.random.default_rng(number)
     truth = 10 ** np.random.default_rng(2).uniform(2, 5, n_sources)
     record = ExposureRecord(
@@ -68,8 +71,7 @@ def exposure_of(number: int, n_sources: int, seconds: float = 0.0) -> MeasuredEx
         "nea": rng.uniform(8, 9, n_sources),
         "warning_flags": np.where(rng.uniform(size=n_sources) < 0.02, 8, 0).astype(np.int32),
     }
-    while time.process_time() < end:
-        pass
+    time.sleep(max(end - time.monotonic(), 0))
     return MeasuredExposure(record, np.arange(n_sources), columns)
 
 
@@ -129,99 +131,92 @@ def collate_here(directory: Path) -> None:
     (directory / "figures").write_text(f"{cpu} {peak} {np.median(times)}")
 
 
-def engine_overhead(directory: Path, n_exposures: int = 60) -> tuple[float, float]:
-    """Share of the time that is not the tasks', and how much faster two processes are."""
-    names = [
-        f"/nowhere/r0003201001001001004_{n:04d}_wfi01_f106_cal.asdf" for n in range(n_exposures)
-    ]
-    seconds, works = {}, {}
-    for n_workers in (1, 2):
-        first = run_dataset(
-            names[:n_workers],
-            field_of(10_000),
-            output_dir=directory / f"start_{n_workers}_{time.time_ns()}",
-            settings={"seconds": TASK_S},
-            measure=measure_made_up,
-            n_workers=n_workers,
-        )
-        done = run_dataset(
-            names,
-            field_of(10_000),
-            output_dir=directory / f"workers_{n_workers}_{time.time_ns()}",
-            settings={"seconds": TASK_S},
-            measure=measure_made_up,
-            n_workers=n_workers,
-        )
-        collating = _seconds_of_collating(done)
-        seconds[n_workers] = done.seconds - first.seconds - collating
-        works[n_workers] = (n_exposures - n_workers) * TASK_S / n_workers
-        print(
-            f"  {n_workers} processes: {seconds[n_workers]:.1f} s for "
-            f"{works[n_workers]:.1f} s of work each, after {first.seconds:.1f} s to begin"
-        )
-    return seconds[2] / works[2] - 1, seconds[1] / seconds[2] * works[2] * 2 / works[1]
+def job_of(**settings: object) -> Job:
+    """Stand-in for a run of 10,000 sources."""
+    return Job(measure_made_up, {"seconds": TASK_S, **settings}, field_of(10_000))
 
 
-def _seconds_of_collating(done) -> float:
-    """How long the exposures of a run took to collate."""
-    start = time.monotonic()
-    directory = Path(done.directory)
-    collate(Dataset.at(directory), lightcurves.CurveOptions(relative_calibration=True))
-    return time.monotonic() - start
+def names_of(n_exposures: int) -> list[Requested]:
+    """Exposures by name."""
+    names = [f"r0003201001001001004_{number:04d}_wfi01_f106" for number in range(n_exposures)]
+    return [Requested(name, f"/nowhere/{name}_cal.asdf") for name in names]
 
 
-def dask_overhead(directory: Path, n_exposures: int = 60) -> tuple[float, float]:
-    """Share of the time that is not the tasks', and the share of files that are the same."""
+def busy_share(pool, directory: Path, n_workers: int, n_exposures: int = 100) -> float:
+    """Share of the time in which workers measure, once all of them have begun.
+
+    What they measure takes as long as it says, so that a busy machine does not count.
+    """
+    directory.mkdir(parents=True)
+    busy = start = end = 0.0
+    for n_seen, outcome in enumerate(outcomes(pool, names_of(n_exposures)), 1):
+        if outcome.content is None:
+            raise RuntimeError(outcome.reason)
+        with write_atomically(directory / f"{outcome.exposure.name}.parquet") as file:
+            file.write(outcome.content)
+        if n_seen == n_workers:
+            start = time.monotonic()
+        elif n_seen > n_workers:
+            busy += outcome.seconds
+            end = time.monotonic()
+    share = busy / (n_workers * (end - start))
+    print(f"  {n_workers} workers measure in {share:.1%} of {end - start:.1f} s", flush=True)
+    return share
+
+
+def engine_overhead(directory: Path) -> tuple[float, float]:
+    """Share of the time in which processes do not measure; how many measure at once."""
+    with opened(ProcessPool(job_of(), 2)) as pool:
+        list(outcomes(pool, names_of(8)))  # imports
+        share = busy_share(pool, directory / str(time.time_ns()), 2)
+    return 1 - share, 2 * share
+
+
+def _wait_for_workers(address: str, n_workers: int) -> None:
+    from distributed import Client
+
+    for _ in range(60):
+        try:
+            client = Client(address, timeout=5, set_as_default=False)
+        except OSError:
+            continue
+        with client:
+            client.wait_for_workers(n_workers, timeout=120)
+        return
+
+
+def dask_overhead(directory: Path) -> tuple[float, float]:
+    """Share of the time in which workers do not measure; of files that a death leaves the same."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": paths}
 
     def start(*arguments: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
+        environment = os.environ | {"PYTHONPATH": paths}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=directory, env=environment, **quiet)
 
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", str(port))]
     processes += [start("worker", address, "--nthreads", "1") for _ in range(2)]
-    names = [
-        f"/nowhere/r0003201001001001004_{n:04d}_wfi01_f106_cal.asdf" for n in range(n_exposures)
-    ]
-    time.sleep(15)
-
-    def run(name: str, some: list[str], **more) -> lightcurves.Run:
-        return run_dataset(
-            some,
-            field_of(10_000),
-            output_dir=directory / f"{name}_{time.time_ns()}" / "series",
-            settings={"seconds": TASK_S, **more},
-            measure=measure_made_up,
-            scheduler=address,
-        )
-
     try:
-        first = run("first", names[:2])
-        done = run("all", names)
-        seconds = done.seconds - first.seconds - _seconds_of_collating(done)
-        work = (n_exposures - 2) * TASK_S / 2
-        print(f"  two workers: {seconds:.1f} s for {work:.1f} s of work each")
-        killed = run("killed", names, victim=str(directory / f"victim_{time.time_ns()}"))
-        lived, died = (
-            {
-                path.name: path.read_bytes()
-                for path in Path(each.directory).glob("lightcurves/dataset/**/*.parquet")
-            }
-            for each in (run("again", names), killed)
-        )
-        same = np.mean([lived[name] == died.get(name) for name in lived])
-        print(f"  a worker killed: {len(killed.state.done)} exposures done, {same:.0%} the same")
+        _wait_for_workers(address, 2)
+        with opened(DaskPool(address, job_of())) as pool:
+            list(outcomes(pool, names_of(8)))  # imports
+            share = busy_share(pool, directory / str(time.time_ns()), 2)
+        victim = job_of(victim=str(directory / f"victim_{time.time_ns()}"))
+        with opened(DaskPool(address, victim)) as pool:
+            died = {o.exposure.name: o.content for o in outcomes(pool, names_of(30))}
+        lived = {each.name: attempt(job_of(seconds=0.0), each).content for each in names_of(30)}
+        same = float(np.mean([died.get(name) == content for name, content in lived.items()]))
+        print(f"  a worker killed: {len(died)} exposures, {same:.0%} the same")
     finally:
         for process in processes:
             process.terminate()
             process.wait()
-    return seconds / work - 1, float(same)
+    return 1 - share, same
 
 
 def cost_of_an_exposure(directory: Path, n_sources: int) -> float:
