@@ -149,9 +149,12 @@ def test_a_model_is_left_open_and_as_it_is(sources):
 def test_the_inspector_sees_what_was_measured_while_the_image_is_open(sources, finder):
     seen = []
 
-    def inspect(exposure, table, area, correction):
+    def inspect(inspection):
+        exposure, table = inspection.exposure, inspection.table
         ra, _ = exposure.wcs(10.0, 10.0)  # which is read from the file
-        seen.append((exposure.name, len(table), area.shape, correction.psf, np.isfinite(ra)))
+        shape, psf = inspection.area.shape, inspection.correction.psf
+        assert [len(bound.crowded) for bound in inspection.bound] == [len(table)]
+        seen.append((exposure.name, len(table), shape, psf, np.isfinite(ra)))
 
     measure_exposure(IMAGE, SETTINGS, sources, finder, inspect=inspect)
     assert seen == [(IMAGE, 7, (180, 200), "optical", True)]
