@@ -210,7 +210,7 @@ def run_part(
     seed : int
         Seed of the first trial; each following one has the next.
     budget_s : float
-        No trial begins later than this many seconds after the first.
+        No trial but the first begins later than this many seconds after it.
     n_trials : int, optional
         Number of trials; as many as the time allows if not given.
     limit_s : float
@@ -224,7 +224,9 @@ def run_part(
     """
     tally = Tally(name)
     start = time.monotonic()
-    while (n_trials is None or tally.tried < n_trials) and time.monotonic() - start < budget_s:
+    while tally.tried == 0 or (
+        (n_trials is None or tally.tried < n_trials) and time.monotonic() - start < budget_s
+    ):
         this = seed + tally.tried
         outcome = _try(trial, this, limit_s)
         tally.add(this, outcome)

@@ -190,7 +190,7 @@ def test_saved_parameters_give_the_same_run():
 NOT_SETTINGS = {
     *("catalog", "ra_column", "dec_column", "x_column", "y_column", "label_column"),
     *("spectral_type_column", "select", "keep_columns", "on_image_only", "storage_options"),
-    *("output_units", "save_plots", "n_threads", "suffix"),
+    *("output_units", "save_plots", "save_residual", "verify_checksums", "n_threads", "suffix"),
 }
 
 

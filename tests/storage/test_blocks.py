@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import asdf
 import numpy as np
@@ -139,6 +140,17 @@ def test_a_damaged_index_is_told_or_does_no_harm(opened):
         changed = bytearray(content)
         changed[place] ^= 1
         for name, array in (read_or_refused(opened, bytes(changed)) or {}).items():
+            np.testing.assert_array_equal(array, ARRAYS[name])
+
+
+def test_threads_read_one_file(opened):
+    """They share its position."""
+    for _ in range(20):  # asdf keeps what was read
+        file, _ = opened(written("lz4"))
+        with file, ThreadPoolExecutor(3) as pool:
+            nodes = {name: file[name] for name in ARRAYS}
+            found = dict(zip(nodes, pool.map(np.array, nodes.values()), strict=True))
+        for name, array in found.items():
             np.testing.assert_array_equal(array, ARRAYS[name])
 
 

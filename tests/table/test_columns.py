@@ -125,8 +125,8 @@ def test_every_column_is_complete():
 
 def test_flags_are_the_bits_of_the_design():
     words = ["centre", "not placed", "edge", "masked pixel", "saturated", "background"]
-    words += ["correction", "another source", "shape"]
-    assert [int(flag) for flag in WarningFlag] == [2**i for i in (*range(8), 11)]
+    words += ["correction", "another source", "usable pixels", "degenerate", "poor", "shape"]
+    assert [int(flag) for flag in WarningFlag] == [2**i for i in range(12)]
     assert list(FLAG_MEANINGS) == list(WarningFlag)
     for word, meaning in zip(words, FLAG_MEANINGS.values(), strict=True):
         assert word in meaning

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import Record, Renamed
+from .files import Record, Renamed, plain_directory
 from .optics import CURVE_RADII_ARCSEC, Optics, encircled_energy, epsf_stamp
 from .scene import MICRONS, Report, Scene, optics_of
 
@@ -63,7 +63,7 @@ def make_crds_cache(
     pathlib.Path
         Directory of the cache; see `crds_environment` for its use.
     """
-    directory = Path(directory).resolve()
+    directory = plain_directory(directory)
     kinds = tuple(reference_types)
     record = Record(
         directory / "recipe.json",

@@ -8,6 +8,35 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+_OF_URIS = set("#?%;\n\r\t")
+
+
+def plain_directory(directory: str | Path) -> Path:
+    """Return the directory of an example, unless the libraries that write there would not.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        It need not exist.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute.
+
+    Raises
+    ------
+    ValueError
+        asdf would take its path for a URI and write somewhere else.
+    """
+    path = Path(directory).resolve()
+    if set(str(path)) & _OF_URIS:
+        raise ValueError(
+            f"{str(path)!r} cannot be the directory of an example: asdf takes #, ?, %, ; and line "
+            "breaks in a path for parts of a URI; choose another directory"
+        )
+    return path
+
 
 class Record:
     """Record of what files were made from, by which a later run recognises finished files.

@@ -19,7 +19,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..geometry import N_SCIENCE_PIXELS
-from .files import Record, Renamed
+from .files import Record, Renamed, plain_directory
 from .optics import Optics, make_optics, quiet_romanisim, ready_to_draw
 
 RECIPE = 1  # to be increased whenever the same parameters give other files
@@ -132,7 +132,7 @@ def make_scene(
     files of an interrupted run are never taken for finished.
     """
     recipe = Recipe(detector, band, n_stars, n_galaxies, tuple(magnitudes), seed, n_pixels, name)
-    directory = Path(directory).resolve()
+    directory = plain_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{name}_{detector.lower()}_{band.lower()}"
     image = directory / f"{stem}_cal.asdf"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..psfs import GriddedEPSF
 from .crds_cache import make_crds_cache
-from .files import Record, Renamed
+from .files import Record, Renamed, plain_directory
 from .scene import GAIN, Report, Scene, make_scene
 
 __all__ = ["Series", "SeriesRecipe", "make_series", "true_flux"]
@@ -134,7 +134,7 @@ def make_series(
     Series
     """
     recipe = recipe or SeriesRecipe()
-    directory = Path(directory).resolve()
+    directory = plain_directory(directory)
     scene = _template(directory / "small", recipe, report)
     cache = make_crds_cache(scene.directory / "crds", [scene])
     room = directory / "series"

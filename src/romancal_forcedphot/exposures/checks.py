@@ -28,6 +28,8 @@ __all__ = [
 
 _N_TRIED = 3  # positions along each axis at which a WCS is evaluated
 _MAX_REASON = 200
+#: Errors whose text says something to programmers alone.
+_OF_PROGRAMS = (AttributeError, LookupError, TypeError)
 
 
 def file_name_of(model: Any) -> str:
@@ -85,10 +87,12 @@ def explained(model: Any, what: str) -> Iterator[None]:
     except (ExposureError, ConnectionError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())[:_MAX_REASON]
+        reason = type(error).__name__
+        if not isinstance(error, _OF_PROGRAMS):
+            reason += ": " + " ".join(str(error).split())[:_MAX_REASON]
         raise ExposureError(
-            f"{shown_name(model)} has {what} that cannot be used ({type(error).__name__}: {text}): "
-            "expected a whole file as romancal writes it; it is damaged, fetch it again"
+            f"{shown_name(model)} has {what} that cannot be used ({reason}): expected a whole file "
+            "as romancal writes it; it is damaged, fetch it again"
         ) from error
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..storage import ChecksumError
+from ..storage import ChecksumError, StorageError
 from .checks import shown_name
 from .errors import ExposureError
 
@@ -45,6 +45,10 @@ def read_plane(model: Any, name: str, kinds: str) -> np.ndarray:
         raise ExposureError(
             f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
             "--verify_checksums=False"
+        ) from error
+    except StorageError as error:
+        raise ExposureError(
+            f"{shown_name(model)} has a {name} array that cannot be read: {error}"
         ) from error
     except Exception as error:
         raise ExposureError(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..geometry import pixel_to_sky, sky_to_pixel
 from ..psfs import PSF, Correction
-from ..table import Column, check_catalog_columns, make_table, on_image, table_columns
+from ..table import Column, WarningFlag, check_catalog_columns, make_table, on_image, table_columns
 from .exposure import Exposure
 from .methods import BoundMethod, CircularApertures, Method
 from .sources import Sources
@@ -64,7 +64,7 @@ def measure(
         total for each method.
 
     inspect : callable, optional
-        Called with the bound methods, such as for the model image of `BoundPSFPhotometry`.
+        Called with the bound methods, such as for the model image of a `BoundFit`.
 
     Returns
     -------
@@ -135,6 +135,7 @@ def measure_columns(
     """
     values = {c.name: np.full(len(rows), np.nan, dtype=c.dtype) for c in columns}
     values["warning_flags"] = np.zeros(len(rows), dtype=np.int32)
+    is_placed = np.zeros(len(rows), dtype=bool)  # by any method
     for method, its_batches in zip(bound, batches, strict=True):
         flags = method.unmeasured_flags
         progress(len(flags) - sum(map(len, its_batches)))
@@ -149,6 +150,8 @@ def measure_columns(
                     values[name][indices] = column
                 progress(len(batch))
         values["warning_flags"] |= flags
+        is_placed |= (flags & WarningFlag.NOT_PLACED) == 0
+    values["warning_flags"][is_placed] &= ~np.int32(WarningFlag.NOT_PLACED)
     return values
 
 

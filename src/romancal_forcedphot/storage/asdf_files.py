@@ -109,10 +109,9 @@ def _opened(
     except StorageError:
         raise
     except Exception as error:  # of many kinds, and long
-        text = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
         raise StorageError(
-            f"{name} cannot be read as ASDF ({text}): it may be truncated or damaged, fetch it "
-            "again"
+            f"{name} cannot be read as ASDF ({_reason(error)}): it may be truncated or damaged, "
+            "fetch it again"
         ) from error
     try:
         check_blocks(opened, name, verify_checksums=verify_checksums)
@@ -121,3 +120,11 @@ def _opened(
             opened.close()
         raise
     return opened
+
+
+def _reason(error: Exception) -> str:
+    """One line on why asdf cannot read a file."""
+    text = str(error)
+    if isinstance(error, asdf.ValidationError):
+        text = f"{error.message}, in {'.'.join(map(str, error.absolute_path)) or 'the tree'}"
+    return " ".join(text.split())[:_MAX_REASON] or type(error).__name__

@@ -12,6 +12,7 @@ import bz2
 import hashlib
 import itertools
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -59,8 +60,10 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
     offsets = [block.offset for block in blocks]
     if any(second <= first for first, second in itertools.pairwise(offsets)):
         raise StorageError(f"the block index of {shown_name} is not in order: {_ADVICE}")
+    lock = threading.RLock()
     for number, block in enumerate(blocks):
-        blocks[number] = _CheckedBlock(block, f"block {number} of {shown_name}", verify_checksums)
+        name = f"block {number} of {shown_name}"
+        blocks[number] = _CheckedBlock(block, name, verify_checksums, lock)
 
     def refuse(uri: str) -> None:
         raise StorageError(
@@ -74,16 +77,22 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
 class _CheckedBlock(ReadBlock):
     """A block whose header, content and checksum are checked when they are read."""
 
-    def __init__(self, block: ReadBlock, shown_name: str, verify_checksum: bool) -> None:
+    def __init__(
+        self, block: ReadBlock, shown_name: str, verify_checksum: bool, lock: threading.RLock
+    ) -> None:
         self.__dict__.update(block.__dict__)
         self._shown_name = shown_name
         self._verify_checksum = verify_checksum
+        self._lock = lock  # of the file, whose position the blocks share
         self._is_checked = False
 
     def load(self) -> None:
         """Read the header, and check it against the size of the file."""
-        if self.loaded and self._is_checked:
-            return
+        with self._lock:
+            if not (self.loaded and self._is_checked):
+                self._load_checked()
+
+    def _load_checked(self) -> None:
         fd = self._open_file()
         position = fd.tell()
         try:
@@ -111,6 +120,8 @@ class _CheckedBlock(ReadBlock):
         """(n,) content of the block, decompressed."""
         header = self.header
         if header["flags"] & _STREAMED:
+            if any(header["checksum"]):
+                raise self._damaged("is marked as one without a size, but has a checksum")
             return super().data
         content = self._content(header["used_size"])
         if not self._verify_checksum or not any(header["checksum"]):
@@ -147,13 +158,14 @@ class _CheckedBlock(ReadBlock):
 
     def _content(self, n_bytes: int) -> bytes:
         """Read the block as it is in the file."""
-        fd = self._open_file()
-        position = fd.tell()
-        fd.seek(self.data_offset)
-        content = fd.read(n_bytes)
-        while len(content) < n_bytes and (more := fd.read(n_bytes - len(content))):
-            content += more  # one call reads 2 GB at most
-        fd.seek(position)
+        with self._lock:
+            fd = self._open_file()
+            position = fd.tell()
+            fd.seek(self.data_offset)
+            content = fd.read(n_bytes)
+            while len(content) < n_bytes and (more := fd.read(n_bytes - len(content))):
+                content += more  # one call reads 2 GB at most
+            fd.seek(position)
         if len(content) != n_bytes:
             raise self._damaged(f"ends after {len(content)} of {n_bytes} bytes")
         return content
@@ -161,10 +173,12 @@ class _CheckedBlock(ReadBlock):
     def _decompressed(self, content: bytes) -> NDArray[np.uint8]:
         label, size = self._header["compression"], self._header["data_size"]
         decompress = _DECOMPRESSORS.get(label)
-        if decompress is None:  # an extension of asdf may know it
-            return super().data
         try:
+            if decompress is None:  # an extension of asdf may know it
+                return super().data
             data = decompress(content, size)
+        except StorageError:
+            raise
         except _UNDECOMPRESSABLE as error:
             raise self._damaged(f"cannot be decompressed ({error})") from error
         if len(data) != size:

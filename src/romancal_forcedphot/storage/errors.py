@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ChecksumError", "RemoteError", "StorageError"]
+__all__ = ["ChecksumError", "MissingFileError", "RemoteError", "StorageError"]
 
 
 class StorageError(OSError):
     """A location cannot be read or written; the message says which, why, and what to do."""
+
+
+class MissingFileError(StorageError, FileNotFoundError):
+    """A local file does not exist."""
 
 
 class RemoteError(StorageError, ConnectionError):

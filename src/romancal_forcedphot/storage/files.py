@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .atomic import part_name, remove_leftovers
-from .errors import StorageError
+from .errors import MissingFileError, StorageError
 from .local import local_path, reason, refuse_foreign_links
 from .locations import is_uri, shown
 
@@ -31,7 +31,7 @@ def open_local(location: str | os.PathLike) -> BinaryIO:
     Raises
     ------
     StorageError
-        The file does not exist, may not be read, or is not a regular file.
+        The file does not exist (MissingFileError), may not be read, or is not a regular file.
     """
     path = local_path(location)
     try:
@@ -45,7 +45,8 @@ def open_local(location: str | os.PathLike) -> BinaryIO:
     except StorageError:
         raise
     except (OSError, ValueError) as error:
-        raise StorageError(
+        missing = isinstance(error, FileNotFoundError)
+        raise (MissingFileError if missing else StorageError)(
             f"{shown(location)} {reason(error)}; give the path of a file that can be read"
         ) from error
 

@@ -37,7 +37,7 @@ class _TileResult:
     """What a tile's own sources come out with: arrays (k,), and light on its window."""
 
     rows: NDArray[np.intp]
-    step: NDArray
+    change: NDArray
     err: NDArray
     diagonal: NDArray
     window: Window
@@ -140,7 +140,7 @@ def _collected(
     inverses = []
     for tile in results:
         tile.window.add_to(model, tile.model)
-        flux[tile.rows] += tile.step
+        flux[tile.rows] += tile.change
         err[tile.rows], diagonal[tile.rows] = tile.err, tile.diagonal
         if tile.response is None:
             absorbed = estimate.absorbed
@@ -228,16 +228,16 @@ def _equations(
 
 
 def _result(
-    tile: Tile, equations: TileEquations, flux: NDArray, step: NDArray, err: NDArray
+    tile: Tile, equations: TileEquations, flux: NDArray, change: NDArray, err: NDArray
 ) -> _TileResult:
     own = tile.is_own
     return _TileResult(
         rows=tile.rows[own],
-        step=step[own],
+        change=change[own],
         err=err[own],
         diagonal=equations.diagonal[own],
         window=equations.window,
-        model=equations.light((flux + step) * own),
+        model=equations.light((flux + change) * own),
     )
 
 
