@@ -95,7 +95,7 @@ UNKNOWN_TO_PHOTOMETRY = {
 
 #: Where models are read, made or compared; elsewhere nothing looks into their ``meta``.
 READERS = (
-    *("exposures/checks.py", "exposures/level2.py", "exposures/opening.py"),
+    *("exposures/checks.py", "exposures/level2.py", "exposures/level3.py", "exposures/opening.py"),
     *("product/", "pipeline/", "references/", "example/", "validate/"),
     "catalogs/",  # tables have a meta, too, and catalogs may be models
     "psfs/stpsf.py",  # synphot's spectra have one

@@ -130,6 +130,8 @@ def test_radii_on_the_command_line(text, radii):
 
 def test_radii_that_are_not_given_go_with_their_unit():
     step = ForcedPhotometryStep(catalog=CATALOG)
+    assert (step.aperture_radii, step.annulus_radii) == ([], [])  # until there is an image
+    step.radius_unit = "pixel"
     assert (step.aperture_radii, step.annulus_radii) == ([3.0], [20.0, 25.0])
     step.radius_unit = "arcsec"
     assert step.get_pars()["aperture_radii"] == [0.33]
@@ -207,7 +209,7 @@ def test_every_parameter_is_a_setting_or_shapes_no_number():
     assert not set(Settings.names()) & NOT_SETTINGS
 
 
-@pytest.mark.parametrize("unit", ["pixel", "arcsec"])
+@pytest.mark.parametrize("unit", ["auto", "pixel", "arcsec"])
 def test_defaults_of_the_spec_are_those_of_settings(unit):
     settings = settings_of(ForcedPhotometryStep(radius_unit=unit))
     assert settings == Settings(radius_unit=unit)

@@ -24,6 +24,7 @@ _MODULES = {
     "measure": "photometry",
     "measure_exposure": "exposures",
     "read_level2": "exposures",
+    "read_level3": "exposures",
     "read_sources": "catalogs",
 }
 

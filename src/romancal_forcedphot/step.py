@@ -39,7 +39,7 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 
 class ForcedPhotometryStep(FrameworkStep):
-    """Calibrated forced photometry at the positions of a catalog on a Roman Level-2 image.
+    """Calibrated forced photometry at the positions of a catalog on a Roman image or mosaic.
 
     Measures background-subtracted, aperture-corrected fluxes in nJy, their errors and AB
     magnitudes in circular apertures, one row for each row of the catalog.
@@ -61,9 +61,9 @@ class ForcedPhotometryStep(FrameworkStep):
         keep_columns = force_list(default='') # Columns of the catalog to include in the product
         on_image_only = boolean(default=False) # Omit the rows of sources that are not on the image
         methods = force_list(default='aperture') # One or more methods of measurement: aperture, psf, model (galaxies of the catalog's shapes)
-        radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
+        radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of aperture_radii and annulus_radii; auto is pixel on images, arcsec on mosaics
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
-        annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
+        annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec (2.2, 2.75 for auto on mosaics), if empty
         aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
         shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
         bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
@@ -129,12 +129,12 @@ class ForcedPhotometryStep(FrameworkStep):
         return super().call(*args, **wrap_objects(kwargs))
 
     def process(self, dataset):
-        """Measure the catalog's sources on a Level-2 image.
+        """Measure the catalog's sources on a Level-2 image or a Level-3 mosaic.
 
         Parameters
         ----------
-        dataset : str, pathlib.Path or ImageModel
-            Path or ``s3://`` URI of an image, or a model, which is not changed.
+        dataset : str, pathlib.Path, ImageModel or MosaicModel
+            Path or ``s3://`` URI of an image or mosaic, or a model, which is not changed.
 
         Returns
         -------
@@ -174,9 +174,11 @@ class ForcedPhotometryStep(FrameworkStep):
     def _product(self, measurement: Measurement) -> ForcedPhotometryModel:
         """Make the product of a measurement, with fluxes in the requested unit."""
         unit = table_unit(self.output_units)
-        methods = methods_for(Settings.from_parameters(self._settings()))
+        settings = measurement.settings
+        methods = methods_for(settings)
+        radii = ("radius_unit", "aperture_radii", "annulus_radii")  # as they are on this image
         forced_phot = {
-            "parameters": self._parameters(),
+            "parameters": self._parameters() | {name: getattr(settings, name) for name in radii},
             "flux_unit": unit,
             **measurement.provenance,
         }
@@ -200,7 +202,9 @@ class ForcedPhotometryStep(FrameworkStep):
                     path,
                     inspection.exposure,
                     inspection.table,
-                    CircularApertures.from_settings(settings),
+                    CircularApertures.from_settings(
+                        settings.resolved(is_mosaic=inspection.exposure.is_mosaic)
+                    ),
                     area=inspection.area,
                     correction=inspection.correction,
                 )

@@ -64,7 +64,7 @@ CASES = {
         "area.asdf.*PixelareaRefModel.*expected a Level-2 image",
     ),
     "catalog for image": ([CATALOG, f"--catalog={CATALOG}"], "catalog.ecsv.*not an ASDF file"),
-    "mosaic": (["mosaic.asdf", f"--catalog={CATALOG}"], "mosaics cannot be measured yet"),
+    "mosaic": (["mosaic.asdf", f"--catalog={CATALOG}"], "'mosaic.asdf' is a mosaic in DN/s"),
     "other ASDF": (["other.asdf", f"--catalog={CATALOG}"], "other.asdf.*expected a Level-2 image"),
     "truncated": (["truncated_cal.asdf", f"--catalog={CATALOG}"], "truncated_cal.asdf.*truncated"),
     "truncated, not compressed": (

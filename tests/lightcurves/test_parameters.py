@@ -25,6 +25,7 @@ def test_texts_become_the_values_of_the_step():
         }
     )
     assert found.settings == Settings(
+        radius_unit="pixel",
         aperture_radii=(3.0, 5.5),
         dq_mask=("SATURATED", "JUMP_DET"),
         bkg_maxiters=7,
@@ -42,7 +43,7 @@ def test_texts_become_the_values_of_the_step():
 
 def test_values_from_python_stay_as_they_are():
     found = RunParameters.parse({"aperture_radii": [3, 5], "bkg_sigma": 2, "proper_motion": True})
-    assert found.settings == Settings(aperture_radii=(3, 5), bkg_sigma=2)
+    assert found.settings == Settings(radius_unit="pixel", aperture_radii=(3, 5), bkg_sigma=2)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,6 @@ def test_settings_are_pickled_hashed_and_rebuilt(settings):
 @pytest.mark.parametrize(
     "written",
     [
-        {"aperture_radii": 3},
-        {"aperture_radii": [3]},
-        {"aperture_radii": np.array([3.0]), "annulus_radii": (20, 25)},
         {"aperture_radii": (), "annulus_radii": []},
         {"bkg_sigma": 3, "bkg_mask_radius": 0, "bkg_maxiters": np.int64(5)},
         {"bkg_sigma": np.float32(3.0), "bkg_mask_radius": -0.0},
@@ -97,6 +94,34 @@ def test_equal_settings_have_equal_fingerprints_however_written(written):
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        {"aperture_radii": 3},
+        {"aperture_radii": [3]},
+        {"aperture_radii": np.array([3.0]), "annulus_radii": (20, 25)},
+    ],
+    ids=str,
+)
+def test_default_radii_may_be_written_out(written):
+    settings, default = (Settings(radius_unit="pixel", **each) for each in (written, {}))
+    assert settings == default
+    assert settings.fingerprint() == default.fingerprint()
+
+
+def test_the_automatic_unit_is_that_of_the_image():
+    on_image, on_mosaic = Settings().resolved(), Settings().resolved(is_mosaic=True)
+    assert on_image == Settings(radius_unit="pixel")
+    assert on_mosaic.radius_unit == "arcsec"
+    assert (on_mosaic.aperture_radii, on_mosaic.annulus_radii) == ((0.33,), (2.2, 2.75))
+    fingerprints = {each.fingerprint() for each in (Settings(), on_image, on_mosaic)}
+    assert len(fingerprints) == 3
+    given = Settings(aperture_radii=0.2)
+    assert given.resolved(is_mosaic=True).aperture_radii == (0.2,)
+    for unit in ("pixel", "arcsec"):
+        assert Settings(radius_unit=unit).resolved(is_mosaic=True) == Settings(radius_unit=unit)
+
+
+@pytest.mark.parametrize(
     ("unit", "aperture_radii", "annulus_radii"),
     [("pixel", (3.0,), (20.0, 25.0)), ("arcsec", (0.33,), (2.4, 2.8))],
 )
@@ -107,7 +132,8 @@ def test_default_radii_go_with_their_unit(unit, aperture_radii, annulus_radii):
 
 def test_methods_are_made_of_settings():
     names = {field.name for field in fields(CircularApertures)}
-    settings = Settings(**{k: v for k, v in OTHERS.items() if k in names - {"radius_unit"}})
+    given = {k: v for k, v in OTHERS.items() if k in names}
+    settings = Settings(**given | {"radius_unit": "pixel"})
     (method,) = methods_for(settings)
     assert isinstance(method, CircularApertures)
     assert {name: getattr(method, name) for name in names} == {

@@ -208,7 +208,7 @@ def test_results_that_are_no_image_stay_and_an_image_is_measured(host, expected_
         (FluxStep, {}, "catalog is empty"),
         (FluxStep, {"catalog": CATALOG, "aperture_radii": -3}, "aperture_radii"),
         (FluxStep, {"catalog": CATALOG, "output_dir": f"{CATALOG}/sub"}, "is a file"),
-        (Mosaic, {"catalog": CATALOG}, "mosaics cannot be measured yet"),
+        (Mosaic, {"catalog": CATALOG}, "is a mosaic in DN/s"),
     ],
 )
 def test_a_failing_hook_does_not_take_the_host_with_it(host, hook, reason, caplog):

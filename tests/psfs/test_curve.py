@@ -126,7 +126,7 @@ def test_one_blur_where_the_psf_includes_the_pixel(star, caught, radius):
 @pytest.mark.parametrize("radius", [0.4, 1.0, 3.0])
 def test_fall_of_weight_is_the_circle_blurred_by_pixels(n_blurs, radius):
     """Against the share of moved points inside the circle, over a plain grid of moves."""
-    distance, fall = radial_weight_decrements(radius, n_blurs)
+    distance, fall = radial_weight_decrements(radius, (1.0,) * n_blurs)
     inside_from = np.cumsum(fall[::-1])[::-1]  # what falls from here on: the weight here
     edges = distance - 0.5 * (distance[1] - distance[0])
     step = (np.arange(200) + 0.5) / 200 - 0.5

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..photometry import Exposure, Settings, Sources
+from ..photometry import Exposure, Resampling, Settings, Sources
 from ..psfs import (
     PSF,
     Correction,
@@ -93,6 +93,11 @@ def aperture_correction(
     kind = settings.aperture_correction
     if kind == "none":
         return None, {"source": "none"}
+    if exposure.is_mosaic and kind != "apcorr":
+        raise PSFError(
+            f"{exposure.name!r} is a mosaic, on whose pixels an ePSF of the detector ({kind}) does "
+            "not hold: set --aperture_correction=apcorr or none, and --methods=aperture"
+        )
     name = "N/A"
     with with_remedy(settings):
         if kind == "stpsf":
@@ -192,7 +197,14 @@ def _curve_of_growth(reference: Reference, exposure: Exposure, settings: Setting
         radius_unit=settings.apcorr_radius_unit,
         psf=settings.apcorr_psf,
         pixel_scale=exposure.pixel_areas.scale,
+        drizzle=None if exposure.resampling is None else _drizzle(exposure.resampling),
     )
+
+
+def _drizzle(resampling: Resampling) -> tuple[float, float]:
+    """Sides of a detector pixel and of its drizzled square, in pixels of the mosaic."""
+    detector_pixel = 1 / resampling.pixel_scale_ratio
+    return detector_pixel, resampling.pixfrac * detector_pixel
 
 
 def _optional_curve(exposure: Exposure, settings: Settings, finder: Finder) -> CurveOfGrowth | None:

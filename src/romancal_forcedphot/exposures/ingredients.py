@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from ..geometry import compare_areas
 from ..photometry import Exposure, Settings
 from ..references import Finder, Reference, read_area, read_relative_gain, require
+from .errors import ExposureError
 
 __all__ = ["area_map", "gain_corrected"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 _COMPARISON_STEP_PIX = 8  # the maps are smooth
+_CONSTANT = 1e-5  # relative: pixels of a mosaic that differ by less are taken to be equal
 
 
 def gain_corrected(
@@ -51,9 +53,16 @@ def gain_corrected(
     ------
     ReferenceFileError
         There is no gain reference, or it is invalid.
+    ExposureError
+        It is a mosaic.
     """
     if not settings.gain_correction:
         return exposure, {"applied": False}
+    if exposure.is_mosaic:
+        raise ExposureError(
+            f"{exposure.name!r} is a mosaic: expected an image for gain_correction, as its pixels "
+            "are of several detector pixels; set --gain_correction=False"
+        )
     what = f"{exposure.band} on {exposure.detector}"
     reference = require(finder, "gain", exposure.reference_parameters, what=what)
     if exposure.is_flat_fielded:
@@ -84,7 +93,8 @@ def area_map(
     Returns
     -------
     area : (ny, nx) ndarray of float32, or None
-        Pixel area relative to the nominal pixel; None for 1 everywhere.
+        Pixel area relative to the nominal pixel; None for 1 everywhere. That of a mosaic is always
+        from its WCS, and None if all pixels are equal to 1e-5.
     provenance : dict
         Source of the map, for the product's metadata.
 
@@ -95,6 +105,8 @@ def area_map(
     """
     if settings.pixel_area == "none":
         return None, {"source": "none"}
+    if exposure.is_mosaic:
+        return _area_of_mosaic(exposure)
     if settings.pixel_area == "crds":
         reference = finder.find("area", exposure.reference_parameters)
         if reference is not None:
@@ -102,6 +114,19 @@ def area_map(
             return area, {"source": "crds", "reference": reference.name}
         log.warning("There is no area reference for this image: its WCS gives the pixel areas")
     return exposure.pixel_areas.relative(), {"source": "wcs"}
+
+
+def _area_of_mosaic(exposure: Exposure) -> tuple[NDArray | None, dict[str, Any]]:
+    """Relative area by the WCS of a mosaic, and which solid angle fluxes are computed with."""
+    provenance = {
+        "source": "wcs",
+        "zero_point_steradian": exposure.pixel_area,
+        "zero_point_from": "the mosaic's WCS, at its centre",
+        "nominal_steradian_of_exposures": exposure.resampling.exposure_pixel_area,
+    }
+    coarse = exposure.pixel_areas.relative(every=_COMPARISON_STEP_PIX)
+    is_constant = np.abs(coarse - 1).max() <= _CONSTANT
+    return None if is_constant else exposure.pixel_areas.relative(), provenance
 
 
 def _area_from_reference(reference: Reference, exposure: Exposure) -> NDArray:

@@ -1,7 +1,8 @@
 """Reading of a Roman Level-2 model as an `Exposure`.
 
-Only this module depends on the structure of such models. It applies the data-quality mask: from
-then on an unusable pixel is NaN. The model itself is not changed.
+Only this module depends on the structure of such models (and `level3` on that of mosaics). It
+applies the data-quality mask: from then on an unusable pixel is NaN. The model itself is not
+changed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from roman_datamodels import dqflags
 
 from ..photometry import Exposure
 from ..product.plain import plain
-from ..storage import ChecksumError, StorageError
 from .checks import (
     explained,
     file_name_of,
@@ -28,15 +28,15 @@ from .checks import (
 )
 from .dq import ANY_FLAG, dq_bits
 from .errors import ExposureError
+from .planes import INTEGERS, NUMBERS, read_plane
 
 __all__ = ["read_level2"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 _ROWS_AT_ONCE = 256
-_INTEGERS = "ui"
 #: Arrays that are read, with the kinds of their types.
-_PLANES = {"data": "fui", "err": "fui", "dq": _INTEGERS}
+_PLANES = {"data": NUMBERS, "err": NUMBERS, "dq": INTEGERS}
 #: Parts of the metadata that a product has no use for, or that take long to copy.
 _NOT_COPIED = ("wcs", "cal_logs", "background", "outlier_detection", "statistics")
 
@@ -138,7 +138,7 @@ def _number(model: Any, photometry: Any, key: str) -> float:
 
 def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Data with NaN at unusable pixels, err, and the mask of saturated pixels, each (ny, nx)."""
-    data, err, dq = (_plane(model, name, kinds) for name, kinds in _PLANES.items())
+    data, err, dq = (read_plane(model, name, kinds) for name, kinds in _PLANES.items())
     if data.ndim != 2 or err.shape != data.shape or dq.shape != data.shape:
         raise ExposureError(
             f"{shown_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
@@ -156,34 +156,5 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
         usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
         data[rows][~usable] = np.nan
     if bits == ANY_FLAG and "dq2" in model:
-        data[_plane(model, "dq2", _INTEGERS) != 0] = np.nan
+        data[read_plane(model, "dq2", INTEGERS) != 0] = np.nan
     return data, err, saturated
-
-
-def _plane(model: Any, name: str, kinds: str) -> np.ndarray:
-    """One of the model's arrays, read from its file if not in memory yet."""
-    try:
-        plane = np.asarray(model[name])
-    except ConnectionError:  # the file is remote, and the error says what happened
-        raise
-    except ChecksumError as error:
-        raise ExposureError(
-            f"{shown_name(model)} has a damaged {name} array: {error}, or read it as it is with "
-            "--verify_checksums=False"
-        ) from error
-    except StorageError as error:
-        raise ExposureError(
-            f"{shown_name(model)} has a {name} array that cannot be read: {error}"
-        ) from error
-    except Exception as error:
-        raise ExposureError(
-            f"{shown_name(model)} has a {name} array that cannot be read ({error}): expected a "
-            "whole Level-2 file; it is truncated or damaged, fetch it again"
-        ) from error
-    if plane.dtype.kind not in kinds:
-        expected = "integers" if kinds == _INTEGERS else "real numbers"
-        raise ExposureError(
-            f"{shown_name(model)} has a {name} array of type {plane.dtype}: expected {expected}, "
-            "as romancal writes them; mend it"
-        )
-    return plane

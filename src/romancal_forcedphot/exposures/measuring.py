@@ -1,4 +1,4 @@
-"""The measurement of one exposure, from its file to a table.
+"""The measurement of one exposure or mosaic, from its file to a table.
 
 `measure_exposure` opens an image, finds its reference files, measures the sources and returns a
 table with its provenance. Its arguments can be pickled, so that it may be called by the step or by
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from astropy.table import Table
 from numpy.typing import NDArray
+from roman_datamodels.datamodels import ImageModel, MosaicModel
 
 from ..photometry import (
     CircularApertures,
@@ -36,6 +37,7 @@ from .corrections import aperture_correction, psf_on_pixels, with_remedy
 from .dq import dq_bits
 from .ingredients import area_map, gain_corrected
 from .level2 import read_level2
+from .level3 import read_level3
 from .opening import open_image
 
 __all__ = ["Inspection", "Measurement", "check_settings", "measure_exposure"]
@@ -55,11 +57,14 @@ class Measurement:
         Metadata of the image, for the product.
     provenance : mapping
         Methods, radii, reference files and numbers of rows, for the product.
+    settings : Settings
+        What was measured with: the settings, with the unit of radii for this image.
     """
 
     table: Table
     metadata: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    settings: Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +105,19 @@ def check_settings(settings: Settings) -> None:
     ValueError
         A setting is invalid.
     """
-    methods_for(settings)
     dq_bits(settings.dq_mask)
+    try:
+        methods_for(settings)
+    except ValueError:
+        if settings.radius_unit != "auto":
+            raise
+        try:
+            methods_for(settings.resolved(is_mosaic=True))
+        except ValueError:
+            pass
+        else:
+            return  # the radii are those of a mosaic: an image refuses them
+        raise
 
 
 def measure_exposure(
@@ -121,8 +137,9 @@ def measure_exposure(
 
     Parameters
     ----------
-    location : str, pathlib.Path or roman_datamodels.datamodels.ImageModel
-        Path or ``s3://`` URI of a Level-2 image, or an open model, which is not changed.
+    location : str, pathlib.Path, ImageModel or MosaicModel
+        Path or ``s3://`` URI of a Level-2 image or a Level-3 mosaic, or an open model, which is not
+        changed.
     settings : Settings
         All parameters that affect the measured values.
     sources : Sources
@@ -155,7 +172,7 @@ def measure_exposure(
     """
     model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
     try:
-        exposure = read_level2(model, dq_mask=settings.dq_mask)
+        exposure = _read(model, settings)
         return _measure(
             exposure,
             settings,
@@ -177,6 +194,13 @@ def measure_exposure(
             model.close()
 
 
+def _read(model: ImageModel | MosaicModel, settings: Settings) -> Exposure:
+    """Read an open model as an exposure."""
+    if isinstance(model, MosaicModel):
+        return read_level3(model)
+    return read_level2(model, dq_mask=settings.dq_mask)
+
+
 def _measure(
     exposure: Exposure,
     settings: Settings,
@@ -188,6 +212,7 @@ def _measure(
     **options: Any,
 ) -> Measurement:
     """Measure on an exposure whose file is open."""
+    settings = settings.resolved(is_mosaic=exposure.is_mosaic)
     methods = methods_for(settings)
     exposure, gain_provenance = gain_corrected(exposure, settings, finder)
     n_read, n_selected = sources.n_read, len(sources)
@@ -219,6 +244,8 @@ def _measure(
         "gain_correction": gain_provenance,
         "psf": psf_provenance,
     }
+    if exposure.is_mosaic:
+        provenance["mosaic"] = asdict(exposure.resampling)
     for method in methods:
         if isinstance(method, CircularApertures):
             provenance["error_calibration"] = calibrate_errors(
@@ -232,7 +259,7 @@ def _measure(
             provenance |= _aperture_provenance(method, table)
     if inspect is not None:
         inspect(Inspection(exposure, table, area, correction, tuple(bound)))
-    return Measurement(table, exposure.metadata, provenance)
+    return Measurement(table, exposure.metadata, provenance, settings)
 
 
 def _correction(

@@ -1,4 +1,4 @@
-"""Opening of a path, URI or model as a Roman image, with clear errors for anything else."""
+"""Opening of a path, URI or model as a Roman image or mosaic, with clear errors for the rest."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ __all__ = ["check_is_input", "open_image", "opened_for_metadata"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-_MOSAIC = "; mosaics cannot be measured yet, measure the exposures they were made from"
-_OTHER = "; give the image that romancal's exposure pipeline writes"
-_PLANES = ("data", "err", "dq")
+_IMAGE = "expected a Level-2 image (ImageModel, *_cal.asdf)"
+_EXPECTED = f"{_IMAGE} or a mosaic (MosaicModel, *_coadd.asdf)"
+_OTHER = "; give the image that romancal's pipelines write"
+_PLANES = ("data", "err", "dq", "weight", "context")
 
 
 def open_image(
@@ -36,41 +37,43 @@ def open_image(
     *,
     storage_options: Mapping[str, Any] | None = None,
     verify_checksums: bool = True,
-) -> rdm.ImageModel:
-    """Open a Level-2 image.
+    mosaics: bool = True,
+) -> rdm.ImageModel | rdm.MosaicModel:
+    """Open a Level-2 image or a Level-3 mosaic.
 
     Parameters
     ----------
-    dataset : str, pathlib.Path or ImageModel
-        Path or ``s3://`` URI of a ``*_cal.asdf`` file, or a model, which is returned as it is.
+    dataset : str, pathlib.Path, ImageModel or MosaicModel
+        Path or ``s3://`` URI of a ``*_cal.asdf`` or ``*_coadd.asdf`` file, or a model, which is
+        returned as it is.
     storage_options : mapping, optional
         Options of the file system for a remote file, see `storage.open_remote`.
     verify_checksums : bool
         Whether the arrays are compared with the checksums in the file when they are read.
+    mosaics : bool
+        Whether mosaics are accepted.
 
     Returns
     -------
-    roman_datamodels.datamodels.ImageModel
+    roman_datamodels.datamodels.ImageModel or MosaicModel
         The image, to be closed by the caller; ``meta.filename`` is the name of the file. Its arrays
         are read when they are used; of a remote file, only these are transferred.
 
     Raises
     ------
     InputError
-        There is no such file, it is not readable, or it is not a Level-2 image.
+        There is no such file, it is not readable, or it is neither an image nor a mosaic.
     """
     is_location = isinstance(dataset, str | Path)
     model = _open(dataset, storage_options, verify_checksums) if is_location else dataset
-    if isinstance(model, rdm.ImageModel):
+    if isinstance(model, rdm.ImageModel) or (mosaics and isinstance(model, rdm.MosaicModel)):
         return model
     kind = type(model).__name__
     name = shown(dataset) if is_location else repr(kind)
     if is_location:
         model.close()
-    raise InputError(
-        f"input {name} is a {kind}: expected a Level-2 image (ImageModel, *_cal.asdf)"
-        + (_MOSAIC if "Mosaic" in kind else _OTHER)
-    )
+    expected = _EXPECTED if mosaics else f"{_IMAGE}, as a mosaic has no single time"
+    raise InputError(f"input {name} is a {kind}: {expected}{_OTHER}")
 
 
 @contextlib.contextmanager
@@ -85,7 +88,7 @@ def opened_for_metadata(
     Parameters
     ----------
     dataset : object
-        Path or ``s3://`` URI of a Level-2 image, or anything else.
+        Path or ``s3://`` URI of an image or mosaic, or anything else.
     storage_options : mapping, optional
         Options of the file system for a remote file, see `storage.open_remote`.
 

@@ -85,7 +85,12 @@ def measure_image(
     options = options or MeasureOptions()
     # The table has labels and no row numbers: let the row numbers be the labels.
     numbered = replace(sources, label=np.arange(len(sources)), columns=None, source_name=None)
-    model = open_image(location, storage_options=storage_options, verify_checksums=verify_checksums)
+    model = open_image(
+        location,
+        storage_options=storage_options,
+        verify_checksums=verify_checksums,
+        mosaics=False,
+    )
     try:
         measure = partial(_measured, model, settings, finder, options.flux)
         result = measure(numbered)

@@ -50,6 +50,9 @@ class RunParameters:
     overrides: Mapping[str, str] = field(default_factory=dict)
     verify_checksums: bool = True
 
+    def __post_init__(self):
+        object.__setattr__(self, "settings", self.settings.resolved())  # the unit is that of images
+
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunParameters:
         """Sort parameters by what they belong to, texts turned into their values.

@@ -8,7 +8,7 @@ command line.
 
 from __future__ import annotations
 
-from .exposure import Exposure
+from .exposure import Exposure, Resampling
 from .measuring import measure
 from .methods import CircularApertures, Method, ModelPhotometry, PSFPhotometry, methods_for
 from .settings import Settings
@@ -22,6 +22,7 @@ __all__ = [
     "ModelPhotometry",
     "Motion",
     "PSFPhotometry",
+    "Resampling",
     "Settings",
     "Shapes",
     "Sources",

@@ -1,4 +1,4 @@
-"""One exposure as arrays, with a WCS and a zero point.
+"""One exposure, or a mosaic of exposures, as arrays, with a WCS and a zero point.
 
 It is made by the readers of Roman models (`romancal_forcedphot.exposures`), or by hand. The readers
 apply the data-quality mask: an unusable pixel is NaN from then on.
@@ -16,7 +16,33 @@ from astropy.time import Time
 
 from ..geometry import PixelAreas
 
-__all__ = ["Exposure"]
+__all__ = ["Exposure", "Resampling"]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the exposures of a mosaic were resampled (drizzled) to its pixels.
+
+    Attributes
+    ----------
+    pixel_scale_ratio : float
+        Pixel scale of the mosaic divided by that of the exposures.
+    pixfrac : float
+        Side of the square over which the flux of each detector pixel was spread, in detector
+        pixels.
+    weight_type : str
+        Weights of the exposures: ``'exptime'``, ``'ivm'``, ``'ivm-sky'``, ...
+    n_exposures : int
+        Number of exposures; 0 if unknown.
+    exposure_pixel_area : float or None
+        Median of the nominal pixel areas of the exposures in sr; not used by measurements.
+    """
+
+    pixel_scale_ratio: float
+    pixfrac: float = 1.0
+    weight_type: str = ""
+    n_exposures: int = 0
+    exposure_pixel_area: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +67,7 @@ class Exposure:
     detector, band : str
         Detector and filter, such as ``'WFI01'`` and ``'F106'``; may be empty.
     mid_time : astropy.time.Time
-        Middle of the exposure.
+        Middle of the exposure; the mean of those of a mosaic.
     name : str
         File name of the image, for messages.
     guide_star : mapping
@@ -52,6 +78,8 @@ class Exposure:
         Parameters by which CRDS selects reference files; empty if unknown.
     metadata : mapping
         Metadata of the image for its product; not used by measurements.
+    resampling : Resampling or None
+        How exposures were combined to a mosaic; None for a single exposure as it was taken.
     """
 
     data: np.ndarray
@@ -68,6 +96,12 @@ class Exposure:
     is_flat_fielded: bool = False
     reference_parameters: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    resampling: Resampling | None = None
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether the image is a mosaic of resampled exposures."""
+        return self.resampling is not None
 
     @property
     def shape(self) -> tuple[int, int]:

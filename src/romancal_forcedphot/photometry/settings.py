@@ -10,17 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["DEFAULT_RADII", "Settings", "radii_or_default"]
+__all__ = ["DEFAULT_RADII", "MOSAIC_RADII", "Settings", "radii_or_default"]
 
 #: Default radii by parameter and unit.
 DEFAULT_RADII: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     "aperture_radii": {"pixel": (3.0,), "arcsec": (0.33,)},
     "annulus_radii": {"pixel": (20.0, 25.0), "arcsec": (2.4, 2.8)},
+}
+#: Default radii in arcsec on mosaics if the unit is ``'auto'``: as large as 3, 20 and 25 pixels.
+MOSAIC_RADII: Mapping[str, tuple[float, ...]] = {
+    "aperture_radii": (0.33,),
+    "annulus_radii": (2.2, 2.75),
 }
 
 
@@ -34,7 +39,7 @@ def radii_or_default(name: str, radii: Any, unit: str) -> tuple[float, ...]:
     radii : array_like of float
         Its value, may be empty.
     unit : str
-        ``'pixel'`` or ``'arcsec'``; there are no defaults for another one.
+        ``'pixel'`` or ``'arcsec'``; there are no defaults for ``'auto'``.
 
     Returns
     -------
@@ -56,8 +61,9 @@ class Settings:
     annulus_radii : tuple of float
         Inner and outer radius of the background annulus in `radius_unit`; 20 and 25 pixels, or 2.4
         and 2.8 arcsec, if not given.
-    radius_unit : {'pixel', 'arcsec'}
-        Unit of these radii.
+    radius_unit : {'auto', 'pixel', 'arcsec'}
+        Unit of these radii; ``'auto'`` is pixel on images and arcsec on mosaics, where radii that
+        are not given are `MOSAIC_RADII` (see `resolved`).
     aperture_shape : {'circle', 'ellipse', 'kron'}
         Shape of the apertures: circles of `aperture_radii`, or ellipses from the catalog's shapes.
     shape_scale : float
@@ -113,7 +119,7 @@ class Settings:
     methods: tuple[str, ...] = ("aperture",)
     aperture_radii: tuple[float, ...] = ()
     annulus_radii: tuple[float, ...] = ()
-    radius_unit: str = "pixel"
+    radius_unit: str = "auto"
     aperture_shape: str = "circle"
     shape_scale: float = 2.5
     bkg_estimator: str = "median"
@@ -172,6 +178,26 @@ class Settings:
         """Whether a method asks for the shapes of the catalog's sources."""
         of_apertures = "aperture" in self.methods and self.aperture_shape != "circle"
         return of_apertures or "model" in self.methods
+
+    def resolved(self, *, is_mosaic: bool = False) -> Settings:
+        """Return settings whose radii have a unit, on an image or on a mosaic.
+
+        Parameters
+        ----------
+        is_mosaic : bool
+            Whether they are for a mosaic.
+
+        Returns
+        -------
+        Settings
+            The same object if ``radius_unit`` is not ``'auto'``.
+        """
+        if self.radius_unit != "auto":
+            return self
+        if not is_mosaic:
+            return replace(self, radius_unit="pixel")
+        radii = {name: getattr(self, name) or default for name, default in MOSAIC_RADII.items()}
+        return replace(self, radius_unit="arcsec", **radii)
 
     def fingerprint(self) -> str:
         """Return a digest of all settings.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roman_datamodels.datamodels import ImageModel
+from roman_datamodels.datamodels import ImageModel, MosaicModel
 from stpipe import Step
 
 __all__ = ["Host", "find_host", "run_beside"]
@@ -92,14 +92,14 @@ def run_beside(host: Host, hook: Step, datasets: Sequence[Any]) -> None:
 
 
 def _images(datasets: Sequence[Any]) -> Iterator[Any]:
-    """Yield the Level-2 images, paths and libraries of images among datasets."""
+    """Yield the images, mosaics, paths and libraries of images among datasets."""
     for dataset in datasets:
         if isinstance(dataset, list | tuple):
             yield from _images(dataset)
         elif hasattr(dataset, "borrow"):
             if _holds_images(dataset):
                 yield dataset
-        elif isinstance(dataset, str | Path | ImageModel):
+        elif isinstance(dataset, str | Path | ImageModel | MosaicModel):
             yield dataset
 
 

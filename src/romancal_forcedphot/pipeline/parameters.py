@@ -85,7 +85,7 @@ class NumberList(_Parameter):
 
 
 class RadiusList(NumberList):
-    """List of radii; if empty, the defaults for the step's ``radius_unit``.
+    """List of radii; if empty, the defaults for the step's ``radius_unit``, if that is a unit.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class RadiusList(NumberList):
 
     def __get__(self, step, owner=None):
         radii = super().__get__(step, owner)
-        return radii or list(self.defaults[self.name][step.radius_unit])
+        return radii or list(self.defaults[self.name].get(step.radius_unit, ()))
 
 
 class NameList(_Parameter):

@@ -11,6 +11,9 @@ in the aperture sum, whose encircled-energy fraction is E(r) = integral of f(r, 
 `pixelation`). It is 1.2 % less than EE(r) at 3 pixels in F158, and a fifth less at 1 pixel. Where
 the curve's PSF already includes the integration over a pixel, one convolution is left.
 
+A pixel of a mosaic averages the PSF over more than a pixel: over the detector's pixel, over the
+square on which drizzling spreads its flux, and over its own area, all of them convolutions.
+
 The radii of the curve are in arcsec (in current files) or in pixels. The pixel scale at each source
 converts between the two; E is interpolated on a fixed logarithmic grid of scales (and of radii,
 where each source has its own).
@@ -39,8 +42,8 @@ __all__ = ["CurveOfGrowth"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
-#: Convolutions with a pixel that a curve lacks, by the kind of its PSF.
-N_PIXEL_CONVOLUTIONS = {"optical": 2, "pixel": 1}
+#: Kinds of the curve's PSF: whether it includes the integration over a pixel of the detector.
+PSF_KINDS = ("optical", "pixel")
 
 PROFILE_STEP_PIX = 0.05
 
@@ -67,6 +70,9 @@ class CurveOfGrowth:
         The reference's entry that `fractions` were taken from.
     unit_decision : str
         How `radius_unit` was determined.
+    drizzle : (float, float) or None
+        For a mosaic: side of a detector pixel, and of the square over which its flux was spread, in
+        pixels of the mosaic. None for an exposure.
     """
 
     radii: NDArray
@@ -76,6 +82,7 @@ class CurveOfGrowth:
     pixel_scale: Callable[[NDArray, NDArray], NDArray] | None = None
     fractions_from: str = "ee_fractions"
     unit_decision: str = "given"
+    drizzle: tuple[float, float] | None = None
 
     @classmethod
     def from_reference(
@@ -85,6 +92,7 @@ class CurveOfGrowth:
         pixel_scale: Callable[[NDArray, NDArray], NDArray] | float | None = None,
         radius_unit: str = "auto",
         psf: str = "optical",
+        drizzle: tuple[float, float] | None = None,
     ) -> CurveOfGrowth:
         """Make a correction from one filter's entry of an ``apcorr`` reference.
 
@@ -99,6 +107,8 @@ class CurveOfGrowth:
             Unit of ``ee_radii``; 'auto' infers it from the half-light radius of the curve.
         psf : {'optical', 'pixel'}
             Whether the PSF of the curve already includes the integration over a pixel ('pixel').
+        drizzle : (float, float), optional
+            For a mosaic, see the attribute.
 
         Returns
         -------
@@ -113,7 +123,7 @@ class CurveOfGrowth:
             or `pixel_scale` is missing.
         """
         _check_choice("apcorr_radius_unit", radius_unit, RADIUS_UNITS)
-        _check_choice("apcorr_psf", psf, tuple(N_PIXEL_CONVOLUTIONS))
+        _check_choice("apcorr_psf", psf, PSF_KINDS)
         radii, fractions, fractions_from = read_entry(entry)
         unit, decision = resolve_radius_unit(radii, fractions, radius_unit)
         log.info("The radii of the aperture-correction curve are in %s (%s)", unit, decision)
@@ -127,6 +137,7 @@ class CurveOfGrowth:
             pixel_scale=pixel_scale if callable(pixel_scale) else _constant(pixel_scale),
             fractions_from=fractions_from,
             unit_decision=decision,
+            drizzle=drizzle,
         )
 
     @property
@@ -143,13 +154,26 @@ class CurveOfGrowth:
             "fraction_at_radius_max": float(self.fractions[-1]),
             "half_light_radius": half_light_radius(self.radii, self.fractions),
             "psf": self.psf,
-            "pixel_convolutions_applied": N_PIXEL_CONVOLUTIONS[self.psf],
+            "pixel_convolutions_applied": len(self._aperture_widths),
             "pixel_scale": "of each source, from the WCS"
             if self.radius_unit == "arcsec"
             else "not used",
             "beyond_radius_max": "encircled energy taken to stay at its last value",
             "masked_pixels": "estimated from the radial profile of the curve",
-        }
+        } | ({"convolved_with_squares": list(self._aperture_widths)} if self.drizzle else {})
+
+    @property
+    def _pixel_widths(self) -> tuple[float, ...]:
+        """Sides in pixels of the squares over which the value of a pixel averages the PSF."""
+        detector_pixel, droplet = self.drizzle or (1.0, 0.0)
+        sides = () if self.psf == "pixel" else (detector_pixel,)
+        sides += (droplet, 1.0) if self.drizzle else ()
+        return tuple(side for side in sides if side > 0)
+
+    @property
+    def _aperture_widths(self) -> tuple[float, ...]:
+        """`_pixel_widths`, and that of the fractional overlap of a circle with pixels."""
+        return 1.0, *self._pixel_widths
 
     def for_rows(self, rows: ArrayLike) -> CurveOfGrowth:
         """Return this correction, which is the same for all rows of a catalog.
@@ -204,7 +228,7 @@ class CurveOfGrowth:
         if radius is None:
             return self._fraction_in_weights(weights, x, y, scales)
         self._check_reach(radius, scales)
-        fraction = self._fraction_in_circle(radius, scales, N_PIXEL_CONVOLUTIONS[self.psf])
+        fraction = self._fraction_in_circle(radius, scales, self._aperture_widths)
         if weights is None or full_weights is None:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
@@ -255,10 +279,9 @@ class CurveOfGrowth:
             Fraction of the total flux.
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        n_convolutions = N_PIXEL_CONVOLUTIONS[self.psf] - 1
         scales = self._scales(x, y)
         inner, outer = (
-            self._fraction_in_circle(radius, scales, n_convolutions) for radius in (r_in, r_out)
+            self._fraction_in_circle(radius, scales, self._pixel_widths) for radius in (r_in, r_out)
         )
         return outer - inner
 
@@ -294,7 +317,7 @@ class CurveOfGrowth:
         return self._interpolant(np.clip(radius, 0.0, self.radii[-1]))
 
     def _fraction_in_circle(
-        self, radius: ArrayLike, scales: NDArray, n_convolutions: int
+        self, radius: ArrayLike, scales: NDArray, widths: tuple[float, ...]
     ) -> NDArray:
         """Return E of circles on pixels, (n,), interpolated on the logarithmic grids.
 
@@ -304,9 +327,9 @@ class CurveOfGrowth:
         cache = self._fraction_cache  # one reference: concurrent first calls may make one each
 
         def cached(at_radius: float, scale: float) -> float:
-            key = at_radius, scale, n_convolutions
+            key = at_radius, scale, widths
             if key not in cache:
-                cache[key] = self._compute_fraction(at_radius, scale, n_convolutions)
+                cache[key] = self._compute_fraction(at_radius, scale, widths)
             return cache[key]
 
         return interpolate_over_radius(
@@ -317,15 +340,15 @@ class CurveOfGrowth:
         )
 
     @cached_property
-    def _fraction_cache(self) -> dict[tuple[float, float, int], float]:
+    def _fraction_cache(self) -> dict[tuple[float, float, tuple[float, ...]], float]:
         """Results of `_compute_fraction` at points of the logarithmic grids, by its arguments."""
         return {}
 
-    def _compute_fraction(self, radius: float, scale: float, n_convolutions: int) -> float:
-        """Return E of a circle (pixels) that is convolved `n_convolutions` times with a pixel."""
-        if radius == 0 or n_convolutions == 0:
+    def _compute_fraction(self, radius: float, scale: float, widths: tuple[float, ...]) -> float:
+        """Return E of a circle (pixels) that is convolved with squares of some sides (pixels)."""
+        if radius == 0 or not widths:
             return float(self.encircled_energy(radius * scale))
-        distance, decrement = radial_weight_decrements(float(radius), n_convolutions)
+        distance, decrement = radial_weight_decrements(float(radius), widths)
         return float(decrement @ self.encircled_energy(distance * scale))
 
     @cached_property
@@ -352,15 +375,18 @@ class CurveOfGrowth:
                 (self.radii[0], self.radii[-1]),
                 distance,
                 grid_value(index),
-                includes_pixel=self.psf == "pixel",
+                widths=self._pixel_widths,
             )
             cache[index, side] = CubicSpline(distance, flux)
         return cache[index, side]
 
     def _scales(self, x: NDArray, y: NDArray) -> NDArray:
-        """Return the units of the curve per pixel at each position: 1, or arcsec per pixel."""
+        """Return the units of the curve per pixel at each position: 1, or arcsec per pixel.
+
+        A curve in pixels is in those of the detector, which are not those of a mosaic.
+        """
         if self.radius_unit == "pixel":
-            return np.ones(x.shape)
+            return np.full(x.shape, 1 / self.drizzle[0] if self.drizzle else 1.0)
         return np.broadcast_to(np.asarray(self.pixel_scale(x, y), dtype=float), x.shape)
 
     def _check_reach(self, radius: ArrayLike, scales: NDArray) -> None:

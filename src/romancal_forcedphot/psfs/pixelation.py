@@ -9,13 +9,16 @@ therefore enters the sum with the weight ::
 with one convolution for the fractional overlaps, and a second one where the PSF does not include
 the integration over a pixel yet.
 
+On a mosaic there are more convolutions, with squares of other sides: the flux of a detector pixel
+is spread over a square (drizzled), and collected by the pixels of the mosaic.
+
 Derivation of f without a two-dimensional integral: to convolve with one pixel is to displace the
 flux from the centre of a unit square to a uniformly distributed point of it; two convolutions
 displace it by the difference of two such points. The direction of the displacement averages out,
 so f(r') is the probability that a point at r', displaced in a random direction by a length of
-known distribution, ends inside the circle. The distribution of the length has a closed form: for
-two convolutions it is that of "square line picking" (the distance of two random points of a
-square).
+known distribution, ends inside the circle. The distribution of the length has a closed form for
+one pixel and for two: the latter is that of "square line picking" (the distance of two random
+points of a square). For other squares, all taken to be parallel, it is summed on a lattice.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ __all__ = [
 ]
 
 N_DIRECTIONS = 180
+LATTICE_STEP_PIX = 0.01
+N_LENGTHS = 200
 N_RADII = 400  # intervals of r' over which f falls from 1 to 0
 
 
 @lru_cache(maxsize=256)
-def radial_weight_decrements(radius: float, n_convolutions: int) -> tuple[NDArray, NDArray]:
+def radial_weight_decrements(radius: float, widths: tuple[float, ...]) -> tuple[NDArray, NDArray]:
     """Return by how much the weight f of an aperture falls in each of many intervals of radius.
 
     With the encircled energy EE(r') of perfect circles, that of the aperture on pixels is, by
@@ -48,8 +53,8 @@ def radial_weight_decrements(radius: float, n_convolutions: int) -> tuple[NDArra
     ----------
     radius : float
         Radius of the circular aperture in pixels.
-    n_convolutions : {1, 2}
-        Number of convolutions of the circle with a pixel (see the module).
+    widths : tuple of float
+        Sides in pixels of the squares that the circle is convolved with; 1 for a pixel.
 
     Returns
     -------
@@ -59,12 +64,12 @@ def radial_weight_decrements(radius: float, n_convolutions: int) -> tuple[NDArra
         f at the inner edge of each interval minus f at its outer edge. Sums to 1, or to f(0) where
         the circle is smaller than a pixel.
     """
-    margin = max_displacement(n_convolutions)
+    margin = max_displacement(widths)
     edges = np.linspace(max(radius - margin, 0.0), radius + margin, N_RADII + 1)
-    return 0.5 * (edges[1:] + edges[:-1]), -np.diff(_mean_weight(edges, radius, n_convolutions))
+    return 0.5 * (edges[1:] + edges[:-1]), -np.diff(_mean_weight(edges, radius, widths))
 
 
-def _mean_weight(distance: NDArray, radius: float, n_convolutions: int) -> NDArray:
+def _mean_weight(distance: NDArray, radius: float, widths: tuple[float, ...]) -> NDArray:
     """Return f(distance), the probability that a displaced point ends inside the circle.
 
     From inside the circle, a displacement in direction t ends inside up to the circle's edge. From
@@ -77,8 +82,8 @@ def _mean_weight(distance: NDArray, radius: float, n_convolutions: int) -> NDArr
         Distances from the centre of the circle in pixels.
     radius : float
         Radius of the circle in pixels.
-    n_convolutions : {1, 2}
-        Number of convolutions with a pixel.
+    widths : tuple of float
+        Sides of the squares in pixels; 1 for a pixel.
 
     Returns
     -------
@@ -90,51 +95,54 @@ def _mean_weight(distance: NDArray, radius: float, n_convolutions: int) -> NDArr
     is_inside = distance < radius
     start = distance[is_inside, None]
     edge = np.sqrt(radius**2 - (start * np.sin(t)) ** 2) - start * np.cos(t)
-    weight[is_inside] = displacement_cdf(edge, n_convolutions).mean(axis=1)
+    weight[is_inside] = displacement_cdf(edge, widths).mean(axis=1)
     start = distance[~is_inside, None]
     along = np.sqrt(start**2 - (radius * np.cos(t)) ** 2)  # t from -90 to 90 degrees here
     half_chord = radius * np.sin(t)
-    probability = displacement_cdf(along + half_chord, n_convolutions)
-    probability = probability - displacement_cdf(along - half_chord, n_convolutions)
+    probability = displacement_cdf(along + half_chord, widths)
+    probability = probability - displacement_cdf(along - half_chord, widths)
     weight[~is_inside] = 0.5 * (probability * half_chord / along).mean(axis=1)  # of a full turn
     return weight
 
 
-def max_displacement(n_convolutions: int) -> float:
+def max_displacement(widths: tuple[float, ...]) -> float:
     """Return the largest displacement of `displacement_cdf`.
 
     Parameters
     ----------
-    n_convolutions : {1, 2}
-        Number of convolutions with a pixel.
+    widths : tuple of float
+        Sides of the squares in pixels; 1 for a pixel.
 
     Returns
     -------
     float
-        Pixels: half the diagonal of a pixel (centre to corner), or the whole of it.
+        Pixels: the sum of half the diagonals of the squares.
     """
-    return n_convolutions * np.sqrt(0.5)
+    return sum(widths) * np.sqrt(0.5)
 
 
-def displacement_cdf(displacement: NDArray, n_convolutions: int) -> NDArray:
-    """Return the cumulative distribution of the length of the displacement by pixels.
+def displacement_cdf(displacement: NDArray, widths: tuple[float, ...]) -> NDArray:
+    """Return the cumulative distribution of the length of the displacement by squares.
 
-    For one convolution it is the area of a unit square within a circle around its centre, for two
-    the integral of the probability density of square line picking.
+    For one pixel it is the area of a unit square within a circle around its centre, for two the
+    integral of the probability density of square line picking.
 
     Parameters
     ----------
     displacement : ndarray of float64
         Lengths in pixels.
-    n_convolutions : {1, 2}
-        Number of convolutions with a pixel.
+    widths : tuple of float
+        Sides of the squares in pixels; 1 for a pixel.
 
     Returns
     -------
     ndarray of float64
         Probability that the displacement is shorter, of the shape of `displacement`.
     """
-    s = np.clip(displacement, 0.0, max_displacement(n_convolutions))
+    n_convolutions = len(widths)
+    if widths not in ((1.0,), (1.0, 1.0)):
+        return np.interp(displacement, *_lattice_cdf(widths))
+    s = np.clip(displacement, 0.0, max_displacement(widths))
     beyond = np.maximum(s, n_convolutions / 2)  # past the middle of the sides
     square = np.sqrt(np.maximum((2 * beyond / n_convolutions) ** 2 - 1, 0.0))
     if n_convolutions == 1:
@@ -148,6 +156,23 @@ def displacement_cdf(displacement: NDArray, n_convolutions: int) -> NDArray:
             + 1 / 3
         )
     return np.where(s <= n_convolutions / 2, near, far)
+
+
+@lru_cache(maxsize=64)
+def _lattice_cdf(widths: tuple[float, ...]) -> tuple[NDArray, NDArray]:
+    """Return lengths and their cumulative distribution for any squares, from sums on a lattice."""
+    along_axis = np.ones(1)
+    for width in widths:
+        n_half = int(np.ceil(width / 2 / LATTICE_STEP_PIX))
+        edges = (np.arange(-n_half, n_half + 2) - 0.5) * LATTICE_STEP_PIX
+        cells = np.diff(np.clip(edges, -width / 2, width / 2)) / width
+        along_axis = np.convolve(along_axis, cells)
+    position = (np.arange(along_axis.size) - along_axis.size // 2) * LATTICE_STEP_PIX
+    length = np.hypot(position[:, None], position).ravel()
+    edges = np.linspace(0.0, max_displacement(widths), N_LENGTHS + 1)
+    probability = np.outer(along_axis, along_axis).ravel()
+    counts, _ = np.histogram(np.minimum(length, edges[-1]), bins=edges, weights=probability)
+    return edges, np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
 
 
 def stamp_distances(x: NDArray, y: NDArray, side: int) -> NDArray:

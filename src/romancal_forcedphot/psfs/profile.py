@@ -46,12 +46,12 @@ def flux_per_pixel(
     distance: NDArray,
     scale: float,
     *,
-    includes_pixel: bool,
+    widths: tuple[float, ...],
 ) -> NDArray:
     """Return the fraction of the flux in a pixel, averaged over its direction from the source.
 
     This is the surface brightness EE'(r) / (2 pi r), averaged over the area of the pixel where the
-    curve's PSF does not include that integration yet.
+    curve's PSF does not include that integration yet. On a mosaic, more squares are averaged over.
 
     Parameters
     ----------
@@ -64,18 +64,19 @@ def flux_per_pixel(
         Distances of the pixel's centre from the source, in pixels.
     scale : float
         Units of the curve's radii per pixel.
-    includes_pixel : bool
-        Whether the curve's PSF includes the integration over a pixel.
+    widths : tuple of float
+        Sides in pixels of the squares that the curve's PSF is averaged over: ``(1.0,)`` for a
+        pixel, none where it includes the integration over a pixel.
 
     Returns
     -------
     (n,) ndarray of float64
     """
     displacement, probability = np.zeros(1), np.ones(1)
-    if not includes_pixel:
-        edges = np.linspace(0.0, max_displacement(1), N_DISPLACEMENTS + 1)
+    if widths:
+        edges = np.linspace(0.0, max_displacement(widths), N_DISPLACEMENTS + 1)
         displacement = 0.5 * (edges[1:] + edges[:-1])
-        probability = np.diff(displacement_cdf(edges, 1))
+        probability = np.diff(displacement_cdf(edges, widths))
     angle = np.pi * (np.arange(N_ANGLES) + 0.5) / N_ANGLES
     along = distance[:, None, None] + displacement[:, None] * np.cos(angle)
     radius = np.hypot(along, displacement[:, None] * np.sin(angle)) * scale

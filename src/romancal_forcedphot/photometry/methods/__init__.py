@@ -65,7 +65,8 @@ def methods_for(settings: Settings) -> list[Method]:
     Parameters
     ----------
     settings : Settings
-        With at least one name in ``methods``.
+        With at least one name in ``methods``. A ``radius_unit`` of ``'auto'`` is that of images;
+        for a mosaic pass the settings' `resolved`.
 
     Returns
     -------
@@ -77,6 +78,7 @@ def methods_for(settings: Settings) -> list[Method]:
     ValueError
         A name is unknown, there is none, or a parameter is invalid.
     """
+    settings = settings.resolved()
     unknown = [name for name in settings.methods if name not in METHODS]
     if unknown or not settings.methods:
         raise ValueError(

@@ -62,7 +62,7 @@ class CircularApertures:
 
     aperture_radii: tuple[float, ...] = Settings.aperture_radii
     annulus_radii: tuple[float, ...] = Settings.annulus_radii
-    radius_unit: str = Settings.radius_unit
+    radius_unit: str = "pixel"
     bkg_estimator: str = Settings.bkg_estimator
     bkg_sigma: float = Settings.bkg_sigma
     bkg_maxiters: int = Settings.bkg_maxiters
