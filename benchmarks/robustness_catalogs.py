@@ -251,8 +251,10 @@ def _same_number(n_rows: int | None, sources: Sources) -> bool:
 
 def _count_rows(content: bytes, form: str) -> int | None:
     """Rows of a text by Python's own parser: -1 where they are ragged; None for other formats."""
-    if form not in ("csv", "ecsv"):
-        return None
+    if form not in ("csv", "ecsv") or (
+        form == "ecsv" and re.search(b"[\x0b\x0c\x1c-\x1e]", content)
+    ):
+        return None  # some of Python's functions end lines there
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

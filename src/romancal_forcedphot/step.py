@@ -60,7 +60,7 @@ class ForcedPhotometryStep(FrameworkStep):
         select = string(default='') # Rows to measure, such as type == 'PSF' and F106 > 1e-9; all if empty
         keep_columns = force_list(default='') # Columns of the catalog to include in the product
         on_image_only = boolean(default=False) # Omit the rows of sources that are not on the image
-        methods = force_list(default='aperture') # Methods of measurement: aperture, psf, or both
+        methods = force_list(default='aperture') # One or more methods of measurement: aperture, psf, model (galaxies of the catalog's shapes)
         radius_unit = option('pixel', 'arcsec', default='pixel') # Unit of aperture_radii and annulus_radii
         aperture_radii = force_list(default='') # One or more aperture radii; 3.0 pixels, or 0.33 arcsec, if empty
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec, if empty
@@ -165,7 +165,7 @@ class ForcedPhotometryStep(FrameworkStep):
             pictures.require_matplotlib()
         settings = Settings.from_parameters(self._settings())
         check_settings(settings)
-        return settings, self._read_catalog()
+        return settings, self._read_catalog(shapes=settings.needs_shapes)
 
     def _settings(self) -> dict[str, Any]:
         """Return the parameters that are settings, by name."""
@@ -210,7 +210,7 @@ class ForcedPhotometryStep(FrameworkStep):
 
         return write
 
-    def _read_catalog(self) -> Sources:
+    def _read_catalog(self, *, shapes: bool) -> Sources:
         """Read the catalog; raise an InputError if none is given."""
         if not self.catalog:
             raise InputError(
@@ -226,7 +226,7 @@ class ForcedPhotometryStep(FrameworkStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
-            shapes=self.aperture_shape != "circle",
+            shapes=shapes,
             storage_options=self.storage_options.options,
         )
 

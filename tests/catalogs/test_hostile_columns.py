@@ -172,6 +172,13 @@ def test_units_that_end_in_s():
     assert sources.motion.radial_velocity.tolist() == [30.0]
 
 
+@pytest.mark.parametrize("ra", [-999.0, 9999.0, 572754.5, -361.0])
+def test_right_ascensions_of_many_turns_are_warned_of(ra, caplog):
+    sources = read_sources(Table({"ra": [1.0, ra], "dec": [2.0, 3.0]}))
+    np.testing.assert_allclose(sources.ra, [1, ra % 360])
+    assert f"1 right ascensions below -360 or above 720 degrees, the first {ra:g}" in caplog.text
+
+
 def test_decimals_are_integers_where_they_are_whole(tmp_path):
     ids = pa.array([decimal.Decimal(2**53 + 1), decimal.Decimal(7)], pa.decimal128(38, 0))
     path = written(tmp_path, parquet([("ra", [1.0, 2.0]), ("dec", [1.0, 2.0]), ("id", ids)]))

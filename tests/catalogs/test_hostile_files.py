@@ -52,6 +52,16 @@ def test_a_byte_order_mark_before_ecsv(tmp_path, end):
     np.testing.assert_array_equal(read_sources(written(tmp_path, content)).ra, table["ra"])
 
 
+@pytest.mark.parametrize("damage", [(b"%ECSV", b"%EcSV"), (b"# %ECSV 1.0\n", b"")])
+def test_the_units_of_a_damaged_ecsv_file_are_not_lost(tmp_path, damage):
+    table = stars()
+    table["ra"].unit = table["dec"].unit = "rad"
+    table.write(tmp_path / "catalog.ecsv", delimiter=",")
+    content = (tmp_path / "catalog.ecsv").read_bytes().replace(*damage)
+    with pytest.raises(CatalogError, match=r"catalog.dat' has the comment '.*, as ECSV has"):
+        read_sources(written(tmp_path, content))
+
+
 def test_a_byte_order_mark_before_a_comment_and_the_header(tmp_path):
     sources = read_sources(written(tmp_path, MARK + b"# a comment, and more\nra,dec\n1,2\n"))
     assert sources.ra.tolist() == [1.0]

@@ -59,6 +59,11 @@ def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path, place):
         read_sources(csv_file(tmp_path, "\n".join(lines) + "\n"))
 
 
+def test_a_quote_within_a_name_loses_no_column(tmp_path):
+    with pytest.raises(CatalogError, match=r"catalog.csv' has quotes in its header"):
+        read_sources(csv_file(tmp_path, '"ra","dec","i"d"\n1,2,3\n'))
+
+
 def latin_csv(tmp_path):
     rows = "".join(f"{each},{i},{i}\n" for i, each in enumerate(LATIN))
     return csv_file(tmp_path, "id,ra,dec\n" + rows, "latin-1")

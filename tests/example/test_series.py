@@ -37,13 +37,10 @@ def test_the_truth_of_each_kind(truth, series):
     assert (np.ptp(flux[kind == "constant"], axis=1) == 0).all()
     row = np.flatnonzero(kind == "sinusoid")[0]
     period = truth["period"][row]
-    np.testing.assert_allclose(
-        true_flux(truth, mjd[0] + period / 4)[row],
-        truth["flux"][row] * (1 + truth["amplitude"][row]),
-    )
-    np.testing.assert_allclose(
-        true_flux(truth, mjd[5])[row], true_flux(truth, mjd[5] + period)[row]
-    )
+    highest = truth["flux"][row] * (1 + truth["amplitude"][row])
+    np.testing.assert_allclose(true_flux(truth, mjd[0] + period / 4)[row], highest)
+    one, later = (true_flux(truth, when)[row] for when in (mjd[5], mjd[5] + period))
+    np.testing.assert_allclose(one, later)
     transient = flux[kind == "transient"][0]
     assert (transient[:19] == 0).all()
     assert transient.max() > 0.9 * truth["flux"][kind == "transient"][0]

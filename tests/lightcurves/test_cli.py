@@ -54,6 +54,14 @@ def test_status_tells_done_failed_and_missing(made, capsys):
     assert "missing     1 exposures\n  x1" in said
 
 
+def test_collate_alone(made, capsys):
+    assert main(["collate", str(made[0]), "--baseline=60999,61001.5"]) == 0
+    assert "90 points of 30 sources" in capsys.readouterr().out
+    assert main(["collate", str(made[0])]) == 0
+    assert main(["collate", str(made[0]), "--rescale_errors"]) == 2
+    assert "needs a baseline" in capsys.readouterr().err
+
+
 def test_show_prints_and_draws(made, capsys, tmp_path):
     plot = tmp_path / "curve.png"
     assert main(["show", str(made[0]), "--label=103", f"--plot={plot}", "--period=2.5"]) == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -248,6 +250,17 @@ def test_a_damaged_exposure_is_left_out_and_told(tmp_path, caplog):
     assert "exposure_0002 is left out" in caplog.text
     table = pd.read_parquet(dataset.exposure_table).set_index("exposure")
     assert table["status"]["exposure_0002"] == "failed"
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    dataset = make_dataset(tmp_path, range(3))
+    host, dead = socket.gethostname(), 2**22 + 1  # beyond the largest pid of Linux
+    leftovers = [tmp_path / f".collating-{host}-{pid}-abc" for pid in (dead, os.getpid())]
+    leftovers.append(tmp_path / f".collating-elsewhere-{dead}-abc")
+    for path in leftovers:
+        (path / "runs").mkdir(parents=True)
+    collate(dataset)
+    assert [path.exists() for path in leftovers] == [False, True, True]
 
 
 def test_nothing_done_is_nothing_to_collate(tmp_path):

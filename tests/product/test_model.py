@@ -20,7 +20,7 @@ from astropy.units import Unit
 from romancal_forcedphot import ForcedPhotometryModel
 from romancal_forcedphot.product.resources import SCHEMA_URI, TAG_URI
 from romancal_forcedphot.storage import StorageError
-from romancal_forcedphot.table import psf_columns
+from romancal_forcedphot.table import model_columns, psf_columns
 from small import output_columns
 
 RADII = [3.0, 3.5]
@@ -309,20 +309,21 @@ def test_parquet_metadata_are_laid_out_as_in_romancals_catalogs(tmp_path):
 # --- products of other kinds ----------------------------------------------------------------
 
 
-def test_a_product_without_apertures_is_valid(tmp_path):
-    """With the columns of PSF photometry alone."""
+@pytest.mark.parametrize(("method", "columns"), [("psf", psf_columns), ("model", model_columns)])
+def test_a_product_without_apertures_is_valid(tmp_path, method, columns):
+    """With the columns of a joint fit alone."""
     model = make_model()
-    model.meta.forced_phot["methods"] = ["psf"]
+    model.meta.forced_phot["methods"] = [method]
     for name in ("aperture_radii", "aperture_radius_unit", "ee_fractions", "aperture_correction"):
         del model.meta.forced_phot[name]
     ours = [name for name in model.source_catalog.colnames if name.startswith("aper")]
     model.source_catalog.remove_columns(ours)
-    for column in psf_columns():
+    for column in columns():
         model.source_catalog[column.name] = np.ones(3, dtype=np.float32)
         model.source_catalog[column.name].unit = column.unit or None
     with rdm.open(model.save(tmp_path / "product.asdf")) as product:
-        assert list(product.meta.forced_phot.methods) == ["psf"]
-        assert product.source_catalog.colnames[-1] == "psf_blend"
+        assert list(product.meta.forced_phot.methods) == [method]
+        assert product.source_catalog.colnames[-1] == columns()[-1].name
 
 
 def test_a_product_of_a_mosaic_is_valid(tmp_path):

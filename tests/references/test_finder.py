@@ -18,6 +18,7 @@ from romancal_forcedphot.references import (
     REFERENCE_KINDS,
     CRDSFinder,
     ReferenceFileError,
+    crds_context,
     query_reference,
     remedy_for,
     require,
@@ -175,3 +176,19 @@ def test_crds_is_asked_without_a_step(tmp_path):
     assert done.returncode == 0, done.stderr
     expected = {"area": [str(path), "crds://roman_wfi_area_01.asdf"], "apcorr": None, "gain": None}
     assert json.loads(done.stdout) == expected
+
+
+def test_the_context_is_the_chosen_one_or_that_of_the_server(monkeypatch):
+    monkeypatch.setenv("CRDS_CONTEXT", "roman_0042.pmap")
+    assert crds_context() == "roman_0042.pmap"
+    monkeypatch.delenv("CRDS_CONTEXT")
+    monkeypatch.setattr(
+        "stpipe.crds_client.get_context_used", lambda observatory: f"{observatory}_1.pmap"
+    )
+    assert crds_context() == "roman_1.pmap"
+
+    def out_of_reach(observatory):
+        raise SystemExit
+
+    monkeypatch.setattr("stpipe.crds_client.get_context_used", out_of_reach)
+    assert crds_context() == ""

@@ -36,6 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = (",", ";", "\t")
 _NULL_VALUES = ("", "null", "NULL")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_OF_ECSV = re.compile(r"# *(%ECSV|datatype:|- *\{ *name:)")
 _INTEGER = r"^[+-]?[0-9]+$"
 _UNUSUAL_INTEGER = r"^(-?0[0-9].*|-0|\+.*)$"
 _WHOLE_FLOAT = r"^-?(0|[1-9][0-9]{0,14})\.0*$"
@@ -60,7 +61,7 @@ def read_csv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     Raises
     ------
     UnusableContentError
-        A quote is not closed.
+        A quote is not closed, or the file is a damaged ECSV file.
     ValueError
         A row has not as many fields as the header.
     """
@@ -68,7 +69,7 @@ def read_csv(file: BinaryIO, wanted: WantedColumns) -> CatalogTable:
     encoding = _encoding(content)
     names, delimiter, start = _header(content, encoding)
     body = content[start:]
-    read = _wanted_fields(body, len(names), delimiter, encoding, names, wanted)
+    read = _wanted_fields(body, names, delimiter, encoding, wanted)
     columns = {name: _column(text, wanted.is_id(name)) for name, text in read.items()}
     return CatalogTable(Table(columns, copy=False), tuple(names))
 
@@ -180,29 +181,56 @@ def _header(content: bytes, encoding: str) -> tuple[list[str], str, int]:
             position = line.end()
             yield line.group().decode(encoding)
 
-    header = next((line for line in lines() if _is_content(line)), "")
+    header = ""
+    for header in lines():
+        if _is_content(header):
+            break
+        if _OF_ECSV.match(header):
+            raise UnusableContentError(
+                f"has the comment {header.strip()!r}, as ECSV has, but does not begin with "
+                "'# %ECSV 1.0': its units would be lost; write it again, or remove the comment"
+            )
     delimiter = delimiter_of(header)
     position -= len(header.encode(encoding))
-    names = next(csv.reader(lines(), delimiter=delimiter, skipinitialspace=True), [])
+    parser = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        names = next(parser, [])
+    except csv.Error as error:
+        raise UnusableContentError(
+            f"has quotes in its header that are not closed: {error}; close or double the quote"
+        ) from error
     return [name.strip() for name in names], delimiter, position
 
 
 def _wanted_fields(
-    body: bytes,
-    n_columns: int,
-    delimiter: str,
-    encoding: str,
-    names: list[str],
-    wanted: WantedColumns,
+    body: bytes, names: list[str], delimiter: str, encoding: str, wanted: WantedColumns
 ) -> dict[str, pa.ChunkedArray]:
-    """Text of the wanted columns, null where a field is empty."""
+    """Text of the wanted columns (of the first, if there are none), null where a field is empty."""
+    import pyarrow as pa
+
+    keys = [str(i) for i in range(len(names))]  # names may repeat
+    used = {name: key for name, key in zip(names, keys, strict=True) if name in wanted}
+    used = used or dict(zip(names[:1], keys, strict=False))
+    if not body.strip():
+        return {name: pa.chunked_array([], pa.string()) for name in used}
+    fields, n_comments = _split(body, keys, list(used.values()), delimiter, encoding)
+    check_quotes(body, fields.num_rows + n_comments, delimiter, encoding)
+    if n_comments:
+        warnings.warn(
+            f"{n_comments} lines among the rows that begin with # are taken for comments",
+            UserWarning,
+            stacklevel=2,
+        )
+    return {name: fields.column(key) for name, key in used.items()}
+
+
+def _split(
+    body: bytes, keys: list[str], used: list[str], delimiter: str, encoding: str
+) -> tuple[pa.Table, int]:
+    """Fields of some columns as text, and how many lines are comments."""
     import pyarrow as pa
     import pyarrow.csv
 
-    keys = [str(i) for i in range(n_columns)]
-    used = {name: key for name, key in zip(names, keys, strict=True) if name in wanted}
-    if not body.strip():
-        return {name: pa.chunked_array([], pa.string()) for name in used}
     n_comments = 0
 
     def skip_comment(row: Any) -> str:
@@ -211,30 +239,20 @@ def _wanted_fields(
         n_comments += is_comment
         return "skip" if is_comment else "error"
 
-    read_all = keys if used else keys[:1]
-    arrow = pyarrow.csv.read_csv(
+    fields = pyarrow.csv.read_csv(
         pa.BufferReader(body),
         read_options=pyarrow.csv.ReadOptions(column_names=keys, encoding=encoding),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip_comment
         ),
         convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=list(used.values()) or read_all,
+            include_columns=used,
             column_types=dict.fromkeys(keys, pa.string()),
             null_values=list(_NULL_VALUES),
             strings_can_be_null=True,
         ),
     )
-    check_quotes(body, arrow.num_rows + n_comments, delimiter, encoding)
-    if n_comments:
-        warnings.warn(
-            f"{n_comments} lines among the rows that begin with # are taken for comments",
-            UserWarning,
-            stacklevel=2,
-        )
-    if not used:
-        return {names[0]: arrow.column(keys[0])}
-    return {name: arrow.column(key) for name, key in used.items()}
+    return fields, n_comments
 
 
 def _column(text: pa.ChunkedArray, is_id: bool) -> np.ndarray:

@@ -160,20 +160,31 @@ def _placed(ra: np.ndarray, dec: np.ndarray, shown: str) -> tuple[np.ndarray, np
     """Bring right ascensions into 0 to 360 degrees, and make impossible declinations NaN."""
     outside = np.abs(dec) > 90
     if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        log.warning(
-            "%s: %d declinations beyond 90 degrees, the first %g in row %d; their rows stay, "
-            "without a position",
-            shown,
-            np.count_nonzero(outside),
-            dec[row],
-            row + 1,
-        )
+        what = "declinations beyond 90 degrees"
+        _warn(dec, outside, what, "their rows stay, without a position", shown)
         dec = np.where(outside, np.nan, dec)
+    outside = np.abs(ra - 180) > 540  # such as -999, which often means that there is none
+    if outside.any():
+        what = "right ascensions below -360 or above 720 degrees"
+        _warn(ra, outside, what, "they are taken modulo 360 degrees", shown)
     if np.any((ra < 0) | (ra >= 360)):
         ra = np.mod(ra, 360)
         ra[ra == 360] = 0  # a tiny negative number
     return ra, dec
+
+
+def _warn(angles: np.ndarray, rows: np.ndarray, what: str, then: str, shown: str) -> None:
+    """Log how many angles (degrees) are odd, the first of them, and what becomes of them."""
+    row = int(np.flatnonzero(rows)[0])
+    log.warning(
+        "%s: %d %s, the first %g in row %d; %s",
+        shown,
+        np.count_nonzero(rows),
+        what,
+        angles[row],
+        row + 1,
+        then,
+    )
 
 
 def _in_icrs(

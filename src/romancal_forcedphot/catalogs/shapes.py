@@ -41,7 +41,8 @@ LARGEST_ARCSEC = 15.0
 LARGEST_PIX = 150.0
 KRON_RANGE = (0.1, 20.0)
 
-_REMEDY = "correct it, or measure in circles with --aperture_shape=circle"
+_WITHOUT = "measure without shapes, by --aperture_shape=circle and --methods other than model"
+_REMEDY = f"correct it, or {_WITHOUT}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def read_shapes(columns: CatalogColumns, *, pixel_scale_arcsec: float = 0.11) ->
     raise CatalogError(
         f"{columns.shown} has no shapes: looked for {', '.join(SERSIC)}, semimajor/semiminor/"
         "orientation_sky, A_WORLD/B_WORLD/THETA_J2000 and other usual names among its columns, "
-        f"{columns.listed}; rename its columns, or measure in circles with --aperture_shape=circle"
+        f"{columns.listed}; rename its columns, or {_WITHOUT}"
     )
 
 

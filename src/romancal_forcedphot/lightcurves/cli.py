@@ -1,4 +1,4 @@
-"""`forced_phot_lightcurves run|status|show|export|import`: light curves from a shell."""
+"""`forced_phot_lightcurves run|collate|status|show|export|import`: light curves from a shell."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..storage import write_atomically
+from .collating import Collated, collate
 from .dataset import Dataset
 from .exports import chosen, export_ecsv, export_snappl
 from .options import CurveOptions, MeasureOptions
@@ -83,6 +84,13 @@ def _import(options: argparse.Namespace, _: Sequence[str]) -> int:
     return _report(done, options.output_dir)
 
 
+def _collate(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """Make light curves of what is measured."""
+    collated = collate(Dataset.at(options.directory), _curve_options(options))
+    _print_collated(collated)
+    return 0
+
+
 def _report(done: Run, directory: str) -> int:
     """Say what a run did; the exit status."""
     n_done = len(done.state.done)
@@ -91,14 +99,17 @@ def _report(done: Run, directory: str) -> int:
         f"measured    {done.n_measured} exposures in {done.seconds:.1f} s{rate}; {n_done} are done"
     )
     if done.collated is not None:
-        counts = done.collated
-        print(f"collated    {counts.n_points} points of {counts.n_sources} sources")
-        _print_some("beware", [f"{name}: {text}" for name, text in counts.warnings])
+        _print_collated(done.collated)
     _print_some("failed", [f"{name}: {reason}" for name, reason in sorted(done.failed.items())])
     print(f"directory   {directory}")
     if not n_done:
         return CANNOT_RUN
     return SOME_FAILED if done.failed else 0
+
+
+def _print_collated(collated: Collated) -> None:
+    print(f"collated    {collated.n_points} points of {collated.n_sources} sources")
+    _print_some("beware", [f"{name}: {text}" for name, text in collated.warnings])
 
 
 def _status(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -193,6 +204,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(act=_import)
     command.add_argument("files", nargs="+", metavar="FILES", help="time-domain source catalogs")
     command.add_argument("--output_dir", required=True, metavar="DIR", help="the data set")
+    _add_curve_options(command)
+    command = commands.add_parser("collate", help="make light curves of what is measured")
+    command.set_defaults(act=_collate)
+    command.add_argument("directory", metavar="DIR")
     _add_curve_options(command)
     command = commands.add_parser("status", help="what is done, failed, missing")
     command.set_defaults(act=_status)

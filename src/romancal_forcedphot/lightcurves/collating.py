@@ -10,6 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import re
+import shutil
+import socket
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -123,7 +127,8 @@ def collate(
     made_from = _made_from(dataset, state.done, options)
     if (before := _before(dataset, made_from)) is not None:
         return before
-    with tempfile.TemporaryDirectory(prefix=".collating-", dir=dataset.directory) as name:
+    _remove_leftovers(dataset.directory)
+    with tempfile.TemporaryDirectory(prefix=_prefix(os.getpid()), dir=dataset.directory) as name:
         collated = _Collation(dataset, options, layout or Layout(), Path(name)).run(
             state.done, state.failed
         )
@@ -274,6 +279,30 @@ class _Collation:
 
 #: Columns of a point that have few different values.
 _REPEATED = ("mjd_tai", "exposure", "band", "detector", "exptime", "warning_flags")
+
+
+def _prefix(pid: int | str) -> str:
+    """Beginning of the names of the directories that a process of this machine collates in."""
+    return f".collating-{socket.gethostname()}-{pid}-"
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove the directories of processes of this machine that were killed as they collated."""
+    name = re.compile(re.escape(_prefix("PID")).replace("PID", r"(\d+)"))
+    for path in directory.glob(".collating-*"):
+        found = name.match(path.name)
+        if found and not _is_running(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, and is another user's
+        return True
+    return True
 
 
 def _made_from(dataset: Dataset, done: Sequence[str], options: CurveOptions) -> str:

@@ -97,6 +97,7 @@ class RunParameters:
         return {
             "proper_motion": self.settings.proper_motion,
             "ref_epoch_wanted": self.settings.ref_epoch is None,
+            "shapes": self.settings.needs_shapes,
             **self.catalog,
         }
 

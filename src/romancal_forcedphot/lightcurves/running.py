@@ -19,7 +19,13 @@ from ..exposures import check_settings
 from ..photometry import Settings, Sources
 from ..photometry.measuring import available_cores
 from ..progress import Progress
-from ..references import CRDSFinder, Finder, KeepingFinder
+from ..references import (
+    REFERENCE_KINDS,
+    CRDSFinder,
+    Finder,
+    KeepingFinder,
+    crds_context,
+)
 from .collating import Collated, collate
 from .dataset import Dataset, Requested, State
 from .engine import outcomes
@@ -143,7 +149,7 @@ def run(
             verify_checksums=parameters.verify_checksums,
         ),
         finder=finder or KeepingFinder(CRDSFinder(parameters.overrides)),
-        more_settings={**asdict(measure_options), **_reference_settings(parameters.overrides)},
+        more_settings={**asdict(measure_options), **_reference_settings(parameters)},
         curve_options=curve_options,
         executor=executor,
         scheduler=scheduler,
@@ -225,10 +231,13 @@ def _by_detector(exposure: Requested) -> tuple[str, str]:
     return (detector[0].lower() if detector else "", exposure.name)
 
 
-def _reference_settings(overrides: Mapping[str, str]) -> dict[str, str]:
-    """What references are used instead of those that CRDS chooses, by name."""
-    context = os.environ.get("CRDS_CONTEXT", "")
-    named = {f"override_{kind}": path for kind, path in overrides.items()}
+def _reference_settings(parameters: RunParameters) -> dict[str, str]:
+    """What decides which reference files are used, by name."""
+    named = {f"override_{kind}": path for kind, path in parameters.overrides.items()}
+    settings = parameters.settings
+    uses_crds = settings.pixel_area == "crds" or settings.gain_correction
+    uses_crds |= settings.aperture_correction in REFERENCE_KINDS
+    context = crds_context() if uses_crds else ""
     return named | ({"crds_context": context} if context else {})
 
 

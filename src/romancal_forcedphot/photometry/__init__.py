@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .exposure import Exposure
 from .measuring import measure
-from .methods import CircularApertures, Method, PSFPhotometry, methods_for
+from .methods import CircularApertures, Method, ModelPhotometry, PSFPhotometry, methods_for
 from .settings import Settings
 from .shapes import Shapes
 from .sources import Motion, Sources
@@ -19,6 +19,7 @@ __all__ = [
     "CircularApertures",
     "Exposure",
     "Method",
+    "ModelPhotometry",
     "Motion",
     "PSFPhotometry",
     "Settings",

@@ -64,7 +64,7 @@ def measure(
         total for each method.
 
     inspect : callable, optional
-        Called with the bound methods, such as for the model image of `BoundPSFPhotometry`.
+        Called with the bound methods, such as for the model image of a `BoundFit`.
 
     Returns
     -------

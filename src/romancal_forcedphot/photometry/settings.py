@@ -167,6 +167,12 @@ class Settings:
         """
         return cls(**{name: parameters[name] for name in cls.names() if name in parameters})
 
+    @property
+    def needs_shapes(self) -> bool:
+        """Whether a method asks for the shapes of the catalog's sources."""
+        of_apertures = "aperture" in self.methods and self.aperture_shape != "circle"
+        return of_apertures or "model" in self.methods
+
     def fingerprint(self) -> str:
         """Return a digest of all settings.
 

@@ -36,6 +36,7 @@ from ..table import (
     ellipse_columns,
     known_column,
     kron_columns,
+    model_columns,
     psf_columns,
     table_columns,
 )
@@ -47,7 +48,12 @@ __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
 
 #: Columns of the methods that always have the same.
-_COLUMNS_OF = {"ellipse": ellipse_columns, "kron": kron_columns, "psf": psf_columns}
+_COLUMNS_OF = {
+    "ellipse": ellipse_columns,
+    "kron": kron_columns,
+    "psf": psf_columns,
+    "model": model_columns,
+}
 _INLINE_BELOW = 512  # elements; as roman_datamodels
 
 

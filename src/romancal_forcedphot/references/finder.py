@@ -28,6 +28,7 @@ __all__ = [
     "CRDSFinder",
     "Finder",
     "Reference",
+    "crds_context",
     "query_reference",
     "quiet_crds",
     "remedy_for",
@@ -126,6 +127,25 @@ class CRDSFinder:
         else:
             path = crds_client.get_reference_file(dict(parameters), kind, OBSERVATORY)
         return crds_client.check_reference_open(path)
+
+
+def crds_context() -> str:
+    """Return the name of the CRDS context that is in use.
+
+    Returns
+    -------
+    str
+        That of ``CRDS_CONTEXT`` or of the server; empty where CRDS cannot tell.
+    """
+    from stpipe import crds_client
+
+    if chosen := os.environ.get("CRDS_CONTEXT"):
+        return chosen
+    try:
+        with quiet_crds():
+            return str(crds_client.get_context_used(OBSERVATORY))
+    except CRDS_OUT_OF_REACH:
+        return ""
 
 
 def query_reference(kind: str, query: Callable[[], Any], *, override: Any = None) -> Any:

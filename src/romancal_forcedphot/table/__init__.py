@@ -18,6 +18,7 @@ from .columns import (
     is_flux_column,
     known_column,
     kron_columns,
+    model_columns,
     psf_columns,
     table_columns,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "kron_columns",
     "make_table",
     "median_ee_fractions",
+    "model_columns",
     "on_image",
     "psf_columns",
     "table_columns",

@@ -27,6 +27,7 @@ __all__ = [
     "is_flux_column",
     "known_column",
     "kron_columns",
+    "model_columns",
     "psf_columns",
     "table_columns",
 ]
@@ -198,6 +199,29 @@ def psf_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
 
 
+def model_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
+    """Return the definitions of the columns of model photometry.
+
+    Parameters
+    ----------
+    flux_unit : str
+        Unit of the fluxes, one of `FLUX_UNITS`.
+
+    Returns
+    -------
+    list of Column
+    """
+    unit = _checked(flux_unit)
+    rows = (
+        ("model_flux", unit, "Total flux of a Sersic profile or point, fitted with all sources"),
+        ("model_flux_err", unit, "Uncertainty in model_flux"),
+        ("model_abmag", "mag(AB)", "AB magnitude of model_flux"),
+        ("model_abmag_err", "mag(AB)", "Uncertainty in model_abmag"),
+        ("model_chi2", "", "Reduced chi-squared of the model fit in the core of the source"),
+    )
+    return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
+
+
 def ellipse_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     """List the columns of elliptical apertures."""
     of_flux = _columns_of("ellipse", "scaled shape", _checked(flux_unit))
@@ -282,7 +306,11 @@ def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
     if found:
         candidates = _columns_of(found["aperture"], found["aperture"], _checked(flux_unit))
     else:
-        of_methods = [*background_columns(flux_unit=flux_unit), *psf_columns(flux_unit=flux_unit)]
+        of_methods = [
+            column
+            for columns in (background_columns, psf_columns, model_columns)
+            for column in columns(flux_unit=flux_unit)
+        ]
         candidates = table_columns(of_methods, source_names=True)
     return next((column for column in candidates if column.name == name), None)
 

@@ -37,8 +37,8 @@ FLAG_MEANINGS: dict[WarningFlag, str] = {
     WarningFlag.FEW_BKG_PIXELS: "too few background pixels",
     WarningFlag.NO_CORRECTION: "no aperture correction available, total flux is NaN",
     WarningFlag.NEIGHBOR: "another source of the catalog inside the aperture",
-    WarningFlag.PSF_MASKED: "too few usable pixels for the PSF fit, PSF flux is NaN",
-    WarningFlag.PSF_DEGENERATE: "PSF flux degenerate with that of another source",
-    WarningFlag.PSF_POOR_FIT: "poor PSF fit: residuals larger than the noise",
+    WarningFlag.PSF_MASKED: "too few usable pixels for the PSF or model fit, its flux is NaN",
+    WarningFlag.PSF_DEGENERATE: "PSF or model flux degenerate with that of another source",
+    WarningFlag.PSF_POOR_FIT: "poor PSF or model fit: residuals larger than the noise",
     WarningFlag.BAD_SHAPE: "shape in the catalog impossible, or Kron radius not measurable",
 }

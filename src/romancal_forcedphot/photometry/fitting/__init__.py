@@ -3,17 +3,19 @@
 Arrays in, arrays out. `fit_fluxes` (in `fluxes`) takes an image and the `Profiles` of its sources,
 whatever they look like, and knows no PSF and no catalog.
 
-From the bottom up: `profiles` on pixels, `windows` of the image and sparse matrices of `stamps`;
-the normal `equations` of a tile, their approximate inverse (`block_inverse`, `dense_inverse`) and
-conjugate gradients (`solver`); `rounds` over the `tiles` of an image (`parallel`); what depends on
-the fluxes in turn: `stamp_sizes`, `participants`, `far_wings`, `variance`, and the `sky` on a
-`mesh`; `joint`, which brings all of it to rest; `unknowns` that can be told apart; `quality`.
+From the bottom up: `profiles` on pixels, of points and `galaxies`; `windows` of the image and
+sparse matrices of `stamps`; the normal `equations` of a tile, their approximate inverse
+(`block_inverse`, `dense_inverse`) and conjugate gradients (`solver`); `rounds` over the `tiles` of
+an image (`parallel`); what depends on the fluxes in turn: `stamp_sizes`, `participants`,
+`far_wings`, `variance`, and the `sky` on a `mesh`; `joint`, which brings all of it to rest;
+`unknowns` that can be told apart; `quality`.
 """
 
 from __future__ import annotations
 
 from .apertures import variance_by_neighbors
 from .fluxes import FluxFit, fit_fluxes
+from .galaxies import StarsAndGalaxies, galaxies_of
 from .profiles import PointSources, Profiles
 from .sky import AnnulusSky, MeshSky, NoSky, Sky
 
@@ -25,6 +27,8 @@ __all__ = [
     "PointSources",
     "Profiles",
     "Sky",
+    "StarsAndGalaxies",
     "fit_fluxes",
+    "galaxies_of",
     "variance_by_neighbors",
 ]

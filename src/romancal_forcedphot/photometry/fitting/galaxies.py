@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...psfs import EPSFBySpectralType, GriddedEPSF
+from ...psfs import PSF, EPSFBySpectralType, GriddedEPSF, PSFError
 from ...psfs.sersic import SersicGalaxies, SersicProfiles
 
 if TYPE_CHECKING:
-    from ..methods.shapes import Ellipses
     from .profiles import Profiles
 
 __all__ = ["StarsAndGalaxies", "galaxies_of"]
@@ -159,7 +158,7 @@ def _padded(stamps: NDArray, side: int) -> NDArray:
 
 
 def galaxies_of(
-    psf: GriddedEPSF | EPSFBySpectralType, ellipses: Ellipses, sersic_index: NDArray
+    psf: PSF, sersic_index: NDArray, semimajor: NDArray, semiminor: NDArray, theta: NDArray
 ) -> tuple[SersicGalaxies, NDArray[np.intp]]:
     """Make galaxies of the sources with a shape.
 
@@ -168,18 +167,28 @@ def galaxies_of(
     psf : GriddedEPSF or EPSFBySpectralType
         The PSF; of several spectral types that of sources of unknown type, as galaxies are a
         mixture.
-    ellipses : Ellipses
-        Shapes of n sources on the image.
     sersic_index : (n,) ndarray of float64
-        Their indices.
+        Indices of n sources.
+    semimajor, semiminor, theta : (n,) ndarray of float64
+        Half axes in pixels and angles in radian of the ellipses that hold half of their light, see
+        `SersicProfiles`; NaN for sources without a shape.
 
     Returns
     -------
     galaxies : SersicGalaxies
     rows : (m,) ndarray of intp
         Which sources they are.
+
+    Raises
+    ------
+    PSFError
+        The PSF is of another kind, of which no transform is known.
     """
     epsf = psf.epsfs[psf.default] if isinstance(psf, EPSFBySpectralType) else psf
-    rows = np.flatnonzero(~ellipses.is_round & np.isfinite(ellipses.semimajor))
-    axes = (axis[rows] for axis in ellipses.axes)
-    return SersicGalaxies(epsf, SersicProfiles(sersic_index[rows], *axes)), rows
+    if not isinstance(epsf, GriddedEPSF):
+        raise PSFError(
+            f"galaxies can not be convolved with a {type(epsf).__name__}: expected a GriddedEPSF"
+        )
+    numbers = sersic_index, semimajor, semiminor, theta
+    rows = np.flatnonzero(np.all(np.isfinite(numbers), axis=0))
+    return SersicGalaxies(epsf, SersicProfiles(*(each[rows] for each in numbers))), rows

@@ -27,7 +27,8 @@ __all__ = ["Participants", "find_participants", "invited"]
 
 _FAINT_HALF_SIZE = 5
 _WIDER_HALF_SIZES = (5, 12, 24)  # tried where pixels may not be used
-_LEAST_LIGHT = 0.1  # of a source, on pixels that may be used
+_LEAST_LIGHT = 0.01  # of a source on the image, on pixels that may be used
+_LEAST_LIGHT_BEYOND = 0.1  # of one beyond the edge
 _LEAST_LIGHT_OF_GUEST = 0.005
 _FARTHEST_PIX = 24.0  # beyond the edge
 _GUEST_SIGMA = 5.0
@@ -59,8 +60,9 @@ class Participants:
 def find_participants(image: FitImage, profiles: Profiles, n_threads: int) -> Participants:
     """Return which sources take part, and how large stamps of faint ones are.
 
-    A source takes part if a tenth of its light falls on usable pixels, and may become a guest if
-    0.005 does. Where its middle is masked or off the image the stamp is as large as that needs.
+    A source takes part if 0.01 of its light falls on usable pixels, 0.1 if it is beyond the edge,
+    and may become a guest if 0.005 does. Where its middle is masked or off the image the stamp is
+    as large as that needs.
     """
     half_size = np.zeros(profiles.x.size, dtype=np.intp)
     is_guest = np.zeros(profiles.x.size, dtype=bool)
@@ -69,6 +71,9 @@ def find_participants(image: FitImage, profiles: Profiles, n_threads: int) -> Pa
     half_size[pending[whole]] = min(_FAINT_HALF_SIZE, profiles.largest_half_size)
     pending = pending[~whole]
     usable = np.isfinite(image.data).astype(np.float32)
+    on_image = np.zeros_like(is_guest)
+    on_image[rows_near(profiles.x, profiles.y, image.shape, -1.5)] = True
+    least = np.where(on_image, _LEAST_LIGHT, _LEAST_LIGHT_BEYOND)
     for wider in _WIDER_HALF_SIZES:
         trial = np.zeros_like(half_size)
         trial[pending] = min(wider, profiles.largest_half_size)
@@ -77,7 +82,7 @@ def find_participants(image: FitImage, profiles: Profiles, n_threads: int) -> Pa
             reached = (caught >= _LEAST_LIGHT_OF_GUEST) & (half_size[rows] == 0)
             half_size[rows[reached]] = trial[rows[reached]]
             is_guest[rows[reached]] = True
-            enough = rows[caught >= _LEAST_LIGHT]
+            enough = rows[caught >= least[rows]]
             half_size[enough], is_guest[enough] = trial[enough], False
         pending = pending[is_guest[pending] | (half_size[pending] == 0)]
     return Participants(half_size, is_guest)

@@ -140,7 +140,7 @@ def _collected(
     inverses = []
     for tile in results:
         tile.window.add_to(model, tile.model)
-        flux[tile.rows] += tile.step
+        flux[tile.rows] += tile.change
         err[tile.rows], diagonal[tile.rows] = tile.err, tile.diagonal
         if tile.response is None:
             absorbed = estimate.absorbed

@@ -12,6 +12,7 @@ from .aperture import CircularApertures
 from .contract import BoundMethod, Method
 from .ellipse import EllipticalApertures
 from .kron import KronApertures
+from .model import ModelPhotometry
 from .psf import PSFPhotometry
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "EllipticalApertures",
     "KronApertures",
     "Method",
+    "ModelPhotometry",
     "PSFPhotometry",
     "methods_for",
 ]
@@ -53,6 +55,7 @@ def _apertures(settings: Settings) -> Method:
 METHODS: Mapping[str, Callable[[Settings], Method]] = {
     "aperture": _apertures,
     "psf": PSFPhotometry.from_settings,
+    "model": ModelPhotometry.from_settings,
 }
 
 

@@ -1,60 +1,22 @@
-"""PSF photometry at fixed positions: all fluxes of an image at once.
+"""PSF photometry at fixed positions: every source is a point, and all are fitted at once.
 
-The model of the image is ::
-
-    dᵢ = Σₖ fₖ Pₖᵢ / aᵢ + skyᵢ
-
-with the PSF P of each source k on the pixels i, the relative pixel area a, and the sky. It is
-linear in the fluxes f, which are solved for together (`photometry.fitting`), so that a neighbour's
-light is not counted twice. F = C Ω₀ f in nJy; the error of a flux comes from the covariance of all,
-and from the error of the sky under it.
+See `joint_fit`, where the profile of each source is the PSF at its own place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from ...table import Column, psf_columns
+from .joint_fit import FittedPhotometry
 
-from ...psfs import PSF, Correction, PSFError
-from ...table import Column, WarningFlag, psf_columns
-from .. import calibration
-from ..batches import spatial_batches
-from ..exposure import Exposure
-from ..fitting import AnnulusSky, FluxFit, MeshSky, NoSky, PointSources, Sky, fit_fluxes
-from ..pixels.cutouts import cutout_values, split_position
-from ..settings import Settings
-from ..sources import Sources
-
-__all__ = ["BACKGROUNDS", "BoundPSFPhotometry", "FittedSources", "PSFPhotometry"]
-
-BACKGROUNDS = ("mesh", "annulus", "none")
-MIN_MESH_PIX = 16
-#: Half side of the square around a source in which a saturated pixel raises a flag.
-CORE_HALF_SIZE_PIX = 2
-
-
-@dataclass(frozen=True, eq=False)
-class FittedSources:
-    """The fit of an exposure, and which of its rows belongs to each of n sources.
-
-    Attributes
-    ----------
-    fit : FluxFit
-        Of the sources with a position.
-    row : (n,) ndarray of intp
-        Row of the fit, -1 for sources without a position.
-    """
-
-    fit: FluxFit
-    row: NDArray[np.intp]
+__all__ = ["PSFPhotometry"]
 
 
 @dataclass(frozen=True)
-class PSFPhotometry:
+class PSFPhotometry(FittedPhotometry):
     """Joint fit of the PSF at all positions; parameters as in `photometry.Settings`.
 
     Raises
@@ -63,198 +25,8 @@ class PSFPhotometry:
         A parameter is out of range.
     """
 
-    psf_background: str = "mesh"
-    psf_mesh: int = 64
-    _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
-
     name: ClassVar[str] = "psf"
-    uses: ClassVar[frozenset[str]] = frozenset({"psf"})
-
-    def __post_init__(self):
-        if self.psf_background not in BACKGROUNDS:
-            raise ValueError(
-                f"psf_background is {self.psf_background!r}: expected one of "
-                f"{', '.join(BACKGROUNDS)}"
-            )
-        if self.psf_mesh < MIN_MESH_PIX:
-            raise ValueError(
-                f"psf_mesh is {self.psf_mesh}: expected {MIN_MESH_PIX} pixels or more, such as 64"
-            )
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> PSFPhotometry:
-        """Make the method that settings describe."""
-        return cls(settings.psf_background, settings.psf_mesh)
 
     def columns(self) -> Sequence[Column]:
         """Return the columns of PSF photometry."""
         return psf_columns()
-
-    def reach(self, exposure: Exposure) -> float:
-        """Return 0: stamps go as far as the PSF does."""
-        del exposure
-        return 0.0
-
-    def bind(
-        self,
-        exposure: Exposure,
-        sources: Sources,
-        x: NDArray,
-        y: NDArray,
-        *,
-        area: NDArray | None = None,
-        psf: PSF | None = None,
-        correction: Correction | None = None,
-        n_threads: int = 1,
-    ) -> BoundPSFPhotometry:
-        """Fit all sources and the sky; see `Method.bind`.
-
-        Raises
-        ------
-        PSFError
-            There is no PSF.
-        """
-        del sources, correction
-        fitted = self.fit(exposure, x, y, area=area, psf=psf, n_threads=n_threads)
-        return BoundPSFPhotometry(exposure, x, y, fitted)
-
-    def fit(
-        self,
-        exposure: Exposure,
-        x: NDArray,
-        y: NDArray,
-        *,
-        area: NDArray | None = None,
-        psf: PSF | None = None,
-        n_threads: int = 1,
-    ) -> FittedSources:
-        """Fit all sources and the sky; the last fit is kept for other methods on the same sources.
-
-        Parameters
-        ----------
-        exposure, x, y, area, psf, n_threads
-            See `Method.bind`.
-
-        Returns
-        -------
-        FittedSources
-
-        Raises
-        ------
-        PSFError
-            There is no PSF.
-        """
-        if psf is None:
-            raise PSFError("PSF photometry needs a PSF on pixels: a curve of growth is none")
-        asked = exposure, x, y, area, psf
-        kept = self._kept.get("asked", ())
-        if len(kept) != len(asked) or any(a is not b for a, b in zip(kept, asked, strict=True)):
-            rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-            fit = fit_fluxes(
-                exposure.data,
-                exposure.err,
-                PointSources.of(psf.for_rows(rows), x[rows], y[rows]),
-                area=area,
-                sky=self._sky(),
-                n_threads=n_threads,
-            )
-            row = np.full(len(x), -1, dtype=np.intp)
-            row[rows] = np.arange(len(rows))
-            self._kept.update(asked=asked, fitted=FittedSources(fit, row))
-        return self._kept["fitted"]
-
-    def _sky(self) -> Sky:
-        if self.psf_background == "annulus":
-            return AnnulusSky()
-        return MeshSky(float(self.psf_mesh)) if self.psf_background == "mesh" else NoSky()
-
-
-@dataclass(frozen=True, eq=False)
-class BoundPSFPhotometry:
-    """The fitted fluxes of n sources on an exposure.
-
-    Attributes
-    ----------
-    exposure : Exposure
-        The image.
-    x, y : (n,) ndarray of float64
-        Pixel positions of the sources.
-    fitted : FittedSources
-        The fit.
-    """
-
-    exposure: Exposure
-    x: NDArray
-    y: NDArray
-    fitted: FittedSources
-
-    @property
-    def fit(self) -> FluxFit:
-        """The fit, with the model of the image."""
-        return self.fitted.fit
-
-    @property
-    def unmeasured_flags(self) -> NDArray:
-        """(n,) int32 flags of sources that are not on the image."""
-        off_image = WarningFlag.CENTER_UNUSABLE | WarningFlag.NOT_PLACED
-        return np.full(len(self.x), np.int32(off_image))
-
-    def batches(self) -> Iterator[NDArray]:
-        """Yield the rows of the sources whose position is on the image."""
-        ny, nx = self.exposure.shape
-        for rows in spatial_batches(self.x, self.y, (ny, nx), 0.0, n_pixels_each=1):
-            x, y = np.rint(self.x[rows]), np.rint(self.y[rows])
-            inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
-            if inside.any():
-                yield rows[inside]
-
-    def measure(self, rows: NDArray) -> dict[str, NDArray]:
-        """Return the columns of a batch; see `BoundMethod.measure`."""
-        fit, of_fit = self.fit, self.fitted.row[rows]
-        scale = calibration.flux_scale(self.exposure.conversion, self.exposure.pixel_area)
-        measured = fit.is_measured[of_fit] & ~fit.is_masked[of_fit]
-
-        def of_rows(values: NDArray) -> NDArray:
-            return np.where(measured, values[of_fit], np.nan)
-
-        flux, flux_err = scale * of_rows(fit.flux), scale * of_rows(fit.flux_err)
-        magnitude, magnitude_err = calibration.ab_magnitude(flux, flux_err)
-        return {
-            "psf_flux": flux,
-            "psf_flux_err": flux_err,
-            "psf_abmag": magnitude,
-            "psf_abmag_err": magnitude_err,
-            "psf_gof": of_rows(fit.gof),
-            "psf_chi2": of_rows(fit.chi2),
-            "psf_blend": of_rows(fit.blend),
-            "warning_flags": self._flags(rows, measured),
-        }
-
-    def _flags(self, rows: NDArray, measured: NDArray) -> NDArray:
-        fit, of_fit = self.fit, self.fitted.row[rows]
-        raised = {
-            WarningFlag.CENTER_UNUSABLE: self._center_unusable(rows),
-            WarningFlag.SATURATED: self._saturated(rows),
-            WarningFlag.PSF_MASKED: ~measured,
-            WarningFlag.PSF_DEGENERATE: measured & fit.is_degenerate[of_fit],
-            WarningFlag.PSF_POOR_FIT: measured & fit.is_poor[of_fit],
-        }
-        flags = np.zeros(len(rows), dtype=np.int32)
-        for flag, where in raised.items():
-            flags[where] |= flag
-        return flags
-
-    def _center_unusable(self, rows: NDArray) -> NDArray[np.bool_]:
-        row, column = (np.rint(at[rows]).astype(np.intp) for at in (self.y, self.x))
-        return ~np.isfinite(self.exposure.data[row, column])
-
-    def _saturated(self, rows: NDArray) -> NDArray[np.bool_]:
-        """Whether a pixel near the centre is saturated."""
-        if self.exposure.saturated is None:
-            return np.zeros(len(rows), dtype=bool)
-        half, (ny, nx) = CORE_HALF_SIZE_PIX, self.exposure.shape
-        y_pixel, _ = split_position(self.y[rows], ny, half)
-        x_pixel, _ = split_position(self.x[rows], nx, half)
-        dy, dx = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1)
-        near = cutout_values(self.exposure.saturated, y_pixel, x_pixel, dy, dx, fill=False)
-        return near.any(axis=1)
