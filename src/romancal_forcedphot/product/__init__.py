@@ -1,7 +1,8 @@
-"""The product: an ASDF data model with its schemas, also written as Parquet.
+"""The product: an ASDF data model with its schemas, and its Parquet form.
 
-ASDF loads the converter and the schemas (`converter`, `resources`) whenever it starts, so this
-module imports nothing; `model` has the `ForcedPhotometryModel`.
+ASDF imports `converter` and `resources` (the schemas) whenever it starts, so this module imports
+nothing. `model` defines the `ForcedPhotometryModel`; `metadata` derives its metadata from those of
+an image, and `parquet` converts its table to Arrow.
 """
 
 from __future__ import annotations

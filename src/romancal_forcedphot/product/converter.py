@@ -1,8 +1,9 @@
-"""Translates between a forced-photometry node and its ASDF tag.
+"""Converter between the node of a product and its ASDF tag.
 
-ASDF loads this module whenever it opens a file, so it names the class it converts as a string and
-imports `model`, and with it ``roman_datamodels``, only when a file holds our tag. That import
-is what lets ``roman_datamodels.open`` know the model in a process that never imported it.
+ASDF imports this module whenever it opens a file, so the converted class is named by a string, and
+`model`, and with it ``roman_datamodels``, is imported only when a file contains the tag. That
+import makes the model known to ``roman_datamodels.open`` in a process that never imported this
+package.
 """
 
 from __future__ import annotations
@@ -15,22 +16,61 @@ __all__ = ["ForcedPhotometryConverter"]
 
 
 class ForcedPhotometryConverter(Converter):
-    """Writes and reads every version of the forced-photometry tag."""
+    """Converter for all versions of the forced-photometry tag; see `asdf.extension.Converter`."""
 
     tags = (f"{NAMESPACE}/tags/forced_photometry-*",)
     types = ("romancal_forcedphot.product.model.ForcedPhotometryNode",)
-    lazy = True  # leave the tree below the node unconverted until it is used
+    lazy = True  # nodes below are converted when they are used
 
     def select_tag(self, obj, tags, ctx):
-        """Write a node under the tag it was read with, a new one under the newest."""
+        """Return the tag with which a node is written.
+
+        Parameters
+        ----------
+        obj : ForcedPhotometryNode
+            The node.
+        tags, ctx
+            Not used.
+
+        Returns
+        -------
+        str
+            The tag with which it was read; the newest for a new one.
+        """
         return obj.tag
 
     def to_yaml_tree(self, obj, tag, ctx):
-        """Give the node's tree."""
+        """Return the tree of a node.
+
+        Parameters
+        ----------
+        obj : ForcedPhotometryNode
+            The node.
+        tag, ctx
+            Not used.
+
+        Returns
+        -------
+        dict
+        """
         return dict(obj._data)
 
     def from_yaml_tree(self, node, tag, ctx):
-        """Wrap the tree in a node that remembers its tag."""
+        """Return the node of a tree.
+
+        Parameters
+        ----------
+        node : mapping
+            The tree.
+        tag : str
+            The tag with which it is in the file.
+        ctx
+            Not used.
+
+        Returns
+        -------
+        ForcedPhotometryNode
+        """
         from .model import ForcedPhotometryNode
 
         result = ForcedPhotometryNode(node)

@@ -1,11 +1,11 @@
-"""The product: metadata of the image, how the photometry was made, and the table of sources.
+"""Data model of the product: metadata of the image, provenance, and the table of sources.
 
 A :class:`ForcedPhotometryModel` is a data model of ``roman_datamodels`` like romancal's own
-catalogs, with a schema of ours beneath it. ``roman_datamodels`` makes its classes from RAD's
-manifest; here the node class is written out and entered in the same registries, so that
+catalogs, with a schema of this package. ``roman_datamodels`` generates its node classes from RAD's
+manifest; here the node class is written out and added to the same registries, so that
 ``roman_datamodels.open`` finds the model by the tag in the file.
 
-Saving is all or nothing (see `storage.write_atomically`).
+Files are written atomically, through file objects (see `storage.write_atomically`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from pathlib import PurePath
 from typing import Any
 
 import asdf
-import numpy as np
 from asdf.exceptions import ValidationError
 from asdf.util import NotSet
-from astropy.table import Column, Table
+from astropy.table import Table
 from astropy.time import Time
 from astropy.units import Unit
 from roman_datamodels._stnode import TaggedObjectNode
@@ -40,6 +39,8 @@ from ..table import (
     psf_columns,
     table_columns,
 )
+from .metadata import add_missing, catalog_metadata, level_of
+from .parquet import arrow_table
 from .plain import plain
 from .resources import MANIFEST_URI, SCHEMA_URI, TAG_URI
 
@@ -58,11 +59,11 @@ _INLINE_BELOW = 512  # elements; as roman_datamodels
 
 
 class _OwnConverter:
-    """Keeps a node class out of the list that RAD's converter writes.
+    """Keeps a node class out of the types of RAD's converter.
 
-    ``TaggedObjectNode`` enters each subclass in that list. The converter takes the list when ASDF
-    first loads, so whether it would write our nodes, under a manifest that does not know them,
-    would depend on the order of imports.
+    ``TaggedObjectNode`` adds each subclass to these types. The converter reads them when ASDF is
+    first loaded, so whether it would convert our nodes, under a manifest that does not define
+    them, would depend on the order of imports.
     """
 
     def __init_subclass__(cls, **kwargs):
@@ -85,8 +86,9 @@ NODE_CLASSES_BY_TAG[TAG_URI] = ForcedPhotometryNode
 class ForcedPhotometryModel(DataModel):
     """Forced photometry of one image or mosaic at the positions of a catalog.
 
-    ``model.meta`` holds the metadata of romancal's catalogs, ``model.meta.forced_phot``
-    how the numbers were made, ``model.source_catalog`` the table (`~astropy.table.Table`).
+    ``model.meta`` holds the metadata of romancal's catalogs, ``model.meta.forced_phot`` the
+    provenance of the measurements, ``model.source_catalog`` the table (`~astropy.table.Table`).
+    Products can be pickled, whether they were created here or opened from a file.
     """
 
     __slots__ = ()
@@ -96,31 +98,32 @@ class ForcedPhotometryModel(DataModel):
     def from_image(
         cls, metadata: Mapping[str, Any], table: Table, forced_phot: Mapping[str, Any]
     ) -> ForcedPhotometryModel:
-        """Make the product of an image.
+        """Create the product of an image.
 
-        Metadata are copied, never shared. ``meta.filename`` stays the
-        image's until the product is saved, as in romancal's catalogs. The reference files are the
-        image's, but for ``area``, ``apcorr`` and ``epsf``, which become ``N/A`` until the ones
-        used for the product are entered. What RAD demands and an image of an older generation
-        lacks is filled with RAD's placeholders, and a warning names it.
+        Metadata are copied, never shared. ``meta.filename`` is that of the image until the product
+        is saved, as in romancal's catalogs. The reference files are those of the image, but for
+        ``area``, ``apcorr`` and ``epsf``, which are ``N/A`` until the ones used for the product
+        are recorded. Entries that RAD requires and an image of an older generation lacks are
+        filled with RAD's placeholders, and a warning lists them.
 
         Parameters
         ----------
         metadata : mapping
-            The ``meta`` of a Level-2 image or a Level-3 mosaic; what a catalog has no use for is
-            left out.
+            The ``meta`` of a Level-2 image or a Level-3 mosaic; entries that catalogs do not have
+            are left out.
         table : astropy.table.Table
             What `romancal_forcedphot.measure` returned.
         forced_phot : mapping
-            Content of ``meta.forced_phot``, see its schema; NumPy values and paths become plain
-            ones, ``version`` is added where it is missing.
+            Content of ``meta.forced_phot``, see its schema; NumPy values and paths are converted
+            to plain Python values, and ``version`` is added if it is missing.
 
         Returns
         -------
         ForcedPhotometryModel
             Not yet validated.
         """
-        meta = _catalog_metadata(metadata)
+        schema = ForcedPhotometryNode({}).get_schema()["properties"]["meta"]
+        meta = catalog_metadata(metadata, schema)
         of_image = ("filename", "file_date")
         meta["image"] = {key: plain(metadata[key]) for key in of_image if key in metadata}
         meta["model_type"] = cls.__name__
@@ -129,7 +132,7 @@ class ForcedPhotometryModel(DataModel):
         version = importlib.metadata.version("romancal_forcedphot")
         meta["forced_phot"] = {"version": version, **plain(forced_phot)}
         node = ForcedPhotometryNode({})
-        node["meta"] = _fill_missing(meta) if _level_of(metadata) == 2 else meta
+        node["meta"] = _filled(meta) if level_of(metadata) == 2 else meta
         node["source_catalog"] = table.copy()
         return cls(node)
 
@@ -268,7 +271,7 @@ class ForcedPhotometryModel(DataModel):
             "roman.meta.filename": file_name(filepath),
             "roman.meta.file_date": str(Time.now()),
         }
-        table = _arrow_table(self.source_catalog, flat)
+        table = arrow_table(self.source_catalog, flat)
         with write_atomically(filepath) as file:
             pyarrow.parquet.write_table(table, file, compression=None)
 
@@ -313,86 +316,9 @@ def _restored(tag: str | None, tree: dict[str, Any]) -> ForcedPhotometryModel:
     return ForcedPhotometryModel(node)
 
 
-def _properties(schema: Mapping[str, Any], level: int = 2) -> dict[str, Any]:
-    """Collect the properties of a schema and of the schemas it combines.
-
-    Of alternatives the first is that of Level-2 images, the second that of Level-3 mosaics.
-    """
-    found = dict(schema.get("properties", {}))
-    for part in schema.get("allOf", []):
-        found |= _properties(part, level)
-    if "anyOf" in schema:
-        found |= _properties(schema["anyOf"][level - 2], level)
-    return found
-
-
-def _level_of(image_meta: Mapping[str, Any]) -> int:
-    """Level of an image by its metadata."""
-    return 3 if "coadd_info" in image_meta else 2
-
-
-def _catalog_metadata(image_meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy what a catalog shares with its image; references not used yet become ``N/A``."""
-    schema = ForcedPhotometryNode({}).get_schema()["properties"]["meta"]
-    names = _properties(schema, _level_of(image_meta))
-    meta = {name: plain(image_meta[name]) for name in names if name in image_meta}
-    of_images = _properties(_properties(schema)["ref_file"])  # mosaics have no such entry
-    reference_types = [name for name in of_images if name != "crds"]
-    not_used = dict.fromkeys(("area", "apcorr", "epsf"), "N/A")
-    if _level_of(image_meta) == 3:
-        not_used["crds"] = {"version": "?", "context": "?"}
-    meta["ref_file"] = dict.fromkeys(reference_types, "N/A") | meta.get("ref_file", {}) | not_used
-    problem = meta.get("exposure", {}).get("data_problem")
-    if isinstance(problem, bool):  # the first generation; text or nothing since
-        meta["exposure"]["data_problem"] = str(problem) if problem else None
-    return meta
-
-
-def _fill_missing(meta: dict[str, Any]) -> dict[str, Any]:
-    """Fill what the schema demands and an older image lacks with RAD's placeholders."""
+def _filled(meta: dict[str, Any]) -> dict[str, Any]:
+    """Fill what the schema requires and an older image lacks with RAD's placeholders."""
     placeholders = ForcedPhotometryNode.create_fake_data({"meta": meta})["meta"]
-    if added := _add_missing(meta, placeholders, "meta"):
+    if added := add_missing(meta, placeholders):
         log.warning("The image lacks metadata, placeholders stand for: %s", ", ".join(added))
     return meta
-
-
-def _add_missing(tree: dict[str, Any], other: Mapping[str, Any], path: str) -> list[str]:
-    """Add the keys of another tree that a tree lacks, at every level; give their paths."""
-    added = []
-    for key, value in other.items():
-        if key not in tree:
-            tree[key] = value
-            added.append(f"{path}.{key}")
-        elif isinstance(value, Mapping) and isinstance(tree[key], Mapping):
-            added += _add_missing(tree[key], value, f"{path}.{key}")
-    return added
-
-
-def _arrow_table(table: Table, metadata: dict[str, str]):
-    """Turn an astropy table into an Arrow table with units, ``metadata`` and astropy's own."""
-    import pyarrow as pa
-    from astropy.table.meta import get_yaml_from_table
-
-    metadata = metadata | {f"source_catalog.{key}": str(v) for key, v in table.meta.items()}
-    metadata["table_meta_yaml"] = "\n".join(get_yaml_from_table(table))
-    for column in table.itercols():
-        if column.dtype.kind == "U":  # without it astropy warns, and cannot read an empty column
-            metadata[f"table::len::{column.name}"] = str(column.dtype.itemsize // 4)
-    arrays = [_arrow_array(column) for column in table.itercols()]
-    fields = [
-        pa.field(name, array.type, metadata={"unit": str(table[name].unit)})
-        for name, array in zip(table.colnames, arrays, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
-
-
-def _arrow_array(column: Column):
-    """Turn a column into an Arrow array, missing numbers into nulls.
-
-    A missing text becomes an empty one: astropy would read a null as the word None.
-    """
-    import pyarrow as pa
-
-    if column.dtype.kind == "U" and hasattr(column, "filled"):
-        column = column.filled("")
-    return pa.array(np.asarray(column), mask=getattr(column, "mask", None))

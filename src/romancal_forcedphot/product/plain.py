@@ -1,4 +1,4 @@
-"""Metadata as plain Python objects."""
+"""Conversion of metadata to plain Python objects."""
 
 from __future__ import annotations
 

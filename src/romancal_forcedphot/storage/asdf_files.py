@@ -97,6 +97,8 @@ def _opened(
     file.seek(start)
     # asdf takes the raw file from a buffered one, wherever that stands.
     getattr(file, "raw", file).seek(start)
+    # Plugins that are loaded within a context are forgotten with it, and loading takes a second.
+    _ = asdf.get_config().extensions, asdf.get_config().resource_manager
     try:
         with asdf.config_context() as config:
             config.validate_on_read = validate

@@ -1,8 +1,8 @@
-"""A seekable file over a server that hands out ranges of bytes.
+"""A seekable file of which a server delivers ranges of bytes.
 
-Reading on, or backwards, fetches ever more at once; reading somewhere else starts small again. An
-ASDF file tells at its end where its blocks begin: reading ahead never passes into the next block,
-so that arrays nobody asks for stay where they are.
+The read-ahead window grows while a file is read sequentially, forwards or backwards, and shrinks
+again after a seek. The index at the end of an ASDF file gives the offsets of its blocks: the window
+never extends into the next block, so that arrays which are not used are not fetched.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["FIRST_BYTES", "RangeFile"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-#: How much is fetched at the beginning, at the end of an ASDF file, and at a new place.
+#: Bytes that are fetched at the beginning, at the end of an ASDF file, and after a seek.
 FIRST_BYTES = 65536
 _GROWTH = 4
 _MAX_WINDOW = 16 * 2**20
-#: A window is fetched in pieces of this size, all at the same time.
+#: A window is fetched in concurrent requests of this many bytes.
 _PIECE = 4 * 2**20
-#: Length of the mark that a block begins with; asdf reads what follows it.
+#: Length of the magic bytes of a block; asdf reads what follows them.
 _MAGIC_BYTES = 4
 
 _BLOCK_INDEX = re.compile(rb"#ASDF BLOCK INDEX\s+%YAML.*?---\s(?P<list>.*?)\.\.\.", re.DOTALL)
@@ -36,18 +36,26 @@ Fetch = Callable[[Sequence[tuple[int, int]]], list[bytes]]
 
 
 class RangeFile(io.RawIOBase):
-    """A remote file, read by ranges.
+    """A remote file, of which ranges are fetched as they are read.
 
     Parameters
     ----------
     name : str
         Its location, for the log.
     head : bytes
-        Its first bytes, fetched already.
+        Its first bytes, already fetched.
     size : int
         Its size in bytes.
     fetch : callable
-        Takes ranges (first byte, byte behind the last) and returns their bytes.
+        Takes a sequence of ranges (start, stop) in bytes and returns their contents; raises
+        RemoteError.
+
+    Attributes
+    ----------
+    name, size
+        As given.
+    bytes_fetched, n_requests : int
+        Number of bytes and of requests so far.
     """
 
     def __init__(self, name: str, head: bytes, size: int, fetch: Fetch) -> None:
