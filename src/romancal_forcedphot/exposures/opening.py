@@ -166,10 +166,11 @@ def _give_name(model: Any, name: str) -> None:
 def _check_planes(file: asdf.AsdfFile, model: Any) -> None:
     """Raise a ValueError for arrays in a common block; announce the blocks that will be read."""
     # asdf stores the number of its block in an array.
-    found = [getattr(model.get(name), "_source", None) for name in _PLANES]
-    blocks = [block for block in found if isinstance(block, int)]
+    found = {name: getattr(model.get(name), "_source", None) for name in _PLANES}
+    found = {name: block for name, block in found.items() if isinstance(block, int)}
+    blocks = list(found.values())
     if len(set(blocks)) < len(blocks):
-        raise ValueError(f"{', '.join(_PLANES)} are in blocks {blocks}: expected one for each")
+        raise ValueError(f"{', '.join(found)} are in blocks {blocks}: expected one for each")
     expect_blocks(file, blocks)
 
 
