@@ -15,9 +15,7 @@ from .exposures import InputError, Measurement, check_settings, measure_exposure
 from .photometry import CircularApertures, Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
-from .pipeline.framework import FrameworkStep
-from .pipeline.inputs import find_input
-from .pipeline.parameters import (
+from .pipeline.descriptors import (
     CatalogParameter,
     Extension,
     NameList,
@@ -25,6 +23,8 @@ from .pipeline.parameters import (
     StorageOptionsParameter,
     wrap_objects,
 )
+from .pipeline.framework import FrameworkStep
+from .pipeline.inputs import find_input
 from .pipeline.residual import save_residual
 from .pipeline.step_finder import StepFinder
 from .product.model import ForcedPhotometryModel

@@ -16,7 +16,7 @@ from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot import ForcedPhotometryStep
 from romancal_forcedphot.catalogs import CatalogError, read_sources
-from romancal_forcedphot.pipeline.parameters import InMemoryCatalog
+from romancal_forcedphot.pipeline.descriptors import InMemoryCatalog
 from small import CENTER, PLAIN, level2_image, run_step
 
 

@@ -27,8 +27,8 @@ from ..storage import (
     write_atomically,
 )
 from . import batch, command_line, hooks, recording
+from .descriptors import wrap_objects
 from .inputs import find_input
-from .parameters import wrap_objects
 from .step_finder import ReferenceParameters
 
 __all__ = ["FrameworkStep"]

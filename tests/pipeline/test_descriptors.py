@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from romancal_forcedphot.pipeline.parameters import (
+from romancal_forcedphot.pipeline.descriptors import (
     CatalogParameter,
     Extension,
     InMemoryCatalog,

@@ -1,5 +1,6 @@
-"""Step parameters of types that stpipe's string-based configuration does not have.
+"""Descriptors that parse a step's parameters of types that stpipe's configuration does not have.
 
+The parameters themselves, their defaults and their descriptions are in the ``spec`` of `step`.
 stpipe passes a list as strings (``3,5`` becomes ``['3', '5']``), a number or list from Python
 unchanged, and accepts only strings as paths. The descriptors of this module parse each of these
 when the attribute of the step is set, so that an invalid value is rejected before any work is done,
