@@ -96,7 +96,14 @@ def epsf():
     return GriddedEPSF(stamps, np.tile(place, 2), np.repeat(place, 2), 4, provenance={"a": 1})
 
 
+def curve():
+    radii = np.linspace(0.025, 5.0, 200)
+    entry = {"ee_radii": radii, "ee_fractions": 1 - np.exp(-radii / 0.15)}
+    return CurveOfGrowth.from_reference(entry, pixel_scale=0.11)
+
+
 CORRECTIONS = {
+    "curve of growth": curve,
     "epsf": epsf,
     "normalized epsf": lambda: normalize_epsf(epsf(), None, "apcorr"),
     "by type": lambda: EPSFBySpectralType.of_sources(

@@ -12,8 +12,8 @@ from photutils.aperture import CircularAperture
 from scipy.ndimage import convolve
 
 from romancal_forcedphot import CircularApertures, measure
+from romancal_forcedphot.photometry.blank_positions import blank_positions
 from romancal_forcedphot.photometry.blank_sky import (
-    blank_positions,
     calibrate_errors,
     measure_blank_sky,
 )

@@ -10,35 +10,30 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ..table import apertures_in, error_columns
 from ..table.statistics import pull_width
+from .blank_positions import MARGIN_PIX, blank_positions, chunks_of_positions, pixels_around
 from .calibration import surface_brightness_scale
 from .exposure import Exposure
 from .measuring import available_cores, measure_columns
 from .methods import CircularApertures
 from .sources import Sources
 
-__all__ = ["BlankSky", "blank_positions", "calibrate_errors", "measure_blank_sky", "scale_errors"]
+__all__ = ["BlankSky", "calibrate_errors", "measure_blank_sky", "scale_errors"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 _SEED = 20240731
-_CANDIDATES_PER_POSITION = 12  # random positions drawn for each one wanted
-_MAX_USEFUL_DISTANCE_PIX = 60.0  # positions farther from all sources are not preferred any more
-_MIN_SEPARATION_PIX = 8.0  # between the edge of an aperture and the nearest source
-_MARGIN_PIX = 1.5  # around an aperture, in which pixels must be usable as well
 _SOURCE_THRESHOLD = 5.0  # standard deviations above the background: an uncatalogued source
 _MIN_APERTURES = 100  # for statistics
-_MAX_PIXELS = 2_000_000  # of the cutouts around positions in one chunk
 _NOT_INCLUDED = (
     "the uncertainties of the flux calibration, of the pixel areas and of the aperture correction, "
     "which sources of one exposure share"
@@ -192,50 +187,6 @@ def _measure_at(
     )
 
 
-def blank_positions(
-    data: NDArray, x: NDArray, y: NDArray, *, reach: float, n_positions: int, seed: int
-) -> tuple[NDArray, NDArray]:
-    """Choose random positions of blank-sky apertures, those farthest from any source.
-
-    Parameters
-    ----------
-    data : (ny, nx) ndarray
-        Image with NaN at unusable pixels.
-    x, y : (n,) ndarray
-        0-indexed pixel positions of the sources.
-    reach : float
-        Radius of the apertures in pixels.
-    n_positions : int
-        Number of positions wanted.
-    seed : int
-        Seed of the random positions.
-
-    Returns
-    -------
-    positions : (m, 2) ndarray
-        x and y, m <= ``n_positions``. The edge of an aperture is at least 8 pixels from any source,
-        there is no unusable pixel and no edge of the image within 1.5 pixels of an aperture, and
-        no two apertures have a common pixel.
-    distance : (m,) ndarray
-        Distance to the nearest source in pixels, infinite if there are no sources.
-    """
-    rng = np.random.default_rng(seed)
-    border = reach + _MARGIN_PIX
-    high = np.array(data.shape[::-1]) - 1 - border
-    if (high <= border).any():
-        return np.empty((0, 2)), np.empty(0)
-    positions = rng.uniform(border, high, (_CANDIDATES_PER_POSITION * n_positions, 2))
-    distance = _distance_to_sources(positions, x, y)
-    far = distance >= reach + _MIN_SEPARATION_PIX
-    positions, distance = positions[far], distance[far]
-    kept = np.flatnonzero(_is_usable(data, positions, border))
-    # Circles that are more than the diagonal of a pixel apart have no pixel in common.
-    kept = kept[_separated(positions[kept], 2 * reach + 1.5)]
-    preference = np.minimum(distance[kept], _MAX_USEFUL_DISTANCE_PIX)
-    best = kept[np.argsort(-preference, kind="stable")[:n_positions]]
-    return positions[best], distance[best]
-
-
 def scale_errors(table: Table, sky: BlankSky) -> None:
     """Multiply the errors of fluxes and magnitudes by the ratio of their aperture, in place.
 
@@ -251,48 +202,6 @@ def scale_errors(table: Table, sky: BlankSky) -> None:
             table[name] *= np.float32(ratio)
 
 
-def _distance_to_sources(positions: NDArray, x: NDArray, y: NDArray) -> NDArray:
-    """Distance (n,) in pixels from each position to the nearest source, inf without sources."""
-    known = np.isfinite(x) & np.isfinite(y)
-    if not known.any():
-        return np.full(len(positions), np.inf)
-    return cKDTree(np.column_stack([x[known], y[known]])).query(positions)[0]
-
-
-def _is_usable(data: NDArray, positions: NDArray, radius: float) -> NDArray:
-    """Whether all pixels with centres within a radius of each position are usable (bool)."""
-    usable = np.empty(len(positions), dtype=bool)
-    for chunk in _chunks(len(positions), radius):
-        usable[chunk] = np.isfinite(_pixels_around(data, positions[chunk], radius)).all(axis=1)
-    return usable
-
-
-def _chunks(n_positions: int, radius: float) -> Iterator[slice]:
-    """Yield slices of an array of positions whose cutouts fit in memory together."""
-    size = max(int(_MAX_PIXELS / (2 * radius + 1) ** 2), 1)
-    return (slice(first, first + size) for first in range(0, n_positions, size))
-
-
-def _pixels_around(data: NDArray, positions: NDArray, radius: float) -> NDArray:
-    """Values (n, k) of the pixels within a radius of each position; edge values repeat off it."""
-    half = math.ceil(radius)
-    dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
-    near = np.hypot(dx, dy) <= radius
-    columns, rows = np.rint(positions).astype(int).T
-    rows = np.clip(rows[:, np.newaxis] + dy[near], 0, data.shape[0] - 1)
-    columns = np.clip(columns[:, np.newaxis] + dx[near], 0, data.shape[1] - 1)
-    return data[rows, columns]
-
-
-def _separated(positions: NDArray, separation: float) -> NDArray:
-    """Whether no earlier position is closer than a separation in pixels (bool)."""
-    separated = np.ones(len(positions), dtype=bool)
-    if len(positions) > 1:
-        pairs = cKDTree(positions).query_pairs(separation, output_type="ndarray")
-        separated[pairs.max(axis=1)] = False
-    return separated
-
-
 def _is_source_free(
     exposure: Exposure, positions: NDArray, background: NDArray, reach: float
 ) -> NDArray[np.bool_]:
@@ -301,12 +210,12 @@ def _is_source_free(
     `background` (n,) is the local background in nJy arcsec-2; where it is NaN the median of the
     pixels replaces it.
     """
-    radius = reach + _MARGIN_PIX
+    radius = reach + MARGIN_PIX
     sky = np.asarray(background, float) / surface_brightness_scale(exposure.conversion)
     source_free = np.empty(len(positions), dtype=bool)
-    for chunk in _chunks(len(positions), radius):
-        values = _pixels_around(exposure.data, positions[chunk], radius).astype(float)
-        errors = _pixels_around(exposure.err, positions[chunk], radius).astype(float)
+    for chunk in chunks_of_positions(len(positions), radius):
+        values = pixels_around(exposure.data, positions[chunk], radius).astype(float)
+        errors = pixels_around(exposure.err, positions[chunk], radius).astype(float)
         level = np.where(np.isfinite(sky[chunk]), sky[chunk], np.median(values, axis=1))
         limit = level[:, np.newaxis] + _SOURCE_THRESHOLD * errors
         source_free[chunk] = (values < limit).all(axis=1)

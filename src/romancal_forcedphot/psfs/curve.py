@@ -24,18 +24,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .apcorr import half_light_radius, read_entry, resolve_radius_unit
 from .errors import PSFError
-from .log_grid import grid_value, interpolate_on_log_grid, interpolate_over_radius, nearest_index
-from .pixelation import radial_weight_decrements, stamp_distances, usable_flux_fraction
-from .profile import flux_per_pixel, interpolate_curve
+from .log_grid import nearest_index
+from .pixelated_curve import PixelatedCurve
+from .pixelation import stamp_distances, usable_flux_fraction
 
 __all__ = ["CurveOfGrowth"]
 
@@ -44,8 +43,6 @@ log = logging.getLogger(f"romancal.{__name__}")
 RADIUS_UNITS = ("auto", "pixel", "arcsec")
 #: Kinds of the curve's PSF: whether it includes the integration over a pixel of the detector.
 PSF_KINDS = ("optical", "pixel")
-
-PROFILE_STEP_PIX = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +126,14 @@ class CurveOfGrowth:
         log.info("The radii of the aperture-correction curve are in %s (%s)", unit, decision)
         if unit == "arcsec" and pixel_scale is None:
             raise PSFError("a curve in arcsec needs pixel_scale, the arcsec per pixel at (x, y)")
+        if pixel_scale is not None and not callable(pixel_scale):
+            pixel_scale = partial(_uniform, pixel_scale)
         return cls(
             radii=radii,
             fractions=fractions,
             radius_unit=unit,
             psf=psf,
-            pixel_scale=pixel_scale if callable(pixel_scale) else _constant(pixel_scale),
+            pixel_scale=pixel_scale,
             fractions_from=fractions_from,
             unit_decision=decision,
             drizzle=drizzle,
@@ -228,7 +227,7 @@ class CurveOfGrowth:
         if radius is None:
             return self._fraction_in_weights(weights, x, y, scales)
         self._check_reach(radius, scales)
-        fraction = self._fraction_in_circle(radius, scales, self._aperture_widths)
+        fraction = self._on_pixels.fraction_in_circle(radius, scales, self._aperture_widths)
         if weights is None or full_weights is None:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
@@ -257,7 +256,8 @@ class CurveOfGrowth:
         for index in np.unique(indices):
             chosen = indices == index
             distance = stamp_distances(x[chosen], y[chosen], side)
-            yield chosen, self._radial_profile(int(index), side)(distance)
+            profile = self._on_pixels.radial_profile(int(index), side, self._pixel_widths)
+            yield chosen, profile(distance)
 
     def in_annulus(self, x: ArrayLike, y: ArrayLike, r_in: ArrayLike, r_out: ArrayLike) -> NDArray:
         """Return the fraction of each source's flux in the pixels of an annulus.
@@ -281,7 +281,8 @@ class CurveOfGrowth:
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         scales = self._scales(x, y)
         inner, outer = (
-            self._fraction_in_circle(radius, scales, self._pixel_widths) for radius in (r_in, r_out)
+            self._on_pixels.fraction_in_circle(radius, scales, self._pixel_widths)
+            for radius in (r_in, r_out)
         )
         return outer - inner
 
@@ -314,71 +315,12 @@ class CurveOfGrowth:
         ndarray of float64
             Interpolated between `fractions`, 0 at radius 0, constant beyond the last radius.
         """
-        return self._interpolant(np.clip(radius, 0.0, self.radii[-1]))
-
-    def _fraction_in_circle(
-        self, radius: ArrayLike, scales: NDArray, widths: tuple[float, ...]
-    ) -> NDArray:
-        """Return E of circles on pixels, (n,), interpolated on the logarithmic grids.
-
-        `radius` (pixels) is common to all sources or one per source; `scales` (n,) are the units
-        of the curve per pixel.
-        """
-        cache = self._fraction_cache  # one reference: concurrent first calls may make one each
-
-        def cached(at_radius: float, scale: float) -> float:
-            key = at_radius, scale, widths
-            if key not in cache:
-                cache[key] = self._compute_fraction(at_radius, scale, widths)
-            return cache[key]
-
-        return interpolate_over_radius(
-            radius,
-            lambda at_radius, rows: interpolate_on_log_grid(
-                scales[rows], lambda scale: cached(at_radius, scale)
-            ),
-        )
+        return self._on_pixels.encircled_energy(radius)
 
     @cached_property
-    def _fraction_cache(self) -> dict[tuple[float, float, tuple[float, ...]], float]:
-        """Results of `_compute_fraction` at points of the logarithmic grids, by its arguments."""
-        return {}
-
-    def _compute_fraction(self, radius: float, scale: float, widths: tuple[float, ...]) -> float:
-        """Return E of a circle (pixels) that is convolved with squares of some sides (pixels)."""
-        if radius == 0 or not widths:
-            return float(self.encircled_energy(radius * scale))
-        distance, decrement = radial_weight_decrements(float(radius), widths)
-        return float(decrement @ self.encircled_energy(distance * scale))
-
-    @cached_property
-    def _interpolant(self) -> CubicSpline | PchipInterpolator:
-        """Interpolant of `fractions` at `radii`."""
-        return interpolate_curve(self.radii, self.fractions)
-
-    @cached_property
-    def _profile_cache(self) -> dict[tuple[int, int], CubicSpline]:
-        """Results of `_radial_profile`, by its arguments."""
-        return {}
-
-    def _radial_profile(self, index: int, side: int) -> CubicSpline:
-        """Return the flux per pixel as a function of the distance from the source in pixels.
-
-        `index` is the grid point (`grid_value`) of the pixel scale, `side` that of the stamps in
-        pixels, whose corners the profile must include.
-        """
-        cache = self._profile_cache
-        if (index, side) not in cache:
-            distance = np.arange(0.0, side / np.sqrt(2) + 1.5, PROFILE_STEP_PIX)
-            flux = flux_per_pixel(
-                self._interpolant,
-                (self.radii[0], self.radii[-1]),
-                distance,
-                grid_value(index),
-                widths=self._pixel_widths,
-            )
-            cache[index, side] = CubicSpline(distance, flux)
-        return cache[index, side]
+    def _on_pixels(self) -> PixelatedCurve:
+        """The curve, integrated over pixels."""
+        return PixelatedCurve(self.radii, self.fractions)
 
     def _scales(self, x: NDArray, y: NDArray) -> NDArray:
         """Return the units of the curve per pixel at each position: 1, or arcsec per pixel.
@@ -406,6 +348,6 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise PSFError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 
 
-def _constant(scale: float | None) -> Callable[[NDArray, NDArray], NDArray]:
-    """Return a function (x, y) -> scale with the same scale everywhere, 1 for None."""
-    return lambda x, y: np.full(np.shape(x), 1.0 if scale is None else scale)
+def _uniform(scale: float, x: NDArray, y: NDArray) -> NDArray:
+    """The same scale at all positions; as a function of the module it can be pickled."""
+    return np.full(np.shape(x), scale)
