@@ -17,28 +17,16 @@ from pathlib import PurePath
 from typing import Any
 
 import asdf
-from asdf.exceptions import ValidationError
 from asdf.util import NotSet
 from astropy.table import Table
 from astropy.time import Time
-from astropy.units import Unit
 from roman_datamodels._stnode import TaggedObjectNode
 from roman_datamodels._stnode._registry import NODE_CLASSES_BY_TAG, SCHEMA_URIS_BY_TAG
 from roman_datamodels.datamodels import DataModel
 from roman_datamodels.datamodels import open as rdm_open
 
 from ..storage import file_name, open_asdf, shown, write_atomically
-from ..table import (
-    FLUX_UNITS,
-    aperture_columns,
-    background_columns,
-    ellipse_columns,
-    known_column,
-    kron_columns,
-    model_columns,
-    psf_columns,
-    table_columns,
-)
+from .column_check import check_columns
 from .metadata import add_missing, catalog_metadata, level_of
 from .parquet import arrow_table
 from .plain import plain
@@ -48,13 +36,6 @@ __all__ = ["ForcedPhotometryModel", "ForcedPhotometryNode"]
 
 log = logging.getLogger(f"romancal.{__name__}")  # below romancal's, whose lines are shown
 
-#: Columns of the methods that always have the same.
-_COLUMNS_OF = {
-    "ellipse": ellipse_columns,
-    "kron": kron_columns,
-    "psf": psf_columns,
-    "model": model_columns,
-}
 _INLINE_BELOW = 512  # elements; as roman_datamodels
 
 
@@ -192,7 +173,7 @@ class ForcedPhotometryModel(DataModel):
             A part is missing or of the wrong type.
         """
         super().validate()
-        self._check_table()
+        check_columns(self.source_catalog, self.meta.forced_phot)
 
     def to_asdf(
         self,
@@ -242,7 +223,7 @@ class ForcedPhotometryModel(DataModel):
             if config.array_inline_threshold is None and options["all_array_storage"] is NotSet:
                 config.array_inline_threshold = _INLINE_BELOW
             asdf.AsdfFile({"roman": node}).write_to(file, *args, **options)
-        self._check_table()
+        check_columns(self.source_catalog, self.meta.forced_phot)
 
     def to_parquet(self, filepath) -> None:
         """Write a Parquet file in the layout of romancal's catalogs, whole or not at all.
@@ -274,39 +255,6 @@ class ForcedPhotometryModel(DataModel):
         table = arrow_table(self.source_catalog, flat)
         with write_atomically(filepath) as file:
             pyarrow.parquet.write_table(table, file, compression=None)
-
-    def _check_table(self) -> None:
-        """Compare the table with the columns that its methods call for."""
-        table, meta = self.source_catalog, self.meta.forced_phot
-        unit = meta.get("flux_unit", FLUX_UNITS[0])
-        of_methods = []
-        if "aperture" in meta.methods:
-            radii, radius_unit = meta.get("aperture_radii", []), meta.get("aperture_radius_unit")
-            try:
-                of_methods += aperture_columns(radii, radius_unit, flux_unit=unit)
-            except ValueError as error:
-                raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
-            of_methods += background_columns(flux_unit=unit)
-        for name, columns in _COLUMNS_OF.items():
-            of_methods += columns(flux_unit=unit) if name in meta.methods else []
-        expected = {column.name: column for column in table_columns(of_methods)}
-        for column in expected.values():
-            if column.name not in table.colnames:
-                raise ValidationError(f"column {column.name!r} is missing from source_catalog")
-        for name in table.colnames:
-            column = expected.get(name) or known_column(name, flux_unit=unit)
-            if column is None:
-                continue
-            found = table[name]
-            right_type = found.dtype.name == column.dtype or (found.dtype.kind, column.dtype) == (
-                "U",
-                "str",
-            )
-            if not right_type or Unit(found.unit or "") != Unit(column.unit):
-                raise ValidationError(
-                    f"column {column.name!r} of source_catalog is {found.dtype.name} in "
-                    f"{found.unit}, expected {column.dtype} in {column.unit or None}"
-                )
 
 
 def _restored(tag: str | None, tree: dict[str, Any]) -> ForcedPhotometryModel:
