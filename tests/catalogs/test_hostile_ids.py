@@ -38,16 +38,27 @@ def test_a_comment_among_rows_is_no_row_and_said_so(tmp_path, caplog):
     assert "1 lines among the rows that begin with # are taken for comments" in caplog.text
 
 
-def test_rows_of_ecsv_that_only_the_slow_parser_reads(tmp_path):
-    """It would leave out the row that begins with a hash."""
+@pytest.mark.parametrize(
+    ("delimiter", "line"),
+    [
+        (" ", "#1 1.5 2.5"),
+        (" ", "# 1 1.5 2.5"),  # a field more than there are columns
+        (",", "#1,1.5,2.5"),
+        (",", "# 1,1.5,1.5,2.5"),
+        (",", "#1,"),
+    ],
+)
+def test_rows_of_ecsv_that_only_the_slow_parser_reads(tmp_path, delimiter, line):
+    """It would leave out the row that begins with a hash, damaged or not."""
     text = (
-        "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: id, datatype: string}\n"
+        f"# %ECSV 1.0\n# ---\n# delimiter: '{delimiter}'\n"
+        "# datatype:\n# - {name: id, datatype: string}\n"
         "# - {name: ra, datatype: float128}\n# - {name: dec, datatype: float64}\n"
-        "id ra dec\n#1 1.5 2.5\nb 3.5 4.5\n"
+        f"{'id ra dec'.replace(' ', delimiter)}\n{line}\n{'b 3.5 4.5'.replace(' ', delimiter)}\n"
     )
     path = tmp_path / "catalog.ecsv"
     path.write_text(text)
-    with pytest.raises(CatalogError, match=r"has the row '#1 1\.5 2\.5', which begins with #"):
+    with pytest.raises(CatalogError, match=f"has the row {line!r}, which begins with #"):
         read_sources(path)
 
 

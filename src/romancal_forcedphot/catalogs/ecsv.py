@@ -81,9 +81,31 @@ def _count_comments(body: bytes, n_columns: int, delimiter: str) -> int:
     """Count the lines that astropy's parser leaves out; refuse those that are rows."""
     comments = re.findall(r"^[ \t]*#[^\r\n]*", body.decode(), re.MULTILINE)
     for line in comments:
-        if len(next(csv.reader([line], delimiter=delimiter))) == n_columns:
+        if _may_be_row(next(csv.reader([line], delimiter=delimiter)), n_columns, delimiter):
             raise UnusableContentError(
                 f"has the row {line!r}, which begins with # and would be taken for a comment: put "
                 "its first field in quotes"
             )
     return len(comments)
+
+
+def _may_be_row(fields: list[str], n_columns: int, delimiter: str) -> bool:
+    """Whether the fields of a line may be those of a row, be it a damaged one.
+
+    As in CSV files, a comment has no comma where these separate columns. Where blanks do, it has
+    another number of words than there are columns, and not two numbers.
+    """
+    if len(fields) == n_columns:
+        return True
+    if delimiter == ",":
+        return len(fields) > 1
+    return sum(map(_is_number, fields)) > 1
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
