@@ -79,6 +79,7 @@ class ForcedPhotometryStep(FrameworkStep):
         psf_source = option('auto', 'epsf', 'stpsf', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
         psf_background = option('mesh', 'annulus', 'none', default='mesh') # Sky for psf, from the image less all fitted sources
         psf_mesh = integer(default=64) # Side of the mesh's cells in pixels
+        subtract_neighbors = boolean(default=False) # Measure apertures on the image less all other sources of psf or model
         save_residual = boolean(default=False) # Also write the image less all fitted sources and sky (psf) beside the product
         spectral_type = string(default='') # Spectral type of the sources, one of the epsf reference's; G2V if empty
         spectral_type_column = string(default='') # Column of each source's spectral type, for epsf

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,7 @@ def _measure_at(
     """Columns of apertures at positions (n, 2) with backgrounds from the masked image ``sky``."""
     x, y = positions[:, 0], positions[:, 1]
     sources = Sources(label=np.arange(len(positions)), x=x, y=y, name="blank sky")
+    method = replace(method, neighbors=None)  # there is nothing to be fitted
     bound = method.bind(exposure, sources, x, y, area=area, sky=sky, n_threads=n_threads)
     return measure_columns(
         [bound],

@@ -114,6 +114,8 @@ class Settings:
         of an annulus around each source.
     psf_mesh : int
         Side of the cells in pixels.
+    subtract_neighbors : bool
+        Whether apertures are measured on the image less all other sources of the PSF or model fit.
     """
 
     methods: tuple[str, ...] = ("aperture",)
@@ -143,6 +145,7 @@ class Settings:
     psf_source: str = "auto"
     psf_background: str = "mesh"
     psf_mesh: int = 64
+    subtract_neighbors: bool = False
 
     def __post_init__(self):
         for name in DEFAULT_RADII:

@@ -158,7 +158,8 @@ def test_own_light_is_the_image_without_the_others(epsf):
     image = simulate(epsf, x, y, flux, noise=False)
     result = fit(image, epsf)
     alone = simulate(epsf, x[:1], y[:1], flux[:1], sky=0.0, noise=False)
-    cutout = result.residual_image()[55:66, 45:56] + result.own_light(np.array([0]), 11)[0]
+    own = result.own_light(np.array([0]), 11)[0]
+    cutout = result.residual_image()[55:66, 45:56] + own
     np.testing.assert_allclose(cutout, alone.data[55:66, 45:56], atol=0.3)
 
 

@@ -8,12 +8,12 @@ sparse matrices of `stamps`; the normal `equations` of a tile, their approximate
 (`block_inverse`, `dense_inverse`) and conjugate gradients (`solver`); `rounds` over the `tiles` of
 an image (`parallel`); what depends on the fluxes in turn: `stamp_sizes`, `participants`,
 `far_wings`, `variance`, and the `sky` on a `mesh`; `joint`, which brings all of it to rest;
-`unknowns` that can be told apart; `quality`.
+`unknowns` that can be told apart; `quality`; errors of `apertures` without their neighbours.
 """
 
 from __future__ import annotations
 
-from .apertures import variance_by_neighbors
+from .apertures import NeighborErrors
 from .fluxes import FluxFit, fit_fluxes
 from .galaxies import StarsAndGalaxies, galaxies_of
 from .profiles import PointSources, Profiles
@@ -23,6 +23,7 @@ __all__ = [
     "AnnulusSky",
     "FluxFit",
     "MeshSky",
+    "NeighborErrors",
     "NoSky",
     "PointSources",
     "Profiles",
@@ -30,5 +31,4 @@ __all__ = [
     "StarsAndGalaxies",
     "fit_fluxes",
     "galaxies_of",
-    "variance_by_neighbors",
 ]

@@ -194,10 +194,15 @@ class FluxFit:
         """Return the image less its model; NaN at pixels that may not be used."""
         return np.float32(self.scale) * self.image.residual(self.estimate)
 
-    def own_light(self, rows: NDArray[np.intp], side: int) -> NDArray:
-        """Return what some sources alone leave on the pixels around them.
+    def image_without_sources(self) -> NDArray[np.float32]:
+        """Return the image less all sources, with the sky; NaN at pixels that may not be used."""
+        return np.float32(self.scale) * (self.image.data - self.image.surface(self.estimate.model))
 
-        Added to a cutout of `residual_image`, it is the image without all other sources.
+    def own_light(self, rows: NDArray[np.intp], side: int) -> NDArray:
+        """Return the light of some sources that the model has on the pixels around them.
+
+        Divided by the pixels' areas and added to a cutout of `residual_image`, it is the image
+        without all other sources.
 
         Parameters
         ----------
@@ -208,19 +213,28 @@ class FluxFit:
 
         Returns
         -------
-        (k, s, s) ndarray of float64, indexed [source, y, x], in units of the image
-            0 for sources that are not measured.
+        (k, s, s) ndarray of float64, indexed [source, y, x], in units of the image times pixels
+            0 beyond `modelled_half_size`, and for sources that are not fitted.
         """
-        light = self.profiles.stamps(rows, side) * np.nan_to_num(self.flux[rows])[:, None, None]
-        if self.image.area is None:
-            return light
-        offset = np.arange(side) - side // 2
-        y, x = (np.rint(at[rows])[:, None] + offset for at in (self.profiles.y, self.profiles.x))
-        row, column = (
-            np.clip(at, 0, n - 1).astype(np.intp)
-            for at, n in zip((y, x), self.image.shape, strict=True)
-        )
-        return light / self.image.area[row[:, :, None], column[:, None, :]]
+        flux = self.scale * self.estimate.flux / self.unknowns.n_sources
+        half_size = np.minimum(self.modelled_half_size[rows], side // 2)
+        light = np.zeros((rows.size, side, side))
+        for half in np.unique(half_size):
+            same = np.flatnonzero(half_size == half)
+            inside = slice(side // 2 - half, side // 2 + half + 1)
+            light[same, inside, inside] = self.profiles.stamps(rows[same], 2 * int(half) + 1)
+        return light * flux[self.unknowns.of_source[rows], None, None]
+
+    @property
+    def modelled_half_size(self) -> NDArray[np.intp]:
+        """(n,) half sides of the stamps beyond which the model has no light of a source.
+
+        Where far wings are in the model, as far as profiles go.
+        """
+        half_size = self.estimate.half_size
+        has_wings = (half_size > 0) & (self.estimate.far_wings[self._center] != 0)
+        half_size = np.where(has_wings, self.profiles.largest_half_size, half_size)
+        return half_size[self.unknowns.of_source]
 
     # ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ A new method is a new module and a line in `METHODS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ..settings import Settings
 from .aperture import CircularApertures
@@ -85,4 +86,18 @@ def methods_for(settings: Settings) -> list[Method]:
             f"methods is {', '.join(settings.methods)!r}: expected one or more of "
             f"{', '.join(METHODS)}, separated by commas"
         )
-    return [METHODS[name](settings) for name in dict.fromkeys(settings.methods)]
+    methods = {name: METHODS[name](settings) for name in dict.fromkeys(settings.methods)}
+    if settings.subtract_neighbors:
+        methods |= _without_neighbors(methods)
+    return list(methods.values())
+
+
+def _without_neighbors(methods: Mapping[str, Method]) -> dict[str, Method]:
+    """Return the apertures among methods, with the method whose fit is subtracted from them."""
+    fitted = methods.get("model", methods.get("psf"))
+    if "aperture" not in methods or fitted is None:
+        raise ValueError(
+            f"subtract_neighbors is on and methods is {', '.join(methods)!r}: expected aperture "
+            "with psf or model, whose fit is subtracted, such as aperture,psf"
+        )
+    return {"aperture": replace(methods["aperture"], neighbors=fitted)}

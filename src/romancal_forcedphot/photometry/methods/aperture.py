@@ -12,7 +12,8 @@ own flux in the annulus, which the background subtracts, ::
 
     E   = Σ wᵢ mᵢ Pᵢ - (Σ wᵢ mᵢ aᵢ) [EE(r_out) - EE(r_in)] / [π (r_out² - r_in²)]
 
-with the fraction P of the source's flux in each pixel.
+with the fraction P of the source's flux in each pixel. With ``neighbors``, d is the image less all
+other fitted sources (see `subtraction`).
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ from ...table import Column, WarningFlag, aperture_columns, aperture_name, backg
 from .. import calibration
 from ..batches import spatial_batches
 from ..exposure import Exposure
-from ..pixels.aperture_sums import Stamps, cut_stamps, sum_in_circle
+from ..pixels.aperture_sums import cut_stamps, sum_in_circle
 from ..pixels.background import Background
 from ..pixels.neighbors import has_neighbor
 from ..settings import DEFAULT_RADII, Settings, radii_or_default
 from ..sources import Sources
 from .annulus import AnnulusBackground
 from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
+from .joint_fit import FittedPhotometry
 from .radii import RadiiOnImage
+from .subtraction import Neighborhood, SubtractedSources
 
 __all__ = ["BoundApertures", "CircularApertures"]
 
@@ -53,6 +56,8 @@ class CircularApertures:
         See `photometry.Settings`.
     bkg_estimator, bkg_sigma, bkg_maxiters, bkg_mask_radius
         See `photometry.Settings`.
+    neighbors : FittedPhotometry, optional
+        Method that fits all sources, of which all but its own are subtracted from each aperture.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class CircularApertures:
     bkg_sigma: float = Settings.bkg_sigma
     bkg_maxiters: int = Settings.bkg_maxiters
     bkg_mask_radius: float = Settings.bkg_mask_radius
+    neighbors: FittedPhotometry | None = None
 
     name: ClassVar[str] = "aperture"
     uses: ClassVar[frozenset[str]] = frozenset({"correction"})
@@ -103,7 +109,8 @@ class CircularApertures:
         ValueError
             A parameter is invalid.
         """
-        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
+        names = {field.name for field in fields(cls)} - {"neighbors"}
+        return cls(**{name: getattr(settings, name) for name in names})
 
     @property
     def background(self) -> AnnulusBackground:
@@ -158,8 +165,9 @@ class CircularApertures:
         exposure, sources, x, y, area, psf, correction, n_threads
             See `Method.bind`.
         sky : (ny, nx) ndarray of float32, optional
-            Image from which the backgrounds are estimated; by default that of the exposure, with
-            masked sources if there is a ``bkg_mask_radius``.
+            Image from which the backgrounds are estimated; by default that of the exposure, less
+            fitted sources if there are ``neighbors``, with masked sources if there is a
+            ``bkg_mask_radius``.
 
         Returns
         -------
@@ -171,15 +179,17 @@ class CircularApertures:
             ``bkg_mask_radius`` is larger than the inner radius of the annulus on this image, or a
             radius exceeds the image.
         """
-        del sources, psf
         radii = self._radii_on(exposure)
         background = self.background
         if background.is_subtracted:
             background.check_mask(radii.smallest(self.annulus_radii[0]))
-        sky = background.masked_image(exposure.data, x, y) if sky is None else sky
+        given = {"area": area, "psf": psf, "n_threads": n_threads}
+        subtracted = SubtractedSources.of(self.neighbors, exposure, sources, x, y, **given)
+        sky = background.masked_image(subtracted.image, x, y) if sky is None else sky
         (widest,) = radii.at(x, y, [max(self.aperture_radii)])
         crowded = has_neighbor(x, y, widest, n_threads=n_threads)
-        return BoundApertures(self, exposure, x, y, area, correction, radii, sky, crowded)
+        on_image = exposure, x, y, area, correction
+        return BoundApertures(self, *on_image, radii, sky, crowded, subtracted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +214,8 @@ class BoundApertures:
         Image from which the backgrounds are estimated.
     crowded : (n,) ndarray of bool
         Whether there is another source inside the largest aperture.
+    subtracted : SubtractedSources
+        The image, and which sources were subtracted from it.
     """
 
     method: CircularApertures
@@ -215,6 +227,7 @@ class BoundApertures:
     radii: RadiiOnImage
     sky: NDArray
     crowded: NDArray
+    subtracted: SubtractedSources
 
     @cached_property
     def largest_aperture(self) -> float:
@@ -243,15 +256,15 @@ class BoundApertures:
         """Measure a batch; see `BoundMethod.measure`."""
         x, y = self.x[rows], self.y[rows]
         correction = None if self.correction is None else self.correction.for_rows(rows)
-        background, columns, in_annulus = self._background(x, y, correction)
+        background, columns, in_annulus = self._background(rows, correction)
         flags = self._neighbor_flags(rows)
         if background is not None:
             flags[~np.isfinite(background.value)] |= WarningFlag.FEW_BKG_PIXELS
-        stamps = self._stamps(x, y)
+        around = self._stamps(rows)
         radii = self.radii.at(x, y, self.method.aperture_radii)
         off_image = np.ones(len(x), dtype=bool)
         for name, radius in zip(self.method.names, radii, strict=True):
-            sums = sum_in_circle(stamps, radius)
+            sums = around.with_errors(sum_in_circle(around.stamps, radius))
             fraction = ee_fraction(sums, x, y, radius, correction, in_annulus)
             columns |= calibrated_columns(self.exposure, sums, background, fraction, name)
             flags |= aperture_flags(sums, fraction)
@@ -259,16 +272,18 @@ class BoundApertures:
         flags[off_image] |= WarningFlag.NOT_PLACED  # even with the largest aperture
         return columns | {"warning_flags": flags}
 
-    def _stamps(self, x: NDArray, y: NDArray) -> Stamps:
+    def _stamps(self, rows: NDArray) -> Neighborhood:
         """Cut out the pixels that the largest apertures can overlap."""
         exposure = self.exposure
-        planes = exposure.data, exposure.err, exposure.saturated, self.area
-        return cut_stamps(*planes, x, y, self.largest_aperture)
+        planes = self.subtracted.image, exposure.err, exposure.saturated, self.area
+        stamps = cut_stamps(*planes, self.x[rows], self.y[rows], self.largest_aperture)
+        return self.subtracted.around(rows, stamps)
 
     def _background(
-        self, x: NDArray, y: NDArray, correction: Correction | None
+        self, rows: NDArray, correction: Correction | None
     ) -> tuple[Background | None, dict[str, NDArray], NDArray]:
         """Local background, its columns, and the mean flux fraction per pixel of the annulus."""
+        x, y = self.x[rows], self.y[rows]
         in_annulus = np.zeros(len(x))
         if not self.method.background.is_subtracted:
             return None, {}, in_annulus
@@ -281,5 +296,6 @@ class BoundApertures:
         }
         if correction is not None:
             fraction = correction.in_annulus(x, y, r_in, r_out)
+            fraction = fraction * self.subtracted.light_left(rows, r_in, r_out)
             in_annulus = fraction / (np.pi * (r_out**2 - r_in**2))
         return background, columns, in_annulus

@@ -28,8 +28,10 @@ from ..sources import Sources
 from .annulus import AnnulusBackground
 from .aperture import CircularApertures
 from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
+from .joint_fit import FittedPhotometry
 from .radii import ALWAYS_ACCEPTED_PIX, RadiiOnImage
 from .shapes import Ellipses
+from .subtraction import SubtractedSources
 
 __all__ = ["BoundEllipses", "EllipticalApertures"]
 
@@ -38,7 +40,10 @@ ANNULUS_STEP = 1.15  # from one inner radius of annuli around large ellipses to 
 
 @dataclass(frozen=True)
 class EllipticalApertures:
-    """Ellipses of the shapes in the catalog, scaled; parameters as in `photometry.Settings`."""
+    """Ellipses of the shapes in the catalog, scaled.
+
+    Parameters are as in `photometry.Settings`, ``neighbors`` as in `CircularApertures`.
+    """
 
     shape_scale: float = 2.5
     aperture_radii: tuple[float, ...] = ()
@@ -48,6 +53,7 @@ class EllipticalApertures:
     bkg_sigma: float = 3.0
     bkg_maxiters: int = 5
     bkg_mask_radius: float = 0.0
+    neighbors: FittedPhotometry | None = None
 
     name: ClassVar[str] = "ellipse"
     uses: ClassVar[frozenset[str]] = frozenset({"correction"})
@@ -62,7 +68,8 @@ class EllipticalApertures:
     @classmethod
     def from_settings(cls, settings: Settings) -> EllipticalApertures:
         """Make the method that settings describe."""
-        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
+        names = {field.name for field in fields(cls)} - {"neighbors"}
+        return cls(**{name: getattr(settings, name) for name in names})
 
     @property
     def circles(self) -> CircularApertures:
@@ -105,12 +112,14 @@ class EllipticalApertures:
         ValueError
             The sources have no shapes.
         """
-        del psf
         ellipses = self.ellipses(exposure, sources, x, y, self.shape_scale)
-        sky = self.circles.background.masked_image(exposure.data, x, y)
+        given = {"area": area, "psf": psf, "n_threads": n_threads}
+        subtracted = SubtractedSources.of(self.neighbors, exposure, sources, x, y, **given)
+        sky = self.circles.background.masked_image(subtracted.image, x, y)
         reach = self.shape_scale * ellipses.semimajor
         crowded = has_neighbor(x, y, np.nan_to_num(reach), n_threads=n_threads)
-        return BoundEllipses(self, exposure, x, y, area, correction, sky, crowded, ellipses)
+        on_image = exposure, x, y, area, correction
+        return BoundEllipses(self, *on_image, sky, crowded, subtracted, ellipses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +128,7 @@ class BoundEllipses:
 
     Attributes
     ----------
-    method, exposure, x, y, area, correction, sky, crowded
+    method, exposure, x, y, area, correction, sky, crowded, subtracted
         As of `aperture.BoundApertures`.
     ellipses : Ellipses
         The shapes, to be scaled.
@@ -133,6 +142,7 @@ class BoundEllipses:
     correction: Correction | None
     sky: NDArray
     crowded: NDArray
+    subtracted: SubtractedSources
     ellipses: Ellipses
 
     @property
@@ -178,6 +188,7 @@ class BoundEllipses:
         if background is not None and self.correction is not None:
             its_own = self.correction.for_rows(rows)
             light = its_own.in_annulus(self.x[rows], self.y[rows], r_in, r_out)
+            light = light * self.subtracted.light_left(rows, r_in, r_out)
             in_annulus = light / (np.pi * (r_out**2 - r_in**2))
         scale, shape_columns = self._scales(rows, background)
         scale[scale * self.ellipses.semimajor[rows] > self._largest] = np.nan
@@ -203,10 +214,11 @@ class BoundEllipses:
     ) -> tuple[dict[str, NDArray], NDArray]:
         """Flux columns and flags of sources whose ellipses fit stamps of one size."""
         x, y, exposure = self.x[rows], self.y[rows], self.exposure
-        planes = exposure.data, exposure.err, exposure.saturated, self.area
+        planes = self.subtracted.image, exposure.err, exposure.saturated, self.area
         semimajor, semiminor, theta = (axis[rows] for axis in self.ellipses.axes)
-        stamps = cut_stamps(*planes, x, y, half_size)
-        sums = sum_in_ellipse(stamps, scale * semimajor, scale * semiminor, theta)
+        around = self.subtracted.around(rows, cut_stamps(*planes, x, y, half_size))
+        ellipses = scale * semimajor, scale * semiminor, theta
+        sums = around.with_errors(sum_in_ellipse(around.stamps, *ellipses))
         fraction = self._fraction(rows, sums, in_annulus)
         values = calibrated_columns(exposure, sums, background, fraction, self.method.name)
         flags = aperture_flags(sums, fraction)

@@ -25,6 +25,7 @@ from ..pixels.kron import KRON_SCALE, LARGEST_RADIUS, SMALLEST_RADIUS, kron_radi
 from ..pixels.neighbors import has_neighbor
 from ..sources import Sources
 from .ellipse import BoundEllipses, EllipticalApertures
+from .subtraction import SubtractedSources
 
 __all__ = ["BoundKron", "KronApertures"]
 
@@ -57,20 +58,21 @@ class KronApertures(EllipticalApertures):
         n_threads: int = 1,
     ) -> BoundKron:
         """Prepare the measurement; see `Method.bind` and `EllipticalApertures.bind`."""
-        del psf, correction
+        del correction
         least = KRON_SCALE * SMALLEST_RADIUS
         ellipses = self.ellipses(exposure, sources, x, y, least)
         if sources.shapes.sersic_index is not None:
             ellipses = ellipses.widened(PSF_SIGMA_PIX)
-        sky = self.circles.background.masked_image(exposure.data, x, y)
+        given = {"area": area, "psf": psf, "n_threads": n_threads}
+        subtracted = SubtractedSources.of(self.neighbors, exposure, sources, x, y, **given)
+        sky = self.circles.background.masked_image(subtracted.image, x, y)
         crowded = has_neighbor(x, y, np.nan_to_num(least * ellipses.semimajor), n_threads=n_threads)
         known = sources.shapes.kron_radius
         owner = None
         if known is None:
             owner = owners(exposure.shape, x, y, *ellipses.axes, size=OWNED)
-        return BoundKron(
-            self, exposure, x, y, area, None, sky, crowded, ellipses, known=known, owner=owner
-        )
+        bound = self, exposure, x, y, area, None, sky, crowded, subtracted, ellipses
+        return BoundKron(*bound, known=known, owner=owner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,7 @@ class BoundKron(BoundEllipses):
 
     Attributes
     ----------
-    method, exposure, x, y, area, correction, sky, crowded, ellipses
+    method, exposure, x, y, area, correction, sky, crowded, subtracted, ellipses
         As of `BoundEllipses`.
     known : (n,) ndarray or None
         Kron radii of the catalog in half axes.
