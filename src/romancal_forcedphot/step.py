@@ -6,13 +6,12 @@ Its integration with stpipe, as a hook or on many exposures, is in `pipeline.fra
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .catalogs import read_sources
 from .exposures import InputError, Measurement, check_settings, measure_exposure
-from .photometry import CircularApertures, Settings, Sources, methods_for
+from .photometry import Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
 from .pipeline.descriptors import (
@@ -33,9 +32,6 @@ from .references import REFERENCE_KINDS
 from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]
-
-# Below romancal's logger, whose handlers every romancal pipeline sets up.
-log = logging.getLogger(f"romancal.{__name__}")
 
 
 class ForcedPhotometryStep(FrameworkStep):
@@ -155,7 +151,7 @@ class ForcedPhotometryStep(FrameworkStep):
                 storage_options=self.storage_options.options,
                 verify_checksums=self.verify_checksums,
                 progress=progress.advance,
-                inspect=self._inspector(settings),
+                inspect=self._inspector(),
             )
         summary.report(measurement.provenance["catalog"], sources.name)
         return self._product(measurement)
@@ -187,28 +183,16 @@ class ForcedPhotometryStep(FrameworkStep):
         table = in_flux_unit(measurement.table, unit, columns)
         return ForcedPhotometryModel.from_image(measurement.metadata, table, forced_phot)
 
-    def _inspector(self, settings: Settings) -> Callable[..., None] | None:
+    def _inspector(self) -> Callable[..., None] | None:
         """Return a function that writes plots and images of an exposure, None without any."""
         if not (self.save_plots or self.save_residual):
-            return None
-        if settings.aperture_shape != "circle":
-            log.warning("save_plots draws circles alone: no page for %s", settings.aperture_shape)
             return None
 
         def write(inspection):
             basepath = self._basepath(inspection.exposure.name)
-            if self.save_plots and "aperture" in settings.methods:
+            if self.save_plots:
                 path = self.make_output_path(basepath=basepath, ext="png")
-                pictures.save_summary(
-                    path,
-                    inspection.exposure,
-                    inspection.table,
-                    CircularApertures.from_settings(
-                        settings.resolved(is_mosaic=inspection.exposure.is_mosaic)
-                    ),
-                    area=inspection.area,
-                    correction=inspection.correction,
-                )
+                pictures.save_summary(path, inspection)
             if self.save_residual:
                 path = self.make_output_path(basepath=basepath, suffix="residual", ext="asdf")
                 save_residual(path, inspection)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from astropy.table import Table
 
-from ..photometry import CircularApertures, Exposure
-from ..photometry.methods.radii import RadiiOnImage
+from ..exposures import Inspection
+from ..photometry.methods import BoundApertures
 from ..psfs import Correction
 from ..storage import write_atomically
 from ..table import apertures_in
+from .residual import fit_of
 
 __all__ = ["require_matplotlib", "save_summary"]
 
@@ -32,31 +33,18 @@ def require_matplotlib() -> None:
     from .. import plots  # noqa: F401
 
 
-def save_summary(
-    path: str | os.PathLike,
-    exposure: Exposure,
-    table: Table,
-    method: CircularApertures,
-    *,
-    area: np.ndarray | None,
-    correction: Correction | None,
-) -> None:
+def save_summary(path: str | os.PathLike, inspection: Inspection) -> None:
     """Plot the summary page of a run and write it atomically.
+
+    The page is that of circular apertures, with the residual image of a fit if there is one; that
+    of the fit where there are no such apertures; none, but a warning, where there is neither.
 
     Parameters
     ----------
     path : str or path-like
         A ``.png`` in an existing directory.
-    exposure : Exposure
-        The image.
-    table : astropy.table.Table
-        The photometry.
-    method : CircularApertures
-        The method of measurement.
-    area : (ny, nx) ndarray or None
-        Relative pixel area that was used.
-    correction : Correction or None
-        Aperture correction that was used.
+    inspection : Inspection
+        What an exposure was measured with.
 
     Raises
     ------
@@ -65,31 +53,46 @@ def save_summary(
     """
     from .. import plots
 
-    ny, nx = exposure.data.shape
-    middle = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])
-    radii = RadiiOnImage.on(exposure, method.radius_unit)
-    apertures, annulus = (
-        [float(np.squeeze(radius)) for radius in radii.at(*middle, group)]
-        for group in (method.aperture_radii, method.annulus_radii)
-    )
-    figure = plots.summary_page(
-        table,
-        exposure.data,
-        aperture_radii=apertures,
-        annulus_radii=annulus if method.background.is_subtracted else None,
-        names=apertures_in(table.colnames),
-        band=exposure.band,
-        detector=exposure.detector,
-        unit="MJy/sr" if exposure.conversion == 1 else "DN/s",
-        area=area,
-        curve=None
-        if correction is None
-        else _curve(correction, *middle, CURVE_REACH * max(apertures)),
-        title=Path(path).stem,
-    )
+    exposure, fit = inspection.exposure, fit_of(inspection.bound)
+    named = {"band": exposure.band, "title": Path(path).stem}
+    named["unit"] = "MJy/sr" if exposure.conversion == 1 else "DN/s"
+    model = None if fit is None else fit.model_image()
+    circles = [each for each in inspection.bound if isinstance(each, BoundApertures)]
+    if circles:
+        apertures = _of_apertures(circles[0], inspection)
+        figure = plots.summary_page(
+            inspection.table, exposure.data, model=model, **apertures, **named
+        )
+    elif fit is not None:
+        name = fit.method.name
+        figure = plots.fit_page(inspection.table, exposure.data, model, name=name, **named)
+    else:
+        log.warning("There is no page of plots: save_plots draws circles and fits alone")
+        return
     with write_atomically(path) as file:
         figure.savefig(file, format="png")
     log.info("Saved plots in %s", path)
+
+
+def _of_apertures(bound: BoundApertures, inspection: Inspection) -> dict[str, Any]:
+    """Return what `plots.summary_page` wants to know of circular apertures."""
+    exposure, method, correction = inspection.exposure, bound.method, inspection.correction
+    ny, nx = exposure.data.shape
+    middle = np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2])
+    apertures, annulus = (
+        [float(np.squeeze(radius)) for radius in bound.radii.at(*middle, group)]
+        for group in (method.aperture_radii, method.annulus_radii)
+    )
+    return {
+        "aperture_radii": apertures,
+        "annulus_radii": annulus if method.background.is_subtracted else None,
+        "names": apertures_in(inspection.table.colnames),
+        "detector": exposure.detector,
+        "area": inspection.area,
+        "curve": None
+        if correction is None
+        else _curve(correction, *middle, CURVE_REACH * max(apertures)),
+    }
 
 
 def _curve(

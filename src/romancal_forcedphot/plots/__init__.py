@@ -2,8 +2,8 @@
 
 Each function takes tables or arrays and an optional matplotlib Axes, plots into it and returns it.
 Without Axes it makes a new Figure that is not managed by pyplot: nothing is shown, and no global
-state of matplotlib is changed. ``ax.figure.savefig('name.png')`` writes it. The two pages return
-the Figure.
+state of matplotlib is changed. ``ax.figure.savefig('name.png')`` writes it. The pages return the
+Figure.
 
 matplotlib is the optional dependency ``plot`` of this package; only this subpackage imports it.
 """
@@ -22,12 +22,14 @@ from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
 from .lightcurves import cutout_series, light_curve, rms_against_magnitude
-from .pages import summary_page, validation_page
+from .pages import fit_page, summary_page, validation_page
+from .residuals import psf_residual
 
 __all__ = [
     "cutout",
     "cutout_series",
     "encircled_energy",
+    "fit_page",
     "flagged_gallery",
     "light_curve",
     "magnitude_errors",
@@ -35,6 +37,7 @@ __all__ = [
     "offset_against_magnitude",
     "offset_map",
     "pixel_area_map",
+    "psf_residual",
     "pulls",
     "rms_against_magnitude",
     "summary_page",

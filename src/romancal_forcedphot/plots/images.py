@@ -8,19 +8,17 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import AsinhNorm
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
 from ..table import WarningFlag
-from ..table.statistics import robust_statistics
-from .style import BLACK, BLUE, ORANGE, SQUARE, VERMILION, axes_or_new
+from .stretch import asinh_stretch, brightness_bar, gray_colormap, window
+from .style import BLACK, BLUE, SQUARE, VERMILION, axes_or_new
 
 __all__ = ["cutout", "flagged_gallery", "pixel_area_map"]
 
 MAX_MAP_SIDE = 512
 MAX_LABELLED = 40
-LINEAR_WIDTH_SIGMA = 3.0  # range around the background in which the stretch is linear
 GAP_PIX = 3  # between stamps
 TEXT_HEIGHT = 0.45  # of the text under a stamp, in units of the stamp's side
 
@@ -111,9 +109,11 @@ def cutout(
     """
     ax = axes_or_new(ax, SQUARE)
     x_middle, y_middle = _cutout_center(np.shape(data), sources, label, center)
-    pixels, extent = _window(data, x_middle, y_middle, half_size)
-    colors = _gray_colormap()
-    picture = ax.imshow(pixels, origin="lower", extent=extent, cmap=colors, norm=_stretch(pixels))
+    pixels, extent = window(data, x_middle, y_middle, half_size)
+    colors = gray_colormap()
+    picture = ax.imshow(
+        pixels, origin="lower", extent=extent, cmap=colors, norm=asinh_stretch(pixels)
+    )
     frame = (x_middle - half_size, x_middle + half_size, y_middle - half_size, y_middle + half_size)
     _draw_apertures(ax, sources, frame, aperture_radii, annulus_radii or ())
     ax.set_xlim(frame[:2])
@@ -125,9 +125,7 @@ def cutout(
     if annulus_radii is not None and len(annulus_radii):
         radii += f", annulus {annulus_radii[0]:.4g} to {annulus_radii[1]:.4g}"
     ax.set_title(radii, fontsize="medium")
-    bar = ax.figure.colorbar(picture, ax=ax, label=f"Surface brightness ({unit})", shrink=0.9)
-    bar.set_ticks(ticks := _ticks(picture.norm), labels=[f"{tick:g}" for tick in ticks])
-    bar.minorticks_off()
+    brightness_bar(picture, unit, shrink=0.9)
     return ax
 
 
@@ -147,52 +145,6 @@ def _cutout_center(shape, sources: Table, label, center) -> tuple[float, float]:
     if not (np.isfinite(x) and np.isfinite(y)):
         raise ValueError(f"source {label} has no pixel position: give another, or center=(x, y)")
     return x, y
-
-
-def _window(
-    data: ArrayLike, x: float, y: float, half_size: float
-) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Return the pixels around a position and their extent (left, right, bottom, top)."""
-    ny, nx = np.shape(data)
-    first_x, last_x = max(int(np.floor(x - half_size)), 0), min(int(np.ceil(x + half_size)), nx - 1)
-    first_y, last_y = max(int(np.floor(y - half_size)), 0), min(int(np.ceil(y + half_size)), ny - 1)
-    if last_x < first_x or last_y < first_y:
-        raise ValueError(
-            f"nothing of the image ({nx} x {ny} pixels) is within {half_size:g} pixels of "
-            f"({x:.1f}, {y:.1f}): give a position on the image"
-        )
-    pixels = np.asarray(data[first_y : last_y + 1, first_x : last_x + 1], dtype=float)
-    return pixels, (first_x - 0.5, last_x + 0.5, first_y - 0.5, last_y + 0.5)
-
-
-def _gray_colormap():
-    """Return an inverted gray scale in which pixels that are not finite are orange."""
-    import matplotlib as mpl
-
-    return mpl.colormaps["gray_r"].with_extremes(bad=ORANGE)
-
-
-def _stretch(pixels: np.ndarray) -> AsinhNorm:
-    """Return an asinh stretch: linear within the noise of the background, logarithmic above."""
-    good = pixels[np.isfinite(pixels)]
-    if not good.size:
-        return AsinhNorm(vmin=0, vmax=1)
-    background = robust_statistics(good)
-    median = background.median
-    noise = max(background.scatter, 1e-6 * abs(median), 1e-12)
-    return AsinhNorm(
-        linear_width=LINEAR_WIDTH_SIGMA * noise,
-        vmin=median - LINEAR_WIDTH_SIGMA * noise,
-        vmax=max(float(np.percentile(good, 99.8)), median + 10 * noise),
-    )
-
-
-def _ticks(norm: AsinhNorm) -> list[float]:
-    """Return the ticks of a colour bar: the background, then 1, 3, 10 and so on above it."""
-    background = float(f"{norm.vmin + norm.linear_width:.1g}")
-    decades = [10.0**power for power in range(-12, 13)]
-    above = [digit * decade for decade in decades for digit in (1, 3)]
-    return [background, *(v for v in above if background + 2 * norm.linear_width < v <= norm.vmax)]
 
 
 def _draw_apertures(
@@ -302,7 +254,7 @@ def _draw_stamp(
     """Plot one stamp with its aperture and flags, its upper left corner at (left, top)."""
     x, y = float(source["x"]), float(source["y"])
     column, row = int(np.rint(x)), int(np.rint(y))
-    pixels, (first, last, low, high) = _window(data, column, row, half_size)
+    pixels, (first, last, low, high) = window(data, column, row, half_size)
     # The gallery's y axis points downwards: the extent flips it to point upwards in each stamp.
     extent = (
         left + first - (column - half_size) + 0.5,
@@ -310,7 +262,9 @@ def _draw_stamp(
         top + (row + half_size) - low + 0.5,
         top + (row + half_size) - high + 0.5,
     )
-    ax.imshow(pixels, origin="lower", extent=extent, cmap=_gray_colormap(), norm=_stretch(pixels))
+    ax.imshow(
+        pixels, origin="lower", extent=extent, cmap=gray_colormap(), norm=asinh_stretch(pixels)
+    )
     center = (left + x - column + half_size + 0.5, top + row + half_size - y + 0.5)
     ax.add_patch(Circle(center, radius, facecolor="none", edgecolor=BLUE, linewidth=1.3))
     flags = WarningFlag(int(source["warning_flags"]))

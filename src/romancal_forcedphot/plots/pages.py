@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from astropy.table import Table
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -14,8 +15,9 @@ from ..table import aperture_name, median_ee_fractions
 from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
+from .residuals import psf_residual
 
-__all__ = ["summary_page", "validation_page"]
+__all__ = ["fit_page", "summary_page", "validation_page"]
 
 DPI = 100
 CUTOUT_PERCENTILE = 95  # the source at the centre of the cutout is brighter than so many percent
@@ -33,9 +35,12 @@ def summary_page(
     unit: str = "DN/s",
     area: ArrayLike | None = None,
     curve: tuple[ArrayLike, ArrayLike] | None = None,
+    model: ArrayLike | None = None,
     title: str = "",
 ) -> Figure:
     """Plot a summary of a run: magnitudes, errors, image, pixel area, correction and flags.
+
+    With a model of the image, a row shows what PSF or model photometry left of it.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def summary_page(
         Relative pixel area.
     curve : (array_like, array_like), optional
         Radii in pixels, and the encircled-energy fractions of apertures of these radii.
+    model : (ny, nx) array_like, optional
+        Model of the image, fitted to it.
     title : str
         Title of the page, such as the name of the product.
 
@@ -62,18 +69,12 @@ def summary_page(
     matplotlib.figure.Figure
     """
     names = list(names) or [aperture_name(radius) for radius in aperture_radii]
-    flags = np.asarray(table["warning_flags"])
-    magnitude = np.asarray(table[f"{names[0]}_abmag"], dtype=float)
-    magnitude_err = np.asarray(table[f"{names[0]}_abmag_err"], dtype=float)
-    figure, panels = _page(3, title)
-    kind = np.where(flags == 0, "good", "flagged")
-    magnitude_histogram(magnitude, kind, band=band, ax=panels[0, 0])
-    panels[0, 0].set_xlabel(f"{band} magnitude in {names[0]} (AB)".strip())
-    magnitude_errors(magnitude, magnitude_err, flags, band=band, ax=panels[0, 1])
+    figure, panels = _page(3 if model is None else 4, title)
+    center = _magnitudes(table, names[0], band, panels[0])
     cutout(
         data,
         table,
-        center=_cutout_position(table, magnitude),
+        center=center,
         aperture_radii=aperture_radii,
         annulus_radii=annulus_radii,
         unit=unit,
@@ -90,6 +91,44 @@ def summary_page(
         used = {"used_radii": aperture_radii, "used_fractions": fractions}
         encircled_energy(*curve, name="apertures on pixels", ax=panels[2, 0], **used)
     flagged_gallery(data, table, aperture_radius=aperture_radii[0], ax=panels[2, 1])
+    if model is not None:
+        psf_residual(data, model, center=center, unit=unit, ax=_row(panels, 3))
+    return figure
+
+
+def fit_page(
+    table: Table,
+    data: ArrayLike,
+    model: ArrayLike,
+    *,
+    name: str = "psf",
+    band: str = "",
+    unit: str = "DN/s",
+    title: str = "",
+) -> Figure:
+    """Plot a summary of PSF or model photometry: magnitudes, errors, the residual image and flags.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The product's ``source_catalog``.
+    data, model : (ny, nx) array_like
+        The image and its model.
+    name : {'psf', 'model'}
+        Whose columns of `table`.
+    band, unit : str
+        Filter and unit of the image.
+    title : str
+        Title of the page, such as the name of the product.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, panels = _page(3, title)
+    center = _magnitudes(table, name, band, panels[0])
+    psf_residual(data, model, center=center, unit=unit, ax=_row(panels, 1))
+    flagged_gallery(data, table, n_columns=8, n_rows=2, ax=_row(panels, 2))
     return figure
 
 
@@ -145,6 +184,29 @@ def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
     if title:
         figure.suptitle(title, fontsize="x-large")
     return figure, figure.subplots(n_rows, 2, squeeze=False)
+
+
+def _row(panels: np.ndarray, row: int) -> Axes:
+    """Return one panel in place of the two of a row."""
+    figure, place = panels[row, 0].figure, panels[row, 0].get_gridspec()[row, :]
+    for panel in panels[row]:
+        panel.remove()
+    return figure.add_subplot(place)
+
+
+def _magnitudes(
+    table: Table, name: str, band: str, panels: np.ndarray
+) -> tuple[float, float] | None:
+    """Plot magnitudes and errors of an aperture or fit; return where to look at the image."""
+    flags = np.asarray(table["warning_flags"])
+    magnitude, magnitude_err = (
+        np.asarray(table[f"{name}_{column}"], dtype=float) for column in ("abmag", "abmag_err")
+    )
+    kind = np.where(flags == 0, "good", "flagged")
+    magnitude_histogram(magnitude, kind, band=band, ax=panels[0])
+    panels[0].set_xlabel(f"{band} magnitude in {name} (AB)".strip())
+    magnitude_errors(magnitude, magnitude_err, flags, band=band, ax=panels[1])
+    return _cutout_position(table, magnitude)
 
 
 def _write_text(ax, text: str) -> None:

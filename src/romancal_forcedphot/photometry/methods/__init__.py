@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..settings import Settings
-from .aperture import CircularApertures
+from .aperture import BoundApertures, CircularApertures
 from .contract import BoundMethod, Method
 from .ellipse import EllipticalApertures
+from .joint_fit import BoundFit
 from .kron import KronApertures
 from .model import ModelPhotometry
 from .psf import PSFPhotometry
@@ -19,6 +20,8 @@ from .psf import PSFPhotometry
 __all__ = [
     "APERTURE_SHAPES",
     "METHODS",
+    "BoundApertures",
+    "BoundFit",
     "BoundMethod",
     "CircularApertures",
     "EllipticalApertures",

@@ -239,6 +239,16 @@ class BoundFit:
         """The fit, with the model of the image."""
         return self.fitted.fit
 
+    def model_image(self, *, with_sky: bool = True) -> NDArray[np.float32]:
+        """Return the fitted model (ny, nx) of the exposure, in its units.
+
+        Parameters
+        ----------
+        with_sky : bool
+            Whether the fitted sky is in it, beside the light of all sources.
+        """
+        return self.fit.model_image(with_sky=with_sky)
+
     @property
     def unmeasured_flags(self) -> NDArray:
         """(n,) int32 flags of sources that are not on the image."""
