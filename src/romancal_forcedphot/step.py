@@ -62,6 +62,7 @@ class ForcedPhotometryStep(FrameworkStep):
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec (2.2, 2.75 for auto on mosaics), if empty
         aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
         shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
+        match_psf_to = string(default='') # Filter, such as F213, whose wider PSF all apertures see the sky through, for colours
         bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma-clipping limit in the annulus
         bkg_maxiters = integer(default=5) # Maximum number of clipping iterations; 0 iterates to convergence

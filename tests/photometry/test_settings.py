@@ -21,6 +21,7 @@ OTHERS = {
     "radius_unit": "arcsec",
     "aperture_shape": "ellipse",
     "shape_scale": 2.0,
+    "match_psf_to": "F213",
     "bkg_estimator": "mean",
     "bkg_sigma": 2.5,
     "bkg_maxiters": 0,

@@ -44,7 +44,7 @@ from ..references import (
     require,
 )
 
-__all__ = ["aperture_correction", "psf_on_pixels", "with_remedy"]
+__all__ = ["aperture_correction", "curve_of_growth", "psf_on_pixels", "with_remedy"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
@@ -109,7 +109,7 @@ def aperture_correction(
             if kind == "epsf":
                 correction = _gridded_epsf(reference, exposure, sources, settings, finder)
             else:
-                correction = _curve_of_growth(reference, exposure, settings)
+                correction = curve_of_growth(reference, exposure, settings, band=exposure.band)
         else:
             raise ValueError(
                 f"aperture_correction is {kind!r}: expected apcorr, epsf, stpsf or none"
@@ -190,10 +190,12 @@ def with_remedy(settings: Settings) -> Iterator[None]:
         raise type(error)(f"{error}; {remedy}") from error
 
 
-def _curve_of_growth(reference: Reference, exposure: Exposure, settings: Settings) -> CurveOfGrowth:
-    """Make the correction from an ``apcorr`` reference."""
+def curve_of_growth(
+    reference: Reference, exposure: Exposure, settings: Settings, *, band: str
+) -> CurveOfGrowth:
+    """Make the correction of a filter from an ``apcorr`` reference, on an exposure's pixels."""
     return CurveOfGrowth.from_reference(
-        read_apcorr(reference, band=exposure.band),
+        read_apcorr(reference, band=band),
         radius_unit=settings.apcorr_radius_unit,
         psf=settings.apcorr_psf,
         pixel_scale=exposure.pixel_areas.scale,
@@ -215,7 +217,7 @@ def _optional_curve(exposure: Exposure, settings: Settings, finder: Finder) -> C
     try:
         reference = finder.find("apcorr", exposure.reference_parameters)
         if reference is not None:
-            return _curve_of_growth(reference, exposure, settings)
+            return curve_of_growth(reference, exposure, settings, band=exposure.band)
     except (ReferenceFileError, CorrectionUnavailable):
         pass
     log.info(

@@ -29,7 +29,7 @@ from ..photometry import (
 from ..photometry.blank_sky import calibrate_errors
 from ..photometry.methods import BoundMethod
 from ..photometry.proper_motion import apply_proper_motion
-from ..psfs import PSF, Correction
+from ..psfs import PSF, Correction, PSFMatching
 from ..references import Finder
 from ..storage import shown
 from ..table import count_rows, median_ee_fractions
@@ -38,6 +38,7 @@ from .dq import dq_bits
 from .ingredients import area_map, gain_corrected
 from .level2 import read_level2
 from .level3 import read_level3
+from .matching import psf_matching
 from .opening import open_image
 
 __all__ = ["Inspection", "Measurement", "check_settings", "measure_exposure"]
@@ -220,6 +221,7 @@ def _measure(
         sources, exposure.mid_time, ref_epoch=settings.ref_epoch
     )
     area, area_provenance = area_map(exposure, settings, finder)
+    matching, matching_provenance = _matching(exposure, settings, finder, methods)
     correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
     psf, psf_provenance = _psf(exposure, sources, settings, finder, methods, correction)
     bound: list[BoundMethod] = []
@@ -231,6 +233,7 @@ def _measure(
             area=area,
             psf=psf,
             correction=correction,
+            matching=matching,
             n_threads=n_threads,
             inspect=bound.extend,
             **options,
@@ -241,6 +244,7 @@ def _measure(
         "proper_motion": motion_provenance,
         "pixel_area": area_provenance,
         "aperture_correction": correction_provenance,
+        "psf_matching": matching_provenance,
         "gain_correction": gain_provenance,
         "psf": psf_provenance,
     }
@@ -275,6 +279,15 @@ def _correction(
         return None, {"source": "none"}
     largest = max(method.reach(exposure) for method in users)
     return aperture_correction(exposure, sources, settings, finder, largest_aperture=largest)
+
+
+def _matching(
+    exposure: Exposure, settings: Settings, finder: Finder, methods: list[Method]
+) -> tuple[PSFMatching | None, dict[str, Any]]:
+    """Matching of the PSF and its provenance, if a method uses one."""
+    if not (settings.match_psf_to and any("matching" in method.uses for method in methods)):
+        return None, {"filter": "none"}
+    return psf_matching(exposure, settings, finder)
 
 
 def _psf(

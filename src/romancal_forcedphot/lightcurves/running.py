@@ -236,7 +236,7 @@ def _reference_settings(parameters: RunParameters) -> dict[str, str]:
     named = {f"override_{kind}": path for kind, path in parameters.overrides.items()}
     settings = parameters.settings
     uses_crds = settings.pixel_area == "crds" or settings.gain_correction
-    uses_crds |= settings.aperture_correction in REFERENCE_KINDS
+    uses_crds |= settings.aperture_correction in REFERENCE_KINDS or bool(settings.match_psf_to)
     context = crds_context() if uses_crds else ""
     return named | ({"crds_context": context} if context else {})
 

@@ -16,7 +16,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ..geometry import pixel_to_sky, sky_to_pixel
-from ..psfs import PSF, Correction
+from ..psfs import PSF, Correction, PSFMatching
 from ..table import Column, WarningFlag, check_catalog_columns, make_table, on_image, table_columns
 from .exposure import Exposure
 from .methods import BoundMethod, CircularApertures, Method
@@ -33,6 +33,7 @@ def measure(
     area: np.ndarray | None = None,
     psf: PSF | None = None,
     correction: Correction | None = None,
+    matching: PSFMatching | None = None,
     on_image_only: bool = False,
     n_threads: int = 0,
     progress: Callable[[int], object] = lambda n_rows: None,
@@ -55,6 +56,8 @@ def measure(
     correction : Correction, optional
         Encircled-energy fractions, for methods that sum pixels. Without it the total flux of an
         aperture is the flux inside it.
+    matching : PSFMatching, optional
+        Matching of the PSF to that of another filter, for methods that sum pixels.
     on_image_only : bool
         Whether to omit the rows of sources that are not on the image.
     n_threads : int
@@ -86,7 +89,10 @@ def measure(
     check_catalog_columns(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
     given = {"area": area, "psf": psf, "correction": correction, "n_threads": n_threads}
-    bound = [method.bind(exposure, sources, x, y, **given) for method in methods]
+    bound = []
+    for method in methods:
+        extra = {"matching": matching} if "matching" in method.uses else {}
+        bound.append(method.bind(exposure, sources, x, y, **given, **extra))
     batches = [list(each.batches()) for each in bound]
     rows = np.arange(len(sources))
     if on_image_only:  # a large catalog may have few rows on the image

@@ -68,6 +68,9 @@ class Settings:
         Shape of the apertures: circles of `aperture_radii`, or ellipses from the catalog's shapes.
     shape_scale : float
         Half axes of elliptical apertures in units of the catalog's.
+    match_psf_to : str
+        Filter whose PSF apertures see the sky through, see `psfs.matching`; that of the image if
+        empty.
     bkg_estimator : {'median', 'mean', 'none'}
         Estimator of the background in the annulus after sigma clipping.
     bkg_sigma : float
@@ -124,6 +127,7 @@ class Settings:
     radius_unit: str = "auto"
     aperture_shape: str = "circle"
     shape_scale: float = 2.5
+    match_psf_to: str = ""
     bkg_estimator: str = "median"
     bkg_sigma: float = 3.0
     bkg_maxiters: int = 5

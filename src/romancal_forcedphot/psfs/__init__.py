@@ -11,6 +11,7 @@ from .contract import PSF, Correction
 from .curve import CurveOfGrowth
 from .epsf import GriddedEPSF
 from .errors import CorrectionUnavailable, PSFError
+from .matching import PSFMatching
 from .normalization import integrate_over_pixels, normalize_epsf, normalize_extended_psf
 from .spectra import EPSFBySpectralType, default_type, nearest_types
 
@@ -22,6 +23,7 @@ __all__ = [
     "EPSFBySpectralType",
     "GriddedEPSF",
     "PSFError",
+    "PSFMatching",
     "default_type",
     "integrate_over_pixels",
     "nearest_types",

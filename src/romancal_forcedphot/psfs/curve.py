@@ -223,7 +223,7 @@ class CurveOfGrowth:
             The aperture extends beyond the curve.
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        scales = self._scales(x, y)
+        scales = self.units_per_pixel(x, y)
         if radius is None:
             return self._fraction_in_weights(weights, x, y, scales)
         self._check_reach(radius, scales)
@@ -279,7 +279,7 @@ class CurveOfGrowth:
             Fraction of the total flux.
         """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        scales = self._scales(x, y)
+        scales = self.units_per_pixel(x, y)
         inner, outer = (
             self._on_pixels.fraction_in_circle(radius, scales, self._pixel_widths)
             for radius in (r_in, r_out)
@@ -299,7 +299,7 @@ class CurveOfGrowth:
         float
             The smallest of the radii there, in pixels.
         """
-        scales = self._scales(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        scales = self.units_per_pixel(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
         return float(self.radii[-1] / np.max(scales, initial=0.0, where=scales > 0))
 
     def encircled_energy(self, radius: ArrayLike) -> NDArray:
@@ -322,7 +322,7 @@ class CurveOfGrowth:
         """The curve, integrated over pixels."""
         return PixelatedCurve(self.radii, self.fractions)
 
-    def _scales(self, x: NDArray, y: NDArray) -> NDArray:
+    def units_per_pixel(self, x: NDArray, y: NDArray) -> NDArray:
         """Return the units of the curve per pixel at each position: 1, or arcsec per pixel.
 
         A curve in pixels is in those of the detector, which are not those of a mosaic.

@@ -1,69 +1,211 @@
-"""Apertures that hold the same fraction of a star's light in every filter.
+"""Aperture weights that see the sky through the PSF of another filter.
 
-The PSF is wider at longer wavelengths, so that one radius holds less of a star there. Radii that
-hold the same encircled-energy fraction give colours of stars without any aperture correction.
+A sum with weights w over an image with the PSF P measures the sky with the weights w * P (*
+correlation). An aperture is therefore the same in two filters where w₁ * P₁ = w₂ * P₂: with the
+nominal aperture w₂ in the filter with the wider PSF, the weights in the other one are, in Fourier
+space with the optical transfer function T of each filter, ::
+
+    w₁ = w₂ T₂ / T₁
+
+which is the nominal aperture on an image convolved to the wider PSF, without the correlated noise
+of one. Colours are then those of the same light for point sources and galaxies of any profile.
+Radii that hold the same encircled-energy fraction of a star do that for stars alone: from F213 to
+F106 they lose up to 1 mag of a galaxy, as its own width shares in none of the change.
+
+T is taken from curves of growth, T(k) = ∫ J₀(2πkr) dEE(r), and so averaged over the position angle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.fft import irfft2, next_fast_len
+from scipy.special import j0, j1
 
-__all__ = ["matched_radius"]
+from .apcorr import half_light_radius
+from .curve import CurveOfGrowth
+from .errors import PSFError
+from .fourier import sample_frequencies
 
-TOLERANCE = 1e-6  # of the encircled energy
-MAX_ROUNDS = 60
+__all__ = ["PSFMatching", "transfer_function"]
+
+MARGIN_PIX = 4.0  # of the weights around the nominal aperture; 0.001 mag lies beyond
+LEAST_TRANSFER = 0.01  # below it T₁ says nothing
+LARGEST_RATIO = 1.05  # of T₂ / T₁; above it the other PSF is the sharper one
+MIN_RADII = 8  # of a curve within four half-light radii
+
+_OVERSAMPLE = 2  # of the weights, against ringing
+_WRAPPED = 8  # pixels between a stamp and its periodic image
+_SOURCES_AT_ONCE = 64
+_N_RINGS, _WING_REACH = 2000, 100.0  # rings within the curve; how far the wings go, in its end
+_HIGHEST, _N_FREQUENCIES = 2.2, 800  # cycles per pixel: the corner of the oversampled plane is 1.42
 
 
-def matched_radius(
-    energy: Callable[[NDArray], NDArray],
-    fraction: ArrayLike,
-    nominal: ArrayLike,
-    *,
-    smallest: float = 0.25,
-    largest: float = 4.0,
-) -> NDArray:
-    """Find the radii in which a PSF has given encircled-energy fractions.
-
-    False position with halved weights (Illinois), which holds each root between two radii.
+def transfer_function(curve: CurveOfGrowth, frequency: NDArray) -> NDArray:
+    """Return the optical transfer function of a curve of growth, averaged over the angle.
 
     Parameters
     ----------
-    energy : callable
-        (n,) radii in pixels -> (n,) encircled-energy fractions of n sources on this image, rising
-        with the radius; see `Correction.in_aperture`.
-    fraction : (n,) array_like
-        What `nominal` holds in the filter that is to be matched.
-    nominal : float or (n,) array_like
-        Radius in pixels in that filter.
-    smallest, largest : float
-        Limits of the radii in units of `nominal`.
+    curve : CurveOfGrowth
+        The curve. The light that it lacks is taken to fall with r**-3 beyond its end.
+    frequency : (k,) ndarray of float64
+        Cycles per unit of the curve's radii.
 
     Returns
     -------
-    radius : (n,) ndarray of float64
-        Pixels; good to 1e-6 in encircled energy. NaN where no radius within the limits holds the
-        fraction.
+    (k,) ndarray of float64
+        T, 1 at frequency 0.
     """
-    fraction = np.asarray(fraction, dtype=np.float64)
-    nominal = np.broadcast_to(np.asarray(nominal, dtype=np.float64), fraction.shape)
-    low, high = smallest * nominal, largest * nominal
-    below, above = energy(low) - fraction, energy(high) - fraction
-    radius = np.where((below <= 0) & (above >= 0), nominal, np.nan)
-    last_side = np.zeros(fraction.shape)
-    with np.errstate(invalid="ignore", divide="ignore"):  # those without a root are NaN
-        for _ in range(MAX_ROUNDS):
-            step = (low * above - high * below) / (above - below)
-            radius = np.where(np.isnan(radius), np.nan, np.clip(step, low, high))
-            miss = energy(np.where(np.isnan(radius), nominal, radius)) - fraction
-            if not np.any(np.abs(miss[~np.isnan(radius)]) > TOLERANCE):
-                break
-            side = np.sign(miss)
-            stuck = side == last_side
-            low, high = np.where(side < 0, radius, low), np.where(side > 0, radius, high)
-            above = np.where(stuck & (side < 0), above / 2, np.where(side > 0, miss, above))
-            below = np.where(stuck & (side > 0), below / 2, np.where(side < 0, miss, below))
-            last_side = side
-    return radius
+    end = curve.radii[-1]
+    edges = np.linspace(0.0, end, _N_RINGS + 1)
+    wings = np.geomspace(end, _WING_REACH * end, _N_RINGS // 5)
+    light = curve.encircled_energy(edges)
+    beyond = light[-1] + (1 - light[-1]) * (1 - end / wings)
+    radius = np.concatenate([(edges[1:] + edges[:-1]) / 2, np.sqrt(wings[1:] * wings[:-1])])
+    in_ring = np.concatenate([np.diff(light), np.diff(beyond)])
+    return j0(2 * np.pi * np.multiply.outer(frequency, radius)) @ (in_ring / in_ring.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class PSFMatching:
+    """The ratio of two optical transfer functions, and the aperture weights that follow from it.
+
+    Attributes
+    ----------
+    frequency : (k,) ndarray of float64
+        Cycles per unit of the curves, from 0 on.
+    ratio : (k,) ndarray of float64
+        T₂ / T₁ there, 0 where T₁ says nothing.
+    units_per_pixel : callable
+        (x, y) in pixels -> units of the curves per pixel there.
+    """
+
+    frequency: NDArray
+    ratio: NDArray
+    units_per_pixel: Callable[[NDArray, NDArray], NDArray]
+
+    @classmethod
+    def of_curves(cls, own: CurveOfGrowth, other: CurveOfGrowth) -> PSFMatching:
+        """Make the matching of an image to another filter.
+
+        Parameters
+        ----------
+        own, other : CurveOfGrowth
+            Curves of the image's filter and of the other one.
+
+        Returns
+        -------
+        PSFMatching
+
+        Raises
+        ------
+        PSFError
+            The other filter's PSF is the sharper one, the curves have different units, or one has
+            too few radii.
+        """
+        if own.radius_unit != other.radius_unit:
+            raise PSFError(
+                f"the curves of growth of the two filters are in {own.radius_unit} and "
+                f"{other.radius_unit}: expected one unit to match their PSFs"
+            )
+        for curve in (own, other):
+            _check_sampling(curve)
+        middle = np.zeros(1)
+        scale = float(own.units_per_pixel(middle, middle)[0])
+        frequency = np.linspace(0.0, _HIGHEST / scale, _N_FREQUENCIES)
+        first, second = (transfer_function(curve, frequency) for curve in (own, other))
+        known = first > LEAST_TRANSFER
+        known &= np.logical_and.accumulate(known)  # beyond its first zero there is nothing to learn
+        ratio = np.where(known, second / np.where(known, first, 1.0), 0.0)
+        if ratio.max() > LARGEST_RATIO:
+            raise PSFError(
+                f"its PSF is sharper than that of the image, by {ratio.max():.3g} at "
+                f"{frequency[ratio.argmax()]:.3g} cycles per {own.radius_unit}: expected the "
+                "filter with the widest PSF of those that are compared, the reddest"
+            )
+        return cls(frequency, ratio, own.units_per_pixel)
+
+    def aperture_weights(
+        self,
+        x: NDArray,
+        y: NDArray,
+        semimajor: NDArray,
+        semiminor: NDArray,
+        theta: NDArray,
+        reach: int,
+    ) -> NDArray:
+        """Return the weights of pixels in an aperture of the other filter.
+
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions.
+        semimajor, semiminor : (n,) ndarray of float64
+            Half axes of the nominal aperture in pixels.
+        theta : (n,) ndarray of float64
+            Angle of the major axis in radian, counterclockwise from the positive x axis.
+        reach : int
+            The stamps are s = 2 * reach + 1 pixels wide, centred on pixel (rint(y), rint(x)).
+
+        Returns
+        -------
+        (n, s, s) ndarray of float64, indexed [source, y, x]
+            Weights, some of them slightly below 0, and 0 farther than `MARGIN_PIX` from the nominal
+            aperture's half axes.
+        """
+        side = 2 * reach + 1
+        scale = self.units_per_pixel(x, y)
+        columns = (x - np.rint(x), y - np.rint(y), semimajor, semiminor, theta, scale)
+        weights = np.empty((x.size, side, side))
+        for first in range(0, x.size, _SOURCES_AT_ONCE):
+            rows = slice(first, first + _SOURCES_AT_ONCE)
+            weights[rows] = self._weights(*(each[rows] for each in columns), side=side)
+        return weights
+
+    def _weights(
+        self,
+        x_fraction: NDArray,
+        y_fraction: NDArray,
+        semimajor: NDArray,
+        semiminor: NDArray,
+        theta: NDArray,
+        scale: NDArray,
+        *,
+        side: int,
+    ) -> NDArray:
+        """Weights of few sources: the ellipse averaged over pixels, times the ratio."""
+        size = next_fast_len(side + _WRAPPED, real=True) * _OVERSAMPLE
+        u, v = sample_frequencies(size, size, _OVERSAMPLE)
+        a, b, cos, sin, x, y, units = (
+            each[:, None, None]
+            for each in (
+                *(semimajor, semiminor, np.cos(theta), np.sin(theta)),
+                *(x_fraction + side // 2, y_fraction + side // 2, scale),
+            )
+        )
+        transform = _ellipse_transform(a * (u * cos + v * sin), b * (v * cos - u * sin))
+        transform *= np.pi * a * b * np.sinc(u) * np.sinc(v)
+        transform *= np.interp(np.hypot(u, v) / units, self.frequency, self.ratio, right=0.0)
+        shifted = transform * np.exp(-2j * np.pi * u * x) * np.exp(-2j * np.pi * v * y)
+        fine = irfft2(shifted, s=(size, size)) * _OVERSAMPLE**2
+        return fine[:, : side * _OVERSAMPLE : _OVERSAMPLE, : side * _OVERSAMPLE : _OVERSAMPLE]
+
+
+def _ellipse_transform(along: NDArray, across: NDArray) -> NDArray:
+    """Transform of an ellipse over its area, at frequencies in units of its half axes."""
+    z = 2 * np.pi * np.hypot(along, across)
+    return np.where(z > 0, 2 * j1(z) / np.where(z > 0, z, 1.0), 1.0)
+
+
+def _check_sampling(curve: CurveOfGrowth) -> None:
+    """Raise a PSFError for a curve with too few radii to know the PSF by."""
+    reach = 4 * half_light_radius(curve.radii, curve.fractions)
+    n_radii = np.count_nonzero(curve.radii < reach)
+    if n_radii < MIN_RADII:
+        raise PSFError(
+            f"a curve of growth has {n_radii} radii below {reach:.3g} {curve.radius_unit}: "
+            f"expected {MIN_RADII} or more to match PSFs by"
+        )

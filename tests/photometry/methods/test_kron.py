@@ -138,4 +138,4 @@ def test_settings_choose_kron():
         "kron_abmag_err",
         "kron_radius",
     ]
-    assert method.uses == frozenset()
+    assert method.uses == {"matching"}

@@ -52,6 +52,11 @@ def _apertures(settings: Settings) -> Method:
             f"error_calibration is {settings.error_calibration!r}: expected none with "
             f"aperture_shape {settings.aperture_shape}, as blank sky is measured in circles"
         )
+    if settings.match_psf_to and settings.error_calibration != "none":
+        raise ValueError(
+            f"error_calibration is {settings.error_calibration!r}: expected none with "
+            f"match_psf_to={settings.match_psf_to}, as blank sky is measured in plain circles"
+        )
     return APERTURE_SHAPES[settings.aperture_shape](settings)
 
 

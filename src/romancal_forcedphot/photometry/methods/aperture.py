@@ -27,12 +27,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...psfs import PSF, Correction
+from ...psfs import PSF, Correction, PSFMatching
 from ...table import Column, WarningFlag, aperture_columns, aperture_name, background_columns
 from .. import calibration
 from ..batches import spatial_batches
 from ..exposure import Exposure
-from ..pixels.aperture_sums import cut_stamps, sum_in_circle
+from ..pixels.aperture_sums import ApertureSums, Stamps, cut_stamps, sum_in_circle
 from ..pixels.background import Background
 from ..pixels.neighbors import has_neighbor
 from ..settings import DEFAULT_RADII, Settings, radii_or_default
@@ -40,6 +40,7 @@ from ..sources import Sources
 from .annulus import AnnulusBackground
 from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
+from .matched import MARGIN_PIX, matched_sums
 from .radii import RadiiOnImage
 from .subtraction import Neighborhood, SubtractedSources
 
@@ -75,7 +76,7 @@ class CircularApertures:
     neighbors: FittedPhotometry | None = None
 
     name: ClassVar[str] = "aperture"
-    uses: ClassVar[frozenset[str]] = frozenset({"correction"})
+    uses: ClassVar[frozenset[str]] = frozenset({"correction", "matching"})
 
     def __post_init__(self):
         if self.radius_unit not in ("pixel", "arcsec"):
@@ -155,6 +156,7 @@ class CircularApertures:
         area: NDArray | None = None,
         psf: PSF | None = None,
         correction: Correction | None = None,
+        matching: PSFMatching | None = None,
         n_threads: int = 1,
         sky: NDArray | None = None,
     ) -> BoundApertures:
@@ -162,7 +164,7 @@ class CircularApertures:
 
         Parameters
         ----------
-        exposure, sources, x, y, area, psf, correction, n_threads
+        exposure, sources, x, y, area, psf, correction, matching, n_threads
             See `Method.bind`.
         sky : (ny, nx) ndarray of float32, optional
             Image from which the backgrounds are estimated; by default that of the exposure, less
@@ -189,7 +191,7 @@ class CircularApertures:
         (widest,) = radii.at(x, y, [max(self.aperture_radii)])
         crowded = has_neighbor(x, y, widest, n_threads=n_threads)
         on_image = exposure, x, y, area, correction
-        return BoundApertures(self, *on_image, radii, sky, crowded, subtracted)
+        return BoundApertures(self, *on_image, radii, sky, crowded, subtracted, matching)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +218,8 @@ class BoundApertures:
         Whether there is another source inside the largest aperture.
     subtracted : SubtractedSources
         The image, and which sources were subtracted from it.
+    matching : PSFMatching or None
+        Matching of the PSF to that of another filter.
     """
 
     method: CircularApertures
@@ -228,11 +232,13 @@ class BoundApertures:
     sky: NDArray
     crowded: NDArray
     subtracted: SubtractedSources
+    matching: PSFMatching | None = None
 
     @cached_property
     def largest_aperture(self) -> float:
-        """Upper limit in pixels of the radius of the largest aperture on the image."""
-        return self.radii.largest(max(self.method.aperture_radii))
+        """Upper limit in pixels of the reach of the largest aperture on the image."""
+        margin = 0.0 if self.matching is None else MARGIN_PIX
+        return self.radii.largest(max(self.method.aperture_radii)) + margin
 
     @property
     def unmeasured_flags(self) -> NDArray:
@@ -264,13 +270,22 @@ class BoundApertures:
         radii = self.radii.at(x, y, self.method.aperture_radii)
         off_image = np.ones(len(x), dtype=bool)
         for name, radius in zip(self.method.names, radii, strict=True):
-            sums = around.with_errors(sum_in_circle(around.stamps, radius))
-            fraction = ee_fraction(sums, x, y, radius, correction, in_annulus)
+            sums = around.with_errors(self._sums(around.stamps, x, y, radius))
+            of_circle = radius if self.matching is None else None
+            fraction = ee_fraction(sums, x, y, of_circle, correction, in_annulus)
             columns |= calibrated_columns(self.exposure, sums, background, fraction, name)
             flags |= aperture_flags(sums, fraction)
             off_image &= sums.off_image
         flags[off_image] |= WarningFlag.NOT_PLACED  # even with the largest aperture
         return columns | {"warning_flags": flags}
+
+    def _sums(
+        self, stamps: Stamps, x: NDArray, y: NDArray, radius: float | NDArray
+    ) -> ApertureSums:
+        """Sum over circles, through the PSF of another filter where it is to be matched."""
+        if self.matching is None:
+            return sum_in_circle(stamps, radius)
+        return matched_sums(stamps, self.matching, x, y, radius, radius, 0.0)
 
     def _stamps(self, rows: NDArray) -> Neighborhood:
         """Cut out the pixels that the largest apertures can overlap."""

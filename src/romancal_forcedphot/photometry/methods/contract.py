@@ -59,7 +59,10 @@ class Method(Protocol):
 
     @property
     def uses(self) -> frozenset[str]:
-        """Optional arguments of `bind` that it uses: ``'correction'``, ``'psf'``, both or none."""
+        """Optional arguments of `bind` that it uses: ``'correction'``, ``'psf'``, ``'matching'``.
+
+        Only a method that names the last one is bound with it, a `PSFMatching` or None.
+        """
         ...
 
     def columns(self) -> Sequence[Column]:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...psfs import PSF, Correction, PSFError
+from ...psfs import PSF, Correction, PSFError, PSFMatching
 from ...table import Column, WarningFlag, background_columns, ellipse_columns
 from .. import calibration
 from ..batches import spatial_batches
@@ -29,6 +29,7 @@ from .annulus import AnnulusBackground
 from .aperture import CircularApertures
 from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
+from .matched import MARGIN_PIX, matched_sums
 from .radii import ALWAYS_ACCEPTED_PIX, RadiiOnImage
 from .shapes import Ellipses
 from .subtraction import SubtractedSources
@@ -56,7 +57,7 @@ class EllipticalApertures:
     neighbors: FittedPhotometry | None = None
 
     name: ClassVar[str] = "ellipse"
-    uses: ClassVar[frozenset[str]] = frozenset({"correction"})
+    uses: ClassVar[frozenset[str]] = frozenset({"correction", "matching"})
 
     def __post_init__(self):
         if not (np.isfinite(self.shape_scale) and self.shape_scale > 0):
@@ -103,6 +104,7 @@ class EllipticalApertures:
         area: NDArray | None = None,
         psf: PSF | None = None,
         correction: Correction | None = None,
+        matching: PSFMatching | None = None,
         n_threads: int = 1,
     ) -> BoundEllipses:
         """Prepare the measurement; see `Method.bind`.
@@ -119,7 +121,7 @@ class EllipticalApertures:
         reach = self.shape_scale * ellipses.semimajor
         crowded = has_neighbor(x, y, np.nan_to_num(reach), n_threads=n_threads)
         on_image = exposure, x, y, area, correction
-        return BoundEllipses(self, *on_image, sky, crowded, subtracted, ellipses)
+        return BoundEllipses(self, *on_image, sky, crowded, subtracted, ellipses, matching)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +134,8 @@ class BoundEllipses:
         As of `aperture.BoundApertures`.
     ellipses : Ellipses
         The shapes, to be scaled.
+    matching : PSFMatching or None
+        Matching of the PSF to that of another filter.
     """
 
     method: EllipticalApertures
@@ -144,6 +148,7 @@ class BoundEllipses:
     crowded: NDArray
     subtracted: SubtractedSources
     ellipses: Ellipses
+    matching: PSFMatching | None = None
 
     @property
     def background(self) -> AnnulusBackground:
@@ -216,9 +221,14 @@ class BoundEllipses:
         x, y, exposure = self.x[rows], self.y[rows], self.exposure
         planes = self.subtracted.image, exposure.err, exposure.saturated, self.area
         semimajor, semiminor, theta = (axis[rows] for axis in self.ellipses.axes)
-        around = self.subtracted.around(rows, cut_stamps(*planes, x, y, half_size))
+        margin = 0.0 if self.matching is None else MARGIN_PIX
+        around = self.subtracted.around(rows, cut_stamps(*planes, x, y, half_size + margin))
         ellipses = scale * semimajor, scale * semiminor, theta
-        sums = around.with_errors(sum_in_ellipse(around.stamps, *ellipses))
+        if self.matching is None:
+            sums = sum_in_ellipse(around.stamps, *ellipses)
+        else:
+            sums = matched_sums(around.stamps, self.matching, x, y, *ellipses)
+        sums = around.with_errors(sums)
         fraction = self._fraction(rows, sums, in_annulus)
         values = calibrated_columns(exposure, sums, background, fraction, self.method.name)
         flags = aperture_flags(sums, fraction)

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...psfs import PSF, Correction
+from ...psfs import PSF, Correction, PSFMatching
 from ...table import Column, background_columns, kron_columns
 from ..exposure import Exposure
 from ..pixels.aperture_sums import ApertureSums
@@ -39,7 +39,7 @@ class KronApertures(EllipticalApertures):
     """Kron ellipses, of 2.5 Kron radii: the catalog's, or measured on the image."""
 
     name: ClassVar[str] = "kron"
-    uses: ClassVar[frozenset[str]] = frozenset()
+    uses: ClassVar[frozenset[str]] = frozenset({"matching"})
 
     def columns(self) -> Sequence[Column]:
         """Return RAD's columns of Kron photometry and those of the background."""
@@ -55,6 +55,7 @@ class KronApertures(EllipticalApertures):
         area: NDArray | None = None,
         psf: PSF | None = None,
         correction: Correction | None = None,
+        matching: PSFMatching | None = None,
         n_threads: int = 1,
     ) -> BoundKron:
         """Prepare the measurement; see `Method.bind` and `EllipticalApertures.bind`."""
@@ -71,7 +72,7 @@ class KronApertures(EllipticalApertures):
         owner = None
         if known is None:
             owner = owners(exposure.shape, x, y, *ellipses.axes, size=OWNED)
-        bound = self, exposure, x, y, area, None, sky, crowded, subtracted, ellipses
+        bound = self, exposure, x, y, area, None, sky, crowded, subtracted, ellipses, matching
         return BoundKron(*bound, known=known, owner=owner)
 
 
@@ -81,7 +82,7 @@ class BoundKron(BoundEllipses):
 
     Attributes
     ----------
-    method, exposure, x, y, area, correction, sky, crowded, subtracted, ellipses
+    method, exposure, x, y, area, correction, sky, crowded, subtracted, ellipses, matching
         As of `BoundEllipses`.
     known : (n,) ndarray or None
         Kron radii of the catalog in half axes.

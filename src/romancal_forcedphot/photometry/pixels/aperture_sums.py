@@ -28,6 +28,7 @@ __all__ = [
     "cut_stamps",
     "sum_in_circle",
     "sum_in_ellipse",
+    "sum_with_weights",
 ]
 
 
@@ -219,7 +220,8 @@ def sum_in_circle(stamps: Stamps, radius) -> ApertureSums:
             f"radius {largest} pixels does not fit stamps of reach {stamps.reach}: "
             "cut the stamps for the largest radius"
         )
-    return _sums(stamps, circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach))
+    overlap = circle_overlap(stamps.x_fraction, stamps.y_fraction, radius, reach)
+    return sum_with_weights(stamps, overlap)
 
 
 def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
@@ -240,14 +242,31 @@ def sum_in_ellipse(stamps: Stamps, semimajor, semiminor, theta) -> ApertureSums:
     """
     ellipses = (semimajor, semiminor, theta)
     overlap = ellipse_overlap(stamps.x_fraction, stamps.y_fraction, *ellipses, stamps.reach)
-    return _sums(stamps, overlap)
+    return sum_with_weights(stamps, overlap)
 
 
-def _sums(stamps: Stamps, full_weights: np.ndarray) -> ApertureSums:
-    """Sums over the central part of stamps, with weights (n, t, t)."""
+def sum_with_weights(
+    stamps: Stamps, full_weights: np.ndarray, *, least: float = 0.0
+) -> ApertureSums:
+    """Compute sums with any weights.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Stamps of n sources.
+    full_weights : (n, t, t) ndarray of float64
+        Weights of the pixels in the central part of the stamps, t odd.
+    least : float
+        Weight above which a pixel counts as part of the aperture, in what the result says of masked
+        and saturated pixels and of the edge.
+
+    Returns
+    -------
+    ApertureSums
+    """
     reach = full_weights.shape[-1] // 2
     w = full_weights.reshape(-1, (2 * reach + 1) ** 2)
-    overlaps = w > 0
+    overlaps = w > least
     usable = stamps.crop(stamps.usable, reach)
     on_image = stamps.crop(stamps.on_image, reach)
     used = w * usable
