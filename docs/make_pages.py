@@ -111,7 +111,7 @@ def _page(title: str, *parts: str) -> str:
     return "\n\n".join([NOTE, f"# {title}", *parts]) + "\n"
 
 
-PAGES = {"parameters.md": parameters_page, "columns.md": columns_page}
+PAGES = {"reference/parameters.md": parameters_page, "reference/columns.md": columns_page}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The pages in docs: what the code tells is told there, and the tutorial runs."""
+"""The pages in docs: what the code tells is told there, and links lead somewhere.
+
+Chapters of the tutorial are run by e2e/test_tutorial.py.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["parameters.md", "columns.md"])
+@pytest.mark.parametrize("name", ["reference/parameters.md", "reference/columns.md"])
 def test_pages_are_what_the_code_tells(generator, name):
     committed = (DOCS / name).read_text(encoding="utf-8")
     assert committed == generator.PAGES[name](), "run python docs/make_pages.py"
@@ -41,17 +44,17 @@ def test_every_parameter_is_listed():
     """Those of the command's own help, but for what all steps of romancal have."""
     ours = vars(ForcedPhotometryStep)["spec"]
     names = re.findall(r"^ *(\w+) = ", ours, re.MULTILINE)
-    assert first_column("parameters.md") == ["parameter", *names]
+    assert first_column("reference/parameters.md") == ["parameter", *names]
 
 
 def test_every_column_and_flag_is_listed():
     names = [column.name for column in output_columns([3.0], source_names=True)]
     flags = [str(flag.value) for flag in WarningFlag]
-    assert first_column("columns.md") == ["column", *names, "bit", *flags]
+    assert first_column("reference/columns.md") == ["column", *names, "bit", *flags]
 
 
 def test_links_in_the_pages_lead_somewhere():
-    for page in (*DOCS.glob("*.md"), ROOT / "README.md"):
+    for page in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")):
         targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
         for target in targets:
             if "://" not in target:

@@ -1,65 +1,76 @@
-"""The tutorial from start to end on the example exposure, as a reader runs it."""
+"""The chapters of the tutorial from start to end, as a reader runs them."""
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from romancal_forcedphot.example.series import make_series
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.fixture(scope="module")
-def runner():
-    spec = importlib.util.spec_from_file_location("run_tutorial", DOCS / "run_tutorial.py")
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.fixture(scope="module")
-def page(runner):
-    return runner.PAGE.read_text(encoding="utf-8")
+runner = load("run_chapters")
 
 
-@pytest.fixture(scope="module")
-def tutorial(runner, page, crds_cache, tmp_path_factory):
-    """Where the tutorial was run, and what its blocks printed."""
-    directory = tmp_path_factory.mktemp("tutorial")
-    make_series(crds_cache.parent)
-    return directory, runner.run(page, directory, crds_cache.parent)
+@pytest.mark.parametrize("chapter", runner.CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_runs_and_shows_its_pictures(chapter, crds_cache, tmp_path):
+    """Without a warning of Python, of which `run` tells."""
+    notebook = runner.run(chapter, tmp_path, crds_cache.parent)
+    pictures = [
+        imread(io.BytesIO(base64.b64decode(png)), format="png") for png in runner.pictures(notebook)
+    ]
+    assert pictures
+    for picture in pictures:
+        assert picture.shape[1] >= 300
+        assert np.ptp(picture[..., :3]) > 0.5
 
 
-def test_it_makes_every_picture_that_it_shows(runner, page, tutorial):
-    directory, _ = tutorial
-    assert len(runner.pictures(page)) >= 8
-    for name in runner.pictures(page):
-        picture = imread(directory / name)
-        assert picture.shape[1] >= 1000, name
-        assert np.ptp(picture[..., :3]) > 0.5, name
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    """Write a chapter of one cell; its outputs go to a cache of its own."""
+    monkeypatch.setattr(runner, "CACHE", tmp_path / "cache")
+    head = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
+
+    def write(code: str) -> Path:
+        path = tmp_path / "chapter.md"
+        path.write_text(f"{head}```{{code-cell}} python\n{code}\n```\n")
+        return path
+
+    return write
 
 
-def test_the_committed_pictures_are_all_there(runner, page):
-    committed = {path.name for path in runner.IMAGES.iterdir() if path.stat().st_size > 10_000}
-    assert committed == set(runner.pictures(page))
+def test_what_a_chapter_shows_is_kept_until_the_chapter_changes(chapter, tmp_path):
+    path = chapter("print(6 * 7)")
+    assert not runner.has_run(path)
+    place = tmp_path / "place"
+    place.mkdir()
+    assert runner.texts(runner.run(path, place, tmp_path)) == ["42\n"]
+    assert runner.has_run(path)
+    assert not runner.has_run(chapter("print(6 * 8)"))
 
 
-def test_it_says_what_the_page_says(runner, page, tutorial):
-    """In the same words, whatever the digits: they are those of one machine."""
-    _, outputs = tutorial
-    assert outputs
-
-    def words(text):
-        return ["".join(c for c in line if c.isalpha()) for line in text.splitlines()]
-
-    assert words(runner.renewed(page, outputs)) == words(page)
-
-
-def test_blocks_of_text_take_what_was_printed(runner):
-    page = "```python\nprint(1)\n```\n\n```text\nold\n```\n"
-    assert runner.renewed(page, ["new\n"]) == page.replace("old", "new")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("%%bash -e\nfalse\ntrue", "CalledProcessError"),
+        ("import warnings\nwarnings.warn('beware')", "UserWarning: beware"),
+    ],
+)
+def test_a_chapter_that_fails_or_warns_is_told_of(chapter, code, said, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    with pytest.raises(RuntimeError, match=said):
+        runner.run(chapter(code), place, tmp_path)

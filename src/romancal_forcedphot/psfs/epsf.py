@@ -48,7 +48,7 @@ class GriddedEPSF:
     stamps : (k, ny, nx) ndarray of float64
         Fraction of a star's flux (1 at infinity) in a whole pixel centred on each sample, samples
         1/`oversample` pixel apart. The star is at the middle of the stamp, index
-        ((ny - 1) / 2, (nx - 1) / 2). A stamp that holds the total flux sums to `oversample`².
+        ((ny - 1) / 2, (nx - 1) / 2). A stamp that holds the total flux sums to ``oversample**2``.
     x, y : (k,) ndarray of float64
         0-indexed positions on the L2 image in any order; together they form a rectangular grid.
         Outside the grid the ePSF is that of the nearest position on its boundary.
