@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,13 +80,32 @@ def test_whole_files_are_read_as_asdf_reads_them(opened, compression, verify_che
         assert array.dtype == ARRAYS[name].dtype
 
 
+def with_checksums_of_decompressed(content: bytes) -> bytes:
+    """The file as most versions of asdf write it: MD5 of the blocks' decompressed content."""
+    for block, array in enumerate(ARRAYS.values()):
+        content = with_header(content, block, checksum=hashlib.md5(array.tobytes()).digest())
+    return content
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_files_of_older_versions_are_whole_too(opened, compression):
+    content = with_checksums_of_decompressed(written(compression))
+    file, _ = opened(content)
+    for name, array in read(file).items():
+        np.testing.assert_array_equal(array, ARRAYS[name])
+    for block, name in enumerate(ARRAYS):
+        file, _ = opened(with_flipped_bit(content, block, 0.6))
+        with file, pytest.raises(ChecksumError, match=f"block {block} of .*does not match"):
+            np.array(file[name])
+
+
 def test_blocks_without_checksum_or_index_and_with_padding_are_read(opened):
-    for options in (
-        {"write_checksums": False},
-        {"include_block_index": False},
-        {"pad_blocks": True},
-    ):
-        file, _ = opened(written("lz4", **options))
+    without = written("lz4")
+    for block in range(len(ARRAYS)):
+        without = with_header(without, block, checksum=bytes(16))
+    options = ({"include_block_index": False}, {"pad_blocks": True})
+    for content in (without, *(written("lz4", **each) for each in options)):
+        file, _ = opened(content)
         np.testing.assert_array_equal(read(file)["noise"], ARRAYS["noise"])
 
 

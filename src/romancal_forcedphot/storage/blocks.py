@@ -14,8 +14,9 @@ import itertools
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import asdf
@@ -127,14 +128,24 @@ class _CheckedBlock(ReadBlock):
         if not self._verify_checksum or not any(header["checksum"]):
             return self._decompressed(content)
         if len(content) < _THREAD_FROM_BYTES:
-            self._compare(_md5(content))
-            return self._decompressed(content)
+            return self._verified(content, partial(_md5, content))
         with ThreadPoolExecutor(1) as pool:
-            digest = pool.submit(_md5, content)
-            try:
-                return self._decompressed(content)
-            finally:
-                self._compare(digest.result())
+            return self._verified(content, pool.submit(_md5, content).result)
+
+    def _verified(self, content: bytes, digest: Callable[[], bytes]) -> NDArray[np.uint8]:
+        """Decompress the block, and compare it with its checksum; `digest` gives its MD5."""
+        checksum = self._header["checksum"]
+        try:
+            data = self._decompressed(content)
+        except StorageError:
+            if digest() != checksum:
+                raise self._other_checksum() from None
+            raise
+        # The standard asks for the MD5 of what is stored; asdf before 5.3 wrote that of the
+        # decompressed content.
+        if digest() != checksum and _md5(data) != checksum:
+            raise self._other_checksum()
+        return data
 
     def _open_file(self) -> Any:
         fd = self._fd()
@@ -185,13 +196,11 @@ class _CheckedBlock(ReadBlock):
             raise self._damaged(f"has {len(data)} bytes when decompressed: expected {size}")
         return data
 
-    def _compare(self, digest: bytes) -> None:
-        """Raise where a checksum is not the one that the header gives."""
-        if digest != self._header["checksum"]:
-            raise ChecksumError(
-                f"{self._shown_name} does not match the checksum in its header: the file was "
-                "damaged after it was written, fetch it again"
-            )
+    def _other_checksum(self) -> ChecksumError:
+        return ChecksumError(
+            f"{self._shown_name} does not match the checksum in its header: the file was damaged "
+            "after it was written, fetch it again"
+        )
 
     def _damaged(self, what: str) -> StorageError:
         return StorageError(f"{self._shown_name} {what}: {_ADVICE}")
@@ -204,7 +213,7 @@ _UNDECOMPRESSABLE = (
 )
 
 
-def _md5(content: bytes) -> bytes:
+def _md5(content: bytes | NDArray[np.uint8]) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
 
 
