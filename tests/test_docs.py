@@ -61,11 +61,10 @@ def test_links_in_the_pages_lead_somewhere():
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_notebook_of_the_readme(workplace):
+def test_the_measurement_in_python(workplace):
     """It runs as it stands there, and measures what the step does."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## In a notebook")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    page = (DOCS / "howto" / "python.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     level2_image().save("IMAGE_cal.asdf")
     offsets = np.array([0.0, 1.0, 2.0]) / 3600
     Table({"ra": CENTER[0] + offsets, "dec": CENTER[1] + offsets}).write("catalog.ecsv")
@@ -88,3 +87,7 @@ def test_the_page_of_architecture_names_every_room_and_files_that_exist():
         places = (package / name, ROOT / name, package / "photometry" / "methods" / name)
         beside = any(path.name == name for path in package.rglob("*.py"))
         assert beside or any(place.exists() for place in places), name
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120

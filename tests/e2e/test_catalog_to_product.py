@@ -218,10 +218,10 @@ def test_what_cannot_be_had_is_said_before_anything_is_written(parameters, said)
     assert {path.name for path in Path().iterdir()} == {IMAGE, "catalog.ecsv"}
 
 
-def test_examples_of_the_readme(tmp_path):
-    """The section's commands and Python, as they stand there, in this order."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Catalogs, selection and output formats")[1].split("\n## ")[0]
+def test_examples_of_the_page(tmp_path):
+    """Its commands and Python, as they stand there, in this order."""
+    page = Path(__file__).parents[2] / "docs" / "howto" / "catalogs.md"
+    section = page.read_text(encoding="utf-8")
     prose, python = re.split(r"```python\n|```\n", section)[:2]
     commands = re.findall(r"^    (strun .*)", prose, re.MULTILINE)
     assert len(commands) == 2

@@ -1,4 +1,4 @@
-"""Pipelines, hooks and many exposures through `strun`, and the README's examples of them.
+"""Pipelines, hooks and many exposures through `strun`, and the examples of their how-to page.
 
 CRDS serves references of two detectors that are quickly made: constant areas and a Gaussian PSF.
 """
@@ -24,7 +24,6 @@ from small import CENTER, SCALE_DEG, level2_image
 
 SHAPE = (180, 200)
 DETECTORS = {"a": "WFI01", "b": "WFI05"}
-SECTION = "In pipelines, as a hook, on many exposures"
 SIGMA_ARCSEC = 0.085
 
 WITH_CATALOG = '''
@@ -173,10 +172,9 @@ def test_sources_that_a_pipeline_detects(directory, environment):
         assert "data" in file["roman"]
 
 
-def readme_blocks():
-    """The section's blocks in order: ('file name', text), ('python', text) or ('shell', text)."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    section = text.split(f"## {SECTION}\n")[1].split("\n## ")[0]
+def page_blocks():
+    """The page's blocks in order: ('file name', text), ('python', text) or ('shell', text)."""
+    section = (Path(__file__).parents[2] / "docs" / "howto" / "pipelines.md").read_text()
     pattern = r"```python\n(?P<python>.*?)```|(?P<shell>(?:^    \S[^\n]*\n)+)"
     for block in re.finditer(pattern, section, flags=re.DOTALL | re.MULTILINE):
         if block["shell"]:
@@ -186,10 +184,10 @@ def readme_blocks():
             yield (name[1] if name else "python"), block["python"]
 
 
-def test_the_examples_of_the_readme(directory, environment):
+def test_the_examples_of_the_page(directory, environment):
     """Pasted one after the other into one shell."""
     script, n_commands = ["export PYTHONPATH=$PYTHONPATH"], 0
-    for number, (kind, text) in enumerate(readme_blocks()):
+    for number, (kind, text) in enumerate(page_blocks()):
         if kind == "shell":
             n_commands += text.count("strun ")
             script += [
