@@ -24,8 +24,8 @@ TESTS = Path(__file__).parent
 #: Rooms that each room may import, from the top of the house to its ground.
 ARROWS = {
     "step": {
-        *("catalogs", "exposures", "photometry", "pipeline", "product", "progress"),
-        *("references", "table"),
+        *("catalogs", "exposures", "photometry", "pipeline", "product"),
+        *("references", "storage", "table"),
     },
     "pipeline": {
         *("exposures", "photometry", "plots", "product", "psfs", "references"),
@@ -33,10 +33,10 @@ ARROWS = {
     },
     "_integration": {"product"},
     "example": {
-        *("geometry", "lightcurves", "progress", "psfs", "storage", "table", "validate"),
+        *("geometry", "lightcurves", "psfs", "storage", "table", "validate"),
     },
     "lightcurves": {
-        *("catalogs", "exposures", "photometry", "plots", "product", "progress", "psfs"),
+        *("catalogs", "exposures", "photometry", "plots", "product", "psfs"),
         *("references", "storage", "table"),
     },
     "validate": {"catalogs", "plots", "product", "storage", "table"},
@@ -44,15 +44,14 @@ ARROWS = {
         *("geometry", "photometry", "product", "psfs", "references", "storage", "table"),
     },
     "catalogs": {"photometry", "storage"},
-    "references": {"geometry", "progress", "psfs", "storage"},
+    "references": {"geometry", "psfs", "storage"},
     "product": {"storage", "table"},
     "plots": {"geometry", "table"},
     "photometry": {"geometry", "psfs", "table"},
     "psfs": {"geometry"},
-    "storage": {"progress"},
+    "storage": set(),
     "geometry": set(),
     "table": set(),
-    "progress": set(),
 }
 
 #: Third-party packages that only some rooms may import, inside functions too.
@@ -79,12 +78,12 @@ KEPT_IN = {
     "stpipe": {"pipeline", "references"},
     "stpsf": {"psfs"},
     "synphot": {"psfs"},
-    "tqdm": {"progress"},
+    "tqdm": {"storage"},
     "yaml": {"pipeline"},
 }
 
 #: What stands beside the rooms, and how many entries there may be in all.
-FILES = {"__init__.py", "_integration.py", "step.py", "progress.py", "py.typed"}
+FILES = {"__init__.py", "_integration.py", "step.py", "py.typed"}
 MOST_ENTRIES = 18
 
 #: What the measurement must not reach, by any chain of imports.
@@ -214,7 +213,7 @@ def test_every_permission_is_used():
     [
         (ARROWS | {"geometry": {"table"}}, KEPT_IN, "geometry may import table"),
         (ARROWS | {"attic": {"table"}}, KEPT_IN, "attic may import table"),
-        (ARROWS, KEPT_IN | {"tqdm": {"progress", "storage"}}, "storage may import tqdm"),
+        (ARROWS, KEPT_IN | {"tqdm": {"psfs", "storage"}}, "psfs may import tqdm"),
         (ARROWS, KEPT_IN | {"pandas": {"catalogs"}}, "catalogs may import pandas"),
     ],
 )
@@ -511,7 +510,7 @@ def test_tests_use_public_names_alone():
         "from romancal_forcedphot.psfs.stpsf import _quiet_stpsf",
         "import romancal_forcedphot.psfs._hidden",
         "from romancal_forcedphot.example import crds_cache\ncrds_cache._write_config()",
-        "monkeypatch.setattr('romancal_forcedphot.progress._DELAY_S', 0)",
+        "monkeypatch.setattr('romancal_forcedphot.storage.progress._DELAY_S', 0)",
         "from romancal_forcedphot import Exposure as E\nE.data._x",
     ],
 )

@@ -27,8 +27,8 @@ from .pipeline.inputs import find_input
 from .pipeline.residual import save_residual
 from .pipeline.step_finder import StepFinder
 from .product.model import ForcedPhotometryModel
-from .progress import Progress
 from .references import REFERENCE_KINDS
+from .storage.progress import Progress
 from .table import in_flux_unit, table_unit
 
 __all__ = ["ForcedPhotometryStep"]

@@ -94,7 +94,7 @@ def test_progress_is_shown_on_a_terminal(stpsf_cache, monkeypatch):
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setattr("romancal_forcedphot.progress.BAR_DELAY_S", 0)
+    monkeypatch.setattr("romancal_forcedphot.storage.progress.BAR_DELAY_S", 0)
     optical_grid(replace(QUICK, n_psfs=4))
     shown = terminal.getvalue()
     assert "ePSFs of F106 on WFI01" in shown

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..progress import Progress
+from ..storage.progress import Progress
 from .crds_cache import crds_environment, make_crds_cache
 from .scene import STAGES, Report, Scene, make_scene
 from .series import Series, make_series

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..progress import Progress
 from ..storage import write_atomically
+from ..storage.progress import Progress
 from .buckets import Runs, buckets_of, point_dtype
 from .checkpoints import read_exposure, read_record
 from .curves import LIGHT_CURVE, CurveMaker

@@ -18,7 +18,6 @@ from ..catalogs import read_sources
 from ..exposures import check_settings
 from ..photometry import Settings, Sources
 from ..photometry.measuring import available_cores
-from ..progress import Progress
 from ..references import (
     REFERENCE_KINDS,
     CRDSFinder,
@@ -26,6 +25,7 @@ from ..references import (
     KeepingFinder,
     crds_context,
 )
+from ..storage.progress import Progress
 from .collating import Collated, collate
 from .dataset import Dataset, Requested, State
 from .engine import outcomes

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from ..progress import Progress
 from ..psfs import CorrectionUnavailable
 from ..psfs.stpsf import GridRequest, OpticalGrid, compute_grid, configured_data_path
 from ..storage import open_for_reading, remove_leftovers, write_atomically
+from ..storage.progress import Progress
 
 __all__ = ["optical_grid"]
 

@@ -2,7 +2,8 @@
 
 Callers give a *location* (a path or an ``s3://`` URI) and get a seekable binary file, or an open
 ASDF file whose blocks are checked as they are read. Products go the other way through
-`write_atomically`, to local disks only.
+`write_atomically`, to local disks only. `progress` reports how far a transfer,
+or other long work, is.
 """
 
 from __future__ import annotations

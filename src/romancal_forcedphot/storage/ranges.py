@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from ..progress import Progress
+from .progress import Progress
 
 __all__ = ["FIRST_BYTES", "RangeFile"]
 

@@ -13,13 +13,14 @@ import termios
 import numpy as np
 import pytest
 
-from romancal_forcedphot import measure, progress, read_level2
-from romancal_forcedphot.progress import Progress
+from romancal_forcedphot import measure, read_level2
+from romancal_forcedphot.storage import progress
+from romancal_forcedphot.storage.progress import Progress
 from small import level2_image, pixel_sources
 
 WORK = """
 import time
-from romancal_forcedphot.progress import Progress
+from romancal_forcedphot.storage.progress import Progress
 with Progress("Counting", 4, unit="sheep") as progress:
     for _ in range(4):
         time.sleep({pause})
