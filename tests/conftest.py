@@ -10,15 +10,43 @@ processes with `crds_env`.
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import asdf.schema
 import pytest
+import yaml
 
 from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
 from stpsf_tree import make_tree
+
+
+@pytest.fixture(autouse=True)
+def _quick_collections():
+    """Leave what is there already out of collections: stpipe makes one in each run of a step.
+
+    What a test itself leaves behind is collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _schemas_parsed_once():
+    """Keep what asdf parses: each of its validations reads the text of all schemas anew."""
+    parse = functools.lru_cache(maxsize=None)(yaml.load)
+
+    def load(content, Loader):  # noqa: N803
+        return parse(content, Loader) if isinstance(content, bytes) else yaml.load(content, Loader)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asdf.schema, "yaml", SimpleNamespace(load=load))
+        yield
 
 
 @pytest.fixture(scope="session")
