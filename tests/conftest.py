@@ -10,6 +10,8 @@ processes with `crds_env`.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import gc
 import os
@@ -23,7 +25,24 @@ import pytest
 import yaml
 
 from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
+from romancal_forcedphot.example.series import make_series
 from stpsf_tree import make_tree
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files of slow tests: what runs last should be short."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Escape names of files that are no text, in what a test has said: xdist cannot carry them."""
+    report = yield
+    report.sections = [
+        (title, said.encode(errors="backslashreplace").decode()) for title, said in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +60,7 @@ def _schemas_parsed_once():
     """Keep what asdf parses: each of its validations reads the text of all schemas anew."""
     parse = functools.lru_cache(maxsize=None)(yaml.load)
 
-    def load(content, Loader):  # noqa: N803
+    def load(content, Loader):
         return parse(content, Loader) if isinstance(content, bytes) else yaml.load(content, Loader)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -57,9 +76,24 @@ def example_directory(request) -> Path:
 
 
 @pytest.fixture(scope="session")
-def example(example_directory):
+def alone(example_directory):
+    """A context in which no other process of the test run makes a scene."""
+
+    @contextlib.contextmanager
+    def wait():
+        example_directory.mkdir(parents=True, exist_ok=True)
+        with (example_directory / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def example(example_directory, alone):
     """The full-size example: (Scene, CRDS cache)."""
-    return make_example(example_directory)
+    with alone():
+        return make_example(example_directory)
 
 
 @pytest.fixture(scope="session")
@@ -81,23 +115,33 @@ def crds_env(crds_cache) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def small_scene(example_directory):
+def small_scene(example_directory, alone):
     """A window of 256 pixels at the centre of another detector, in another filter."""
-    return make_scene(
-        example_directory / "small",
-        detector="WFI09",
-        band="F158",
-        n_pixels=256,
-        n_stars=30,
-        n_galaxies=3,
-        seed=5,
-    )
+    with alone():
+        return make_scene(
+            example_directory / "small",
+            detector="WFI09",
+            band="F158",
+            n_pixels=256,
+            n_stars=30,
+            n_galaxies=3,
+            seed=5,
+        )
 
 
 @pytest.fixture(scope="session")
-def small_cache(small_scene) -> Path:
+def small_cache(small_scene, alone) -> Path:
     """The CRDS cache with the references of `small_scene`."""
-    return make_crds_cache(small_scene.directory / "crds", [small_scene])
+    with alone():
+        return make_crds_cache(small_scene.directory / "crds", [small_scene])
+
+
+@pytest.fixture(scope="session")
+def series(example_directory, small_cache, alone):
+    """The series of the example, beside the scene that it begins with."""
+    assert small_cache.is_dir()
+    with alone():
+        return make_series(example_directory)
 
 
 @pytest.fixture
@@ -125,9 +169,10 @@ def strun():
 
 
 @pytest.fixture(scope="session")
-def stpsf_data(example_directory) -> Path:
+def stpsf_data(example_directory, alone) -> Path:
     """Data for STPSF, of WFI01 and F106, made from GalSim's."""
-    return make_tree(example_directory)
+    with alone():
+        return make_tree(example_directory)
 
 
 @pytest.fixture

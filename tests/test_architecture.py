@@ -293,6 +293,7 @@ def test_a_hidden_way_to_a_file_is_found(plant, line, said):
     assert said in found[0]
 
 
+@pytest.mark.slow
 def test_importing_the_measurement_loads_no_file_and_no_framework():
     """But for asdf, which astropy's tables load themselves."""
     rooms = {f"{house.PACKAGE}.{name}" for name in UNKNOWN_TO_PHOTOMETRY & ARROWS.keys()}
@@ -534,6 +535,7 @@ def test_importing_the_package_alone_is_light():
     assert printed(code) == "[]"
 
 
+@pytest.mark.slow
 def test_the_step_imports_no_package_that_it_does_not_run():
     code = "import sys, romancal_forcedphot.step;"
     code += (

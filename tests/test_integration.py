@@ -60,6 +60,7 @@ def test_listing_the_steps_imports_nothing_heavy():
     assert not heavy & set(loaded)
 
 
+@pytest.mark.slow
 def test_opening_a_foreign_file_does_not_import_the_model(tmp_path):
     asdf.AsdfFile({"number": 1}).write_to(tmp_path / "foreign.asdf")
     loaded = _run(

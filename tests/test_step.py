@@ -421,6 +421,7 @@ class TestProperMotion:
         assert product.meta.forced_phot["proper_motion"]["applied"] is False
 
 
+@pytest.mark.slow
 def test_crds_does_not_frighten_the_user(small_scene, small_cache, strun, tmp_path):
     """CRDS knows no `pars-forcedphotometrystep` and, left alone, says so in an ERROR line."""
     from romancal_forcedphot.example import crds_environment

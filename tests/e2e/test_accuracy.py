@@ -16,6 +16,8 @@ from romancal_forcedphot.example import summary
 from romancal_forcedphot.psfs import GriddedEPSF
 from romancal_forcedphot.references import Reference, read_epsf
 
+pytestmark = pytest.mark.slow
+
 FLAG_NOT_PLACED = 2
 
 

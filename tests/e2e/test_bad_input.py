@@ -225,6 +225,7 @@ def assert_told(name, status, error, links):
     assert set(Path.cwd().rglob("*")) == links
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no catalog", "truncated", "no CRDS"])
 def test_strun_tells_what_to_do_and_leaves_no_file(links, name):
     (image, *options), _ = CASES[name]

@@ -75,6 +75,7 @@ def mask_of(column):
     return np.ma.getmaskarray(column)
 
 
+@pytest.mark.slow
 def test_strun_writes_parquet_that_all_readers_read_as_the_same_table():
     """One run with everything that a command line can say; the product in ASDF is the oracle."""
     chosen = "type == 'PSF' and F106 > 1e-9 or not good"
@@ -218,6 +219,7 @@ def test_what_cannot_be_had_is_said_before_anything_is_written(parameters, said)
     assert {path.name for path in Path().iterdir()} == {IMAGE, "catalog.ecsv"}
 
 
+@pytest.mark.slow
 def test_examples_of_the_page(tmp_path):
     """Its commands and Python, as they stand there, in this order."""
     page = Path(__file__).parents[2] / "docs" / "howto" / "catalogs.md"

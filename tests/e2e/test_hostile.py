@@ -16,6 +16,8 @@ from astropy.table import Table
 from romancal_forcedphot.product.model import ForcedPhotometryModel
 from small import CENTER, level2_image
 
+pytestmark = pytest.mark.slow
+
 STRUN = Path(sys.executable).with_name("strun")
 PLAIN = ("--pixel_area=wcs", "--aperture_correction=none")
 IMAGE = "r0001_wfi01_f106_cal.asdf"

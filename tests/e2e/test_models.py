@@ -10,6 +10,8 @@ from astropy.table import Table
 from romancal_forcedphot.example import summary
 from romancal_forcedphot.table import WarningFlag
 
+pytestmark = pytest.mark.slow
+
 UNUSABLE = (
     WarningFlag.CENTER_UNUSABLE
     | WarningFlag.NOT_PLACED

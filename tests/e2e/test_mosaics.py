@@ -12,6 +12,8 @@ from astropy.table import Table
 
 from romancal_forcedphot.example import make_scene
 
+pytestmark = pytest.mark.slow
+
 MOSAIC = "r00001_p_v01001001001001_270p65x50y50_f106_coadd.asdf"
 RADII = "0.22,0.33,0.55"
 
@@ -32,16 +34,17 @@ with rdm.open(sys.argv[1]) as image:
 
 
 @pytest.fixture(scope="module")
-def scene(example_directory):
+def scene(example_directory, alone):
     """A window of the detector and filter of the full-size example, whose references it has."""
-    return make_scene(
-        example_directory / "mosaics",
-        n_pixels=600,
-        n_stars=120,
-        n_galaxies=0,
-        magnitudes=(18.0, 21.0),
-        seed=3,
-    )
+    with alone():
+        return make_scene(
+            example_directory / "mosaics",
+            n_pixels=600,
+            n_stars=120,
+            n_galaxies=0,
+            magnitudes=(18.0, 21.0),
+            seed=3,
+        )
 
 
 @pytest.fixture(scope="module")

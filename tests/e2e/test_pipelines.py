@@ -22,6 +22,8 @@ from roman_datamodels.datamodels import ApcorrRefModel, PixelareaRefModel
 from romancal_forcedphot.example.crds_cache import crds_environment, write_context
 from small import CENTER, SCALE_DEG, level2_image
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (180, 200)
 DETECTORS = {"a": "WFI01", "b": "WFI05"}
 SIGMA_ARCSEC = 0.085

@@ -46,6 +46,7 @@ def crds_says(code, cache):
     return json.loads(answer.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_crds_finds_the_references_of_the_image(small_scene, small_cache):
     code = f"""
 import roman_datamodels as rdm
@@ -146,6 +147,7 @@ def test_apcorr_reference_is_the_hankel_transform_of_the_optics(small_cache, opt
         assert model.data.F106.ee_fractions is None
 
 
+@pytest.mark.slow
 def test_encircled_energy_rises_to_the_light_at_infinity(optics):
     curve = encircled_energy(optics, np.array([0.05, 0.1, 0.3, 1.0, 3.0, 5.0]))
     assert np.all(np.diff(curve) > 0)

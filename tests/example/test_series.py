@@ -12,13 +12,6 @@ from romancal_forcedphot.lightcurves.times import observer_position
 
 
 @pytest.fixture(scope="module")
-def series(example_directory, small_cache):
-    """The series of the example, beside the scene that it begins with."""
-    assert small_cache.is_dir()
-    return make_series(example_directory)
-
-
-@pytest.fixture(scope="module")
 def truth(series):
     return Table.read(series.catalog, format="ascii.ecsv")
 

@@ -97,6 +97,7 @@ assert not loaded, loaded
 """
 
 
+@pytest.mark.slow
 def test_a_worker_in_another_process_does_the_same(sources, finder, files):
     """Nothing but what is pickled comes to it, and it knows no step."""
     task = functools.partial(measure_exposure, files / IMAGE, SETTINGS, sources, finder)

@@ -173,6 +173,7 @@ def test_a_spectrum_without_library_offers_both_ways_out(stpsf_cache, measure_st
         measure_stars(stpsf_sed="G2V")
 
 
+@pytest.mark.slow
 def test_stpsf_and_epsf_agree_on_the_same_optics(stpsf_cache, scene, crds_cache):
     """Both know the scene's optics: one computes them, the other was drawn with them."""
     from galsim import roman

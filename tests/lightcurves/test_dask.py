@@ -69,6 +69,7 @@ def connected(cluster, settings=None, seconds=60.0):
             assert time.monotonic() < end
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(cluster, tmp_path):
     exposures = [*requested(8), *requested(1, "damaged")]
     with opened(connected(cluster, Victim(tmp_path, deaths=1))) as pool:
@@ -80,6 +81,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(cluster, tmp_path):
         assert outcome.content == attempt(job(), outcome.exposure).content
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_run(cluster, tmp_path):
     with opened(connected(cluster, Slow(str(tmp_path), 0.2))) as pool:
         results = outcomes(pool, requested(500))
@@ -89,6 +91,7 @@ def test_a_scheduler_that_dies_ends_the_run(cluster, tmp_path):
             list(results)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_told():
     with pytest.raises(PoolError, match="cannot be reached"):
         DaskPool("tcp://127.0.0.1:9", job())

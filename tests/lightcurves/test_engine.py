@@ -47,6 +47,7 @@ def test_an_attempt_never_raises():
     assert attempt(job(), Requested("silent_0001", "/silent_0001")).reason == "KeyError"
 
 
+@pytest.mark.slow
 def test_threads_and_processes_give_the_same_bytes():
     exposures = requested(5)
     with ThreadPoolExecutor(2) as executor:
@@ -59,6 +60,7 @@ def test_threads_and_processes_give_the_same_bytes():
         assert outcome.content == processes[name].content
 
 
+@pytest.mark.slow
 def test_failures_and_deaths_stay_with_their_exposures(tmp_path):
     """A worker is killed once, one exposure kills each of its workers, one is damaged."""
     exposures = [*requested(1, "killer"), *requested(6), *requested(1, "damaged")]
@@ -71,6 +73,7 @@ def test_failures_and_deaths_stay_with_their_exposures(tmp_path):
     assert (tmp_path / "deaths").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_it_waits_costs_nothing(tmp_path):
     with opened(ProcessPool(job(Slow(str(tmp_path), 0.0)), 1)) as pool:
         assert pool.submit(requested(1)[0]).result().content
@@ -132,6 +135,7 @@ def test_no_workers_are_refused():
         ProcessPool(job(), 0)
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path, run_python):
     """Else they would wait for work for ever."""
     driver = run_python(

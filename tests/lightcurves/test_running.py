@@ -41,6 +41,7 @@ def images(field, tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 def test_images_become_light_curves(field, images, tmp_path):
     done = lightcurves.run(images, field.catalog, output_dir=tmp_path, settings=PLAIN, n_workers=1)
     assert (done.n_measured, len(done.state.done), done.failed) == (N_EPOCHS, N_EPOCHS, {})
@@ -155,6 +156,7 @@ def test_a_full_disk_is_told_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
         assert made_up(tmp_path, 5, executor=executor).n_measured == 1
 
 
+@pytest.mark.slow
 def test_kills_of_the_driver_change_no_byte(tmp_path, run_python):
     """Killed at several moments and run again, the data set is that of a run that lived."""
     with ThreadPoolExecutor(1) as executor:

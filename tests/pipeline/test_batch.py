@@ -324,6 +324,7 @@ def test_what_failed_comes_with_the_products_of_the_others_opened_when_asked(ima
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [str, lambda path: ModelLibrary(path, on_disk=True, temp_directory=".")]
 )

@@ -109,6 +109,7 @@ def test_crds_is_quiet_for_one_thread_and_not_for_ever(caplog):
     assert caplog.messages == ["after all"]
 
 
+@pytest.mark.slow
 def test_a_product_comes_back_equal_from_a_process():
     image_named("there").save("there_cal.asdf")
     arguments = ("there_cal.asdf",)

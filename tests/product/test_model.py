@@ -231,6 +231,7 @@ def software_of_our_extension(path):
     return extensions[OUR_EXTENSION]["name"]
 
 
+@pytest.mark.slow
 def test_roman_datamodels_knows_the_model_unasked(tmp_path):
     """In a process that never imported the package; and there it is written again as ours."""
     path = make_model().save(tmp_path / "product.asdf")
@@ -245,6 +246,7 @@ def test_roman_datamodels_knows_the_model_unasked(tmp_path):
     assert software_of_our_extension(path) == "romancal_forcedphot"
 
 
+@pytest.mark.slow
 def test_model_may_be_imported_before_asdf_loads_its_extensions(tmp_path):
     path = make_model().save(tmp_path / "product.asdf")
     run(
@@ -475,6 +477,7 @@ def test_a_wrong_product_does_not_harm_the_file_that_is_there(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["product.asdf"]
 
 
+@pytest.mark.slow
 def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
     """The system refuses to write more than 20 kB: the disk is full, so to speak."""
     model = make_model(5000)

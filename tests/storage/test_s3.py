@@ -145,6 +145,7 @@ def test_call_gives_the_same_as_locally_and_reads_only_what_it_needs(gate, local
     assert 1 < sent / needed <= 1.05
 
 
+@pytest.mark.slow
 def test_strun_reads_from_s3_and_writes_where_it_is_told(gate, local, tmp_path, strun):
     options = PLAIN_OPTIONS
     answer = strun(
@@ -308,6 +309,7 @@ def test_a_broken_connection_is_mended(gate, local, caplog):
     assert caplog.text.count("trying again") == len(asked) - len(set(asked)) >= 3
 
 
+@pytest.mark.slow
 def test_a_connection_that_always_breaks_is_an_error_and_no_product(gate, local):
     gate.cut_at, gate.n_cuts = 100_000, 10**6
     with pytest.raises(
@@ -319,6 +321,7 @@ def test_a_connection_that_always_breaks_is_an_error_and_no_product(gate, local)
     assert max(asked.count(request) for request in asked) == N_ATTEMPTS
 
 
+@pytest.mark.slow
 def test_a_catalog_that_breaks_off_is_an_error(gate):
     gate.cut_at, gate.n_cuts = 10_000, 10**6
     with pytest.raises(CatalogError, match=r"catalog 's3://.*ecsv' cannot be reached.*3 attempts"):
@@ -326,6 +329,7 @@ def test_a_catalog_that_breaks_off_is_an_error(gate):
     assert len(gate.requests) == N_ATTEMPTS
 
 
+@pytest.mark.slow
 def test_a_busy_server_is_asked_again(gate):
     gate.busy = 1
     with open_remote(uri()) as file:
@@ -336,12 +340,14 @@ def test_a_busy_server_is_asked_again(gate):
     assert gate.busy == 100 - N_ATTEMPTS
 
 
+@pytest.mark.slow
 def test_nobody_at_the_endpoint():
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     with pytest.raises(InputError, match=f"cannot be reached at {endpoint}.*check the network"):
         open_image(uri())
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         options = {

@@ -91,6 +91,7 @@ def test_no_digit_depends_on_the_threads(epsf):
     np.testing.assert_array_equal(one.residual_image(), three.residual_image())
 
 
+@pytest.mark.slow
 def test_pulls_of_a_crowded_field_are_those_of_noise(epsf):
     pulls = []
     for seed in range(4):
@@ -121,6 +122,7 @@ def test_sky_and_pixel_area_in_a_field_of_moderate_density(epsf, sky):
     assert np.nanmedian(result.sky_err) < 0.05
 
 
+@pytest.mark.slow
 def test_equals_photutils_where_it_can_do_it(epsf, monkeypatch):
     for limit in ("_LIGHT_IN_NOISE", "_LIGHT_IN_NOISE_CROWDED"):  # photutils' stamps do not end
         monkeypatch.setattr(stamp_sizes, limit, 1e-3)

@@ -125,6 +125,7 @@ def model_table(exposure, sources, psf, *methods, **options):
     return measure(exposure, sources, [*methods, ModelPhotometry()], psf=psf, **options)
 
 
+@pytest.mark.slow
 def test_fluxes_and_errors_are_those_of_all_pixels_at_once(field, design, psf):
     """The oracle solves the dense equations for the very sky that is in the image."""
     table = model_table(field, pixel_sources(X, Y, shapes=FIELD_SHAPES), psf)
