@@ -77,15 +77,15 @@ def quiet_romanisim() -> Iterator[None]:
         own.removeHandler(silence)
 
 
-def siaf_distortion(detector: str, *, first_pixel: float = 0.0) -> Any:
+def siaf_distortion(detector: str, *, first_pixel: tuple[float, float] = (0.0, 0.0)) -> Any:
     """Return the distortion of a detector from pysiaf, from pixels to V2, V3 in arcsec.
 
     Parameters
     ----------
     detector : str
         ``'WFI01'`` to ``'WFI18'``.
-    first_pixel : float
-        Detector coordinate (on both axes) of the image's pixel 0, for an image of a window.
+    first_pixel : (float, float)
+        Detector coordinates x, y of the image's pixel (0, 0), for an image of a window.
 
     Returns
     -------
@@ -115,8 +115,9 @@ def siaf_distortion(detector: str, *, first_pixel: float = 0.0) -> Any:
         ],
         translation=[aperture.V2Ref, aperture.V3Ref],
     )
-    shift = models.Shift(first_pixel + 1 - aperture.XSciRef)  # pysiaf counts pixels from 1
-    shift = shift & models.Shift(first_pixel + 1 - aperture.YSciRef)
+    x, y = first_pixel
+    shift = models.Shift(x + 1 - aperture.XSciRef)  # pysiaf counts pixels from 1
+    shift = shift & models.Shift(y + 1 - aperture.YSciRef)
     return shift | to_ideal | to_telescope
 
 
@@ -185,7 +186,13 @@ def _solid_angle(wcs: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.cross(along_x, along_y), axis=-1) / (2 * _DIFFERENCE_STEP_PIX) ** 2
 
 
-def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
+def make_optics(
+    metadata: dict,
+    *,
+    n_pixels: int = N_SCIENCE_PIXELS,
+    dither: tuple[float, float] = (0.0, 0.0),
+    psf: Any = None,
+) -> Optics:
     """Return the optics of an exposure from its romanisim metadata.
 
     Parameters
@@ -194,6 +201,10 @@ def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
         Result of `romanisim.ris_make_utils.set_metadata`: detector, filter, pointing.
     n_pixels : int
         Side of the image; less than 4088 is a window at the centre of the detector.
+    dither : (float, float)
+        By how many pixels in x and y the image begins later on the sky.
+    psf : romanisim.psf.VariablePSF, optional
+        That of an exposure of the same detector and filter, which takes 15 s to make.
 
     Returns
     -------
@@ -201,14 +212,16 @@ def make_optics(metadata: dict, *, n_pixels: int = N_SCIENCE_PIXELS) -> Optics:
     """
     detector = metadata["instrument"]["detector"]
     band = metadata["instrument"]["optical_element"]
-    distortion = siaf_distortion(detector, first_pixel=(N_SCIENCE_PIXELS - n_pixels) / 2)
+    first_pixel = tuple((N_SCIENCE_PIXELS - n_pixels) / 2 + shift for shift in dither)
+    distortion = siaf_distortion(detector, first_pixel=first_pixel)
     with quiet_romanisim():
         import romanisim.models.wcs
         import romanisim.psf
 
         galsim_wcs = romanisim.models.wcs.get_wcs(metadata, usecrds=False, distortion=distortion)
         galsim_wcs.wcs.bounding_box = ((-0.5, n_pixels - 0.5), (-0.5, n_pixels - 0.5))
-        psf = romanisim.psf.make_psf(int(detector[3:]), band, wcs=galsim_wcs, variable=True)
+        if psf is None:
+            psf = romanisim.psf.make_psf(int(detector[3:]), band, wcs=galsim_wcs, variable=True)
     area, central_area = pixel_area_map(galsim_wcs.wcs, n_pixels)
     return Optics(galsim_wcs.wcs, area, central_area, psf)
 

@@ -194,11 +194,44 @@ def _simulate(scene: Scene, report: Report) -> None:
     """Write the image and the catalog of a scene."""
     recipe = scene.recipe
     report("optics")
-    metadata = scene_metadata(recipe.detector, recipe.band)
     optics = optics_of(recipe.detector, recipe.band, recipe.n_pixels)
     sources = make_catalog(recipe, optics)
     with Renamed(scene.catalog) as partial:
         sources.write(partial, format="ascii.ecsv")
+    model = expose(recipe, optics, sources, name=scene.image.name, report=report)
+    report("writing")
+    with Renamed(scene.image) as partial:
+        model.save(partial)
+
+
+def expose(
+    recipe: Recipe,
+    optics: Optics,
+    sources: Table,
+    *,
+    name: str,
+    report: Report = lambda stage: None,
+) -> Any:
+    """Simulate an exposure of some sources.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Detector, filter, seed of the noise, and side of the image.
+    optics : Optics
+        Where the sky lies on the pixels, and the PSF.
+    sources : astropy.table.Table
+        As `make_catalog` returns them.
+    name : str
+        File name of the image.
+    report : callable
+        Called with the name of each of `STAGES` as it begins.
+
+    Returns
+    -------
+    roman_datamodels.datamodels.ImageModel
+    """
+    metadata = scene_metadata(recipe.detector, recipe.band)
     with quiet_romanisim():
         import galsim
 
@@ -210,11 +243,8 @@ def _simulate(scene: Scene, report: Report) -> None:
         del counts
         report("slopes")
         model = _level_2(resultants, dq, optics, metadata)
-    del resultants, dq
-    report("writing")
-    _complete_metadata(model, scene, optics)
-    with Renamed(scene.image) as partial:
-        model.save(partial)
+    _complete_metadata(model, recipe, name, optics)
+    return model
 
 
 def make_catalog(recipe: Recipe, optics: Optics) -> Table:
@@ -330,14 +360,13 @@ def _level_2(resultants: np.ndarray, dq: np.ndarray, optics: Optics, metadata: d
     return ImageModel(node)
 
 
-def _complete_metadata(model: Any, scene: Scene, optics: Optics) -> None:
+def _complete_metadata(model: Any, recipe: Recipe, name: str, optics: Optics) -> None:
     """Add metadata that romanisim lacks, and correct those that are wrong without CRDS."""
     from romanisim import ris_make_utils
     from romanisim.models import bandpass
 
-    recipe = scene.recipe
     meta = model.meta
-    meta.observation.update(ris_make_utils.parse_filename(scene.image.name))
+    meta.observation.update(ris_make_utils.parse_filename(name))
     for step in SIMULATED_STEPS & set(meta.cal_step):
         meta.cal_step[step] = "COMPLETE"
     # A star of 3631 Jy (0 mag AB) gives this many electrons per second at the centre.

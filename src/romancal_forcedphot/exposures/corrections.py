@@ -29,6 +29,7 @@ from ..psfs import (
     normalize_epsf,
     normalize_extended_psf,
 )
+from ..psfs.drizzled import drizzled_epsf
 from ..psfs.jitter import Jitter
 from ..psfs.stpsf import GridRequest
 from ..references import (
@@ -93,11 +94,6 @@ def aperture_correction(
     kind = settings.aperture_correction
     if kind == "none":
         return None, {"source": "none"}
-    if exposure.is_mosaic and kind != "apcorr":
-        raise PSFError(
-            f"{exposure.name!r} is a mosaic, on whose pixels an ePSF of the detector ({kind}) does "
-            "not hold: set --aperture_correction=apcorr or none, and --methods=aperture"
-        )
     name = "N/A"
     with with_remedy(settings):
         if kind == "stpsf":
@@ -251,7 +247,7 @@ def _gridded_epsf(
     )
     curve = None if content.extended is not None else _optional_curve(exposure, settings, finder)
     epsfs = tuple(
-        _normalized_epsf(content, stamps, spectral_type, curve)
+        _normalized_epsf(content, stamps, spectral_type, curve, exposure)
         for stamps, spectral_type in zip(content.stamps, content.spectral_types, strict=True)
     )
     if not by_type:
@@ -278,7 +274,11 @@ def _chosen_type(settings: Settings, names: tuple[str, ...]) -> int:
 
 
 def _normalized_epsf(
-    content: EPSFReference, stamps: np.ndarray, spectral_type: str, curve: CurveOfGrowth | None
+    content: EPSFReference,
+    stamps: np.ndarray,
+    spectral_type: str,
+    curve: CurveOfGrowth | None,
+    exposure: Exposure,
 ) -> GriddedEPSF:
     """Make the ePSF of one spectral type, normalised to the total flux."""
     stamps, was_per_sample = integrate_over_pixels(stamps, content.oversample)
@@ -289,20 +289,30 @@ def _normalized_epsf(
     }
     epsf = GriddedEPSF(stamps, content.x, content.y, content.oversample, provenance=provenance)
     if content.extended is not None:
-        return normalize_epsf(epsf, normalize_extended_psf(content.extended, epsf), "extended_psf")
-    return normalize_epsf(epsf, curve, "apcorr")
+        wings = normalize_extended_psf(content.extended, epsf)
+        return _on_pixels_of(exposure, normalize_epsf(epsf, wings, "extended_psf"))
+    return normalize_epsf(_on_pixels_of(exposure, epsf), curve, "apcorr")
+
+
+def _on_pixels_of(exposure: Exposure, epsf: GriddedEPSF) -> GriddedEPSF:
+    """Return an ePSF of a detector as it is on the pixels of an image: another on a mosaic."""
+    if exposure.resampling is None:
+        return epsf
+    detector_pixel, droplet = _drizzle(exposure.resampling)
+    return drizzled_epsf(epsf, detector_pixel=detector_pixel, droplet=droplet)
 
 
 def _stpsf_epsf(
     exposure: Exposure, settings: Settings, finder: Finder, largest_aperture: float
 ) -> GriddedEPSF:
     """Make the ePSF that STPSF computes, or has computed before."""
+    pixels = 1.0 if exposure.resampling is None else _drizzle(exposure.resampling)[0]
     request = GridRequest(
         exposure.detector,
         exposure.band,
         n_psfs=settings.stpsf_n_psfs,
         sed=settings.stpsf_sed,
-        fov_pixels=max(_STPSF_SIDE, 2 * math.ceil(largest_aperture) + 7),
+        fov_pixels=max(_STPSF_SIDE, 2 * math.ceil(largest_aperture / pixels) + 7),
     )
     grid, made_from = optical_grid(request)
     jitter = Jitter.of_image(exposure.guide_star)
@@ -319,4 +329,5 @@ def _stpsf_epsf(
     }
     stamps = grid.on_pixels(jitter=jitter, charge_diffusion_mas=diffusion)
     epsf = GriddedEPSF(stamps, grid.x, grid.y, grid.oversample, provenance=provenance)
-    return normalize_epsf(epsf, _optional_curve(exposure, settings, finder), "apcorr")
+    curve = _optional_curve(exposure, settings, finder)
+    return normalize_epsf(_on_pixels_of(exposure, epsf), curve, "apcorr")
