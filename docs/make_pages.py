@@ -22,6 +22,7 @@ from romancal_forcedphot.table import (
     aperture_columns,
     aperture_name,
     background_columns,
+    coverage_columns,
     table_columns,
 )
 
@@ -60,7 +61,7 @@ def parameters_page() -> str:
 
 def columns_page() -> str:
     """Return the page of output columns and flags."""
-    of_apertures = [*aperture_columns([3.0]), *background_columns()]
+    of_apertures = [*aperture_columns([3.0]), *background_columns(), *coverage_columns()]
     columns = table_columns(of_apertures, source_names=True)
     flags = [(str(flag.value), f"`{flag.name}`", FLAG_MEANINGS[flag]) for flag in WarningFlag]
     names = "; ".join(
@@ -70,8 +71,9 @@ def columns_page() -> str:
     return _page(
         "Output columns and flags",
         "The columns of `source_catalog` in a product, here with one aperture of 3 pixels. "
-        "`source_name` is there where the catalog has text for ids; columns named by "
-        "`keep_columns` follow at the end. What could not be measured is NaN.",
+        "`source_name` is there where the catalog has text for ids, `n_exposures` and `weight` "
+        "for mosaics; columns named by `keep_columns` follow at the end. What could not be "
+        "measured is NaN.",
         _table(("column", "type", "unit", "what it is"), map(_column_row, columns)),
         f"Each aperture has its own seven columns, which begin with its name: {names}. With "
         f"`output_units` the fluxes are in {', '.join(FLUX_UNITS[:-1])} or {FLUX_UNITS[-1]} "

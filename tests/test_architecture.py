@@ -72,7 +72,7 @@ KEPT_IN = {
     "roman_datamodels": {
         *("example", "exposures", "pipeline", "product", "references"),
     },
-    "romancal": {"pipeline"},
+    "romancal": {"example", "pipeline"},
     "romanisim": {"example"},
     "s3fs": {"storage"},
     "stpipe": {"pipeline", "references"},

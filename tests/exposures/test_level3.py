@@ -9,6 +9,7 @@ import pytest
 from astropy.table import Table
 from astropy.time import Time
 from roman_datamodels import datamodels as rdm
+from scipy.ndimage import uniform_filter
 
 from romancal_forcedphot import CircularApertures, ForcedPhotometryStep, Settings, measure
 from romancal_forcedphot.exposures import (
@@ -24,6 +25,7 @@ from small import CENTER, SCALE_DEG, GrowingPixels, pixel_sources
 from small_mosaic import END, MOSAIC, START, level3_mosaic
 
 SHAPE = (12, 16)
+SMALL = CircularApertures(aperture_radii=(1.0,), annulus_radii=(2.0, 4.0))
 TILTED = math.radians(SCALE_DEG) ** 2  # solid angle of a pixel at the tangent point
 
 
@@ -64,6 +66,26 @@ def test_a_mosaic_without_context_is_masked_by_its_weights(model):
     _without("context")(model)
     model.weight[2, 3] = 0
     assert bad_pixels(read_level3(model)) == {(2, 3)}
+
+
+def test_sources_have_the_exposures_and_weights_of_their_pixels(model):
+    """One exposure of 33 everywhere, two more in the corner, one of which has few pixels."""
+    model.context = np.zeros((2, *SHAPE), dtype=np.uint32)
+    model.context[1] = 1
+    model.context[0, :6, :8] = 4
+    model.context[0, 5, 7] = 5
+    model.weight = np.tile(np.arange(SHAPE[1], dtype=np.float32) + 1, (SHAPE[0], 1))
+    model.weight[0] = 100
+    sources = pixel_sources((4.2, 12.0, 8.0, -40.0, np.nan, 3), (4.0, 6.3, 6.0, 3.0, 5.0, 0))
+    table = measure(read_level3(model), sources, [SMALL])
+    assert table["n_exposures"].tolist() == [2, 1, 3, 0, 0, 2]
+    np.testing.assert_allclose(table["weight"], [5, 13, 9, np.nan, np.nan, 5])
+
+
+def test_without_context_the_number_of_exposures_is_unknown(model):
+    _without("context")(model)
+    table = measure(read_level3(model), pixel_sources((4,), (4,)), [SMALL])
+    assert table["n_exposures"].tolist() == [-1]
 
 
 def test_units_band_and_pixel_area(model):
@@ -221,8 +243,6 @@ def test_pixels_that_grow_count_by_their_own_solid_angle(wide, workplace):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"aperture_correction": "epsf"}, "is a mosaic, on whose pixels an ePSF"),
-        ({"methods": "psf"}, "is a mosaic, on whose pixels an ePSF"),
         ({"gain_correction": True}, "is a mosaic: expected an image for gain_correction"),
         ({"aperture_radii": 3}, r"aperture radius 3 is larger .*2.2 \(arcsec\)"),
     ],
@@ -230,6 +250,49 @@ def test_pixels_that_grow_count_by_their_own_solid_angle(wide, workplace):
 def test_what_mosaics_do_not_have_is_refused(wide, workplace, options, message):
     with pytest.raises(ValueError, match=message):
         run(wide, **options)
+
+
+def test_pixels_of_another_grid_are_refused(wide, workplace):
+    far = Table({"x": [20.0, 30.0, 900.0], "y": [20.0, 2000.0, 50.0]})
+    with pytest.raises(ValueError, match=r"2 of 3 are not on mosaic .* 160 x 150 .* ra and dec"):
+        ForcedPhotometryStep.call(wide, catalog=far, aperture_correction="none")
+
+
+def test_smeared_sources_are_told(wide, workplace, caplog):
+    """Three arcsec a year: 0.06 arcsec in the week that the exposures take."""
+    wide.meta.coadd_info.time_mean = START[1]
+    moving = Table(SOURCES | {"pmra": [3000.0], "pmdec": [0.0], "ref_epoch": [2027.17]})
+    product = ForcedPhotometryStep.call(wide, catalog=moving, aperture_correction="none")
+    assert product.meta.forced_phot.mosaic["n_smeared"] == 1
+    (warning,) = [r.message for r in caplog.records if "smeared" in r.message]
+    assert "up to 0.5" in warning
+    slow = moving.copy()
+    slow["pmra"] = 100.0
+    product = ForcedPhotometryStep.call(wide, catalog=slow, aperture_correction="none")
+    assert product.meta.forced_phot.mosaic["n_smeared"] == 0
+
+
+def test_correlated_noise_is_in_the_product_and_scaling_advised(wide, workplace, caplog):
+    """Noise smoothed over 3 x 3 pixels, with the errors of single pixels."""
+    rng = np.random.default_rng(4)
+    shape = (400, 420)
+    big = level3_mosaic(shape)
+    noise = uniform_filter(rng.normal(0, 0.03, shape), 3)
+    big.data = (0.2 + noise).astype(np.float32)
+    product = run(big)
+    noise = product.meta.forced_phot.mosaic["noise"]
+    assert noise["radii_arcsec"] == [0.165, 0.33, 0.55, 1.1]
+    assert np.diff(noise["ratios"]).min() > 0
+    assert noise["ratios"][-1] == pytest.approx(3, rel=0.2)  # of large apertures: 3 x 3 pixels
+    assert any("set error_calibration to empty_scale" in r.message for r in caplog.records)
+    caplog.clear()
+    scaled = run(big, error_calibration="empty_scale")
+    assert not any("to empty_scale" in r.message for r in caplog.records)
+    ratio = (
+        scaled.source_catalog["aper0p33arcsec_flux_err"]
+        / (product.source_catalog["aper0p33arcsec_flux_err"])
+    )
+    assert float(ratio[0]) == pytest.approx(noise["ratios"][1], rel=0.15)
 
 
 def test_radii_of_mosaics_pass_before_there_is_an_image():

@@ -354,3 +354,10 @@ def test_memory_does_not_grow_with_the_number_of_exposures(make, monkeypatch):
     one = peak(["n0"])
     assert one > 2 * size
     assert peak(["n0", "n1", "n2"]) < one + 2 * size
+
+
+def test_exposures_and_mosaics_are_measured_apart():
+    with pytest.raises(InputError, match=r"a_cal.asdf and b_coadd.asdf .* two runs"):
+        batch.find_members(["a_cal.asdf", "b_coadd.asdf"])
+    mosaics = batch.find_members(["b_f106_coadd.asdf", "b_f158_coadd.asdf"])
+    assert [member.name for member in mosaics] == ["b_f106_coadd.asdf", "b_f158_coadd.asdf"]

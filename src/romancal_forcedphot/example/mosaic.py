@@ -118,9 +118,7 @@ def make_mosaic(
     if not record.matches(scene.catalog, *exposures):
         _simulate(made, report)
         record.write()
-    record = Record(
-        made.mosaic.with_suffix(".json"), {**simulated, "mosaic": repr(recipe)}
-    )
+    record = Record(made.mosaic.with_suffix(".json"), {**simulated, "mosaic": repr(recipe)})
     if not record.matches(made.mosaic):
         report("mosaic")
         with Renamed(made.mosaic) as partial:
@@ -170,9 +168,7 @@ def _simulate(made: MosaicScene, report: Report) -> None:
     recipe = made.recipe.scene
     metadata = scene_metadata(recipe.detector, recipe.band)
     sources = psf = None
-    for number, (path, dither) in enumerate(
-        zip(made.exposures, made.recipe.dithers, strict=True)
-    ):
+    for number, (path, dither) in enumerate(zip(made.exposures, made.recipe.dithers, strict=True)):
         report(f"exposure {number + 1} of {len(made.exposures)}")
         optics = make_optics(metadata, n_pixels=recipe.n_pixels, dither=dither, psf=psf)
         psf = optics.psf

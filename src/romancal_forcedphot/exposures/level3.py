@@ -17,7 +17,7 @@ import numpy as np
 from astropy.time import Time
 
 from ..geometry import solid_angle
-from ..photometry import Exposure, Resampling
+from ..photometry import Coverage, Exposure, Resampling
 from ..product.plain import plain
 from .checks import explained, file_name_of, required, section, shown_name, usable_wcs
 from .errors import ExposureError
@@ -74,7 +74,7 @@ def read_level3(model: Any) -> Exposure:
             "metadata": {key: plain(meta[key]) for key in meta if key not in _NOT_COPIED},
             "resampling": _resampling(model, tables),
         }
-    data, err = _read_planes(model)
+    data, err, coverage = _read_planes(model)
     ny, nx = data.shape
     wcs = usable_wcs(model, data.shape)
     exposure = Exposure(
@@ -84,6 +84,7 @@ def read_level3(model: Any) -> Exposure:
         wcs=wcs,
         conversion=1.0,
         pixel_area=float(solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)),
+        coverage=coverage,
         **entries,
     )
     _warn_of_weights(exposure)
@@ -125,14 +126,19 @@ def _parameters_of_exposures(
     return {key: str(value) for key, value in found.items() if value}
 
 
+def _times(tables: Mapping[str, Any]) -> tuple[Time, Time] | None:
+    """Return the start and end times of the exposures, None if they are not recorded."""
+    start, end = (_column(tables, "exposure", name) for name in ("start_time", "end_time"))
+    return None if start is None or end is None else (Time(start), Time(end))
+
+
 def _mean_time(model: Any, tables: Mapping[str, Any]) -> Time:
     """Return the mean of the middles of the exposures.
 
     ``coadd_info.time_mean`` is that of their starts; it is used if their times are not recorded.
     """
-    start, end = (_column(tables, "exposure", name) for name in ("start_time", "end_time"))
-    if start is not None and end is not None:
-        start, end = Time(start), Time(end)
+    if times := _times(tables):
+        start, end = times
         middle = start + 0.5 * (end - start)
         return middle if middle.isscalar else middle[0] + (middle - middle[0]).mean()
     return Time(required(model, "coadd_info", "time_mean"))
@@ -149,17 +155,19 @@ def _resampling(model: Any, tables: Mapping[str, Any]) -> Resampling:
         )
     areas = _column(tables, "photometry", "pixel_area")
     members = section(model, "resample").get("members") or ()
+    times = _times(tables)
     return Resampling(
         pixel_scale_ratio=ratio,
         pixfrac=pixfrac,
         weight_type=str(section(model, "resample").get("weight_type") or ""),
         n_exposures=len(members),
         exposure_pixel_area=None if areas is None else float(np.median(np.asarray(areas, float))),
+        span_years=0.0 if times is None else float(np.max(times[1].jyear) - np.min(times[0].jyear)),
     )
 
 
-def _read_planes(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Data with NaN at unusable pixels, and err, each (ny, nx)."""
+def _read_planes(model: Any) -> tuple[np.ndarray, np.ndarray, Coverage]:
+    """Data with NaN at unusable pixels, and err, each (ny, nx), and the coverage."""
     for name in ("data", "err", "weight"):
         if name not in model:
             raise ExposureError(
@@ -183,7 +191,7 @@ def _read_planes(model: Any) -> tuple[np.ndarray, np.ndarray]:
         if context is not None:
             usable &= (context[:, rows] != 0).any(axis=0)
         data[rows][~usable] = np.nan
-    return data, err
+    return data, err, Coverage(weight, context)
 
 
 def _grid(context: np.ndarray) -> tuple[int, ...] | None:

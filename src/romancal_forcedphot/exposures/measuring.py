@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from .ingredients import area_map, gain_corrected
 from .level2 import read_level2
 from .level3 import read_level3
 from .matching import psf_matching
+from .mosaics import check_pixel_positions, mosaic_provenance
 from .opening import open_image
 
 __all__ = ["Inspection", "Measurement", "check_settings", "measure_exposure"]
@@ -215,6 +216,8 @@ def _measure(
     """Measure on an exposure whose file is open."""
     settings = settings.resolved(is_mosaic=exposure.is_mosaic)
     methods = methods_for(settings)
+    if exposure.is_mosaic:
+        check_pixel_positions(exposure, sources)
     exposure, gain_provenance = gain_corrected(exposure, settings, finder)
     n_read, n_selected = sources.n_read, len(sources)
     sources, motion_provenance = apply_proper_motion(
@@ -249,7 +252,9 @@ def _measure(
         "psf": psf_provenance,
     }
     if exposure.is_mosaic:
-        provenance["mosaic"] = asdict(exposure.resampling)
+        provenance["mosaic"] = mosaic_provenance(
+            exposure, sources, table, methods, settings, area=area, n_threads=n_threads
+        )
     for method in methods:
         if isinstance(method, CircularApertures):
             provenance["error_calibration"] = calibrate_errors(

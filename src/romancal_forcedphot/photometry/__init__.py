@@ -8,7 +8,7 @@ command line.
 
 from __future__ import annotations
 
-from .exposure import Exposure, Resampling
+from .exposure import Coverage, Exposure, Resampling
 from .measuring import measure
 from .methods import CircularApertures, Method, ModelPhotometry, PSFPhotometry, methods_for
 from .settings import Settings
@@ -17,6 +17,7 @@ from .sources import Motion, Sources
 
 __all__ = [
     "CircularApertures",
+    "Coverage",
     "Exposure",
     "Method",
     "ModelPhotometry",

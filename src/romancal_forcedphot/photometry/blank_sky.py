@@ -124,6 +124,7 @@ def measure_blank_sky(
     n_apertures: int = 4000,
     seed: int = _SEED,
     n_threads: int = 0,
+    quiet: bool = False,
 ) -> BlankSky:
     """Compare the scatter of blank-sky apertures with their errors, and log the result.
 
@@ -143,6 +144,8 @@ def measure_blank_sky(
         Seed of the random positions.
     n_threads : int
         As for `measure`.
+    quiet : bool
+        Whether to leave the result out of the log.
 
     Returns
     -------
@@ -162,7 +165,8 @@ def measure_blank_sky(
         nearest = float(distance.min()) if np.isfinite(distance).all() else None
         kept = {name: column[keep] for name, column in measured.items()}
         result = BlankSky(result.n_apertures, nearest, *_statistics(kept, method.names))
-    _log_result(result, method.names)
+    if not quiet:
+        _log_result(result, method.names)
     return result
 
 

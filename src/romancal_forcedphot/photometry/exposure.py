@@ -16,7 +16,7 @@ from astropy.time import Time
 
 from ..geometry import PixelAreas
 
-__all__ = ["Exposure", "Resampling"]
+__all__ = ["Coverage", "Exposure", "Resampling"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Resampling:
         Number of exposures; 0 if unknown.
     exposure_pixel_area : float or None
         Median of the nominal pixel areas of the exposures in sr; not used by measurements.
+    span_years : float
+        Time from the start of the first exposure to the end of the last, in Julian years; 0 if
+        unknown.
     """
 
     pixel_scale_ratio: float
@@ -43,6 +46,23 @@ class Resampling:
     weight_type: str = ""
     n_exposures: int = 0
     exposure_pixel_area: float | None = None
+    span_years: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """Which exposures made each pixel of a mosaic, and with what weight.
+
+    Attributes
+    ----------
+    weight : (ny, nx) ndarray of float
+        Sum of the weights of the exposures; for ``'exptime'`` weights in seconds.
+    context : (n, ny, nx) ndarray of unsigned integers or None
+        One bit for each exposure; None if it is not recorded.
+    """
+
+    weight: np.ndarray
+    context: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +100,8 @@ class Exposure:
         Metadata of the image for its product; not used by measurements.
     resampling : Resampling or None
         How exposures were combined to a mosaic; None for a single exposure as it was taken.
+    coverage : Coverage or None
+        Weights and exposures of a mosaic's pixels; None if unknown.
     """
 
     data: np.ndarray
@@ -97,6 +119,7 @@ class Exposure:
     reference_parameters: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     resampling: Resampling | None = None
+    coverage: Coverage | None = None
 
     @property
     def is_mosaic(self) -> bool:

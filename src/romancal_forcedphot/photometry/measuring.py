@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from ..geometry import pixel_to_sky, sky_to_pixel
 from ..psfs import PSF, Correction, PSFMatching
-from ..table import Column, WarningFlag, check_catalog_columns, make_table, on_image, table_columns
+from ..table import (
+    Column,
+    WarningFlag,
+    check_catalog_columns,
+    coverage_columns,
+    make_table,
+    on_image,
+    table_columns,
+)
+from .coverage import coverage_at
 from .exposure import Exposure
 from .methods import BoundMethod, CircularApertures, Method
 from .sources import Sources
@@ -73,8 +82,8 @@ def measure(
     -------
     astropy.table.Table
         n rows (without those off the image with ``on_image_only``) in the order of the catalog: id
-        and positions, the columns of the methods (fluxes in nJy), ``warning_flags``, then
-        ``sources.columns``.
+        and positions, the columns of the methods (fluxes in nJy), those of the coverage of a
+        mosaic, ``warning_flags``, then ``sources.columns``.
 
     Raises
     ------
@@ -85,7 +94,8 @@ def measure(
     methods = [CircularApertures()] if methods is None else list(methods)
     n_threads = _n_threads(n_threads)
     of_methods = [column for method in methods for column in method.columns()]
-    columns = table_columns(of_methods, source_names=sources.source_name is not None)
+    of_mosaic = [] if exposure.coverage is None else coverage_columns()
+    columns = table_columns([*of_methods, *of_mosaic], source_names=sources.source_name is not None)
     check_catalog_columns(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
     given = {"area": area, "psf": psf, "correction": correction, "n_threads": n_threads}
@@ -104,6 +114,8 @@ def measure(
     sources = sources.take(rows) if on_image_only else sources
     values |= {"label": sources.label, "source_name": sources.source_name}
     values |= {"ra": ra[rows], "dec": dec[rows], "x": x[rows], "y": y[rows]}
+    if exposure.coverage is not None:
+        values |= coverage_at(exposure.coverage, x[rows], y[rows])
     table = make_table(columns, values, sources.columns)
     return table[on_image(table)] if on_image_only else table
 

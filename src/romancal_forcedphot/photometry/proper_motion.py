@@ -19,11 +19,12 @@ from astropy.time import Time
 
 from .sources import Motion, Sources
 
-__all__ = ["GAIA_DR3_EPOCH", "apply_proper_motion"]
+__all__ = ["GAIA_DR3_EPOCH", "apply_proper_motion", "warn_of_smearing"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
 GAIA_DR3_EPOCH = 2016.0
+_SMEARED_PIX = 0.05
 _MIN_PARALLAX_MAS = 1e-2
 _MAX_SPEED_KM_S = 2000.0
 _KM_S_PER_AU_YR = 4.740470  # tangential velocity = 4.74 km/s * proper motion / parallax
@@ -90,6 +91,42 @@ def apply_proper_motion(
         time.isot,
     )
     return replace(sources, ra=ra, dec=dec), provenance
+
+
+def warn_of_smearing(sources: Sources, span_years: float, pixel_arcsec: float) -> int:
+    """Warn of sources that move by more than 0.05 pixel between the exposures of a mosaic.
+
+    Parameters
+    ----------
+    sources : Sources
+        The sources.
+    span_years : float
+        Time between the first and the last exposure.
+    pixel_arcsec : float
+        Side of a pixel.
+
+    Returns
+    -------
+    int
+        Number of these sources.
+    """
+    if sources.motion is None or not span_years > 0:
+        return 0
+    motion = np.hypot(sources.motion.pm_ra_cosdec, sources.motion.pm_dec)
+    moved = motion / 1000 * span_years / pixel_arcsec
+    n_smeared = int(np.count_nonzero(moved > _SMEARED_PIX))
+    if n_smeared:
+        log.warning(
+            "%d sources of catalog %s move by more than %.2f pixel in the %.2f years between the "
+            "exposures of this mosaic (up to %.2f): it shows them smeared, and their fluxes are "
+            "too low; measure them on its exposures",
+            n_smeared,
+            sources.name,
+            _SMEARED_PIX,
+            span_years,
+            np.nanmax(moved),
+        )
+    return n_smeared
 
 
 def _moving_rows(sources: Sources, motion: Motion) -> np.ndarray:

@@ -46,6 +46,10 @@ class ExposuresFailed(RuntimeError):
         )
 
 
+#: In the names of files of Level 2 and Level 3.
+_LEVELS = ("_cal.", "_coadd.")
+
+
 @dataclass(frozen=True)
 class Member:
     """One of many exposures.
@@ -84,7 +88,7 @@ def find_members(
     Raises
     ------
     InputError
-        An association cannot be read, or there is no exposure.
+        An association cannot be read, there is no exposure, or exposures stand beside mosaics.
     """
     if len(datasets) == 1 and not _is_collection(datasets[0]):
         return None
@@ -94,7 +98,22 @@ def find_members(
             "there is no exposure to measure: expected Level-2 images in a list, a library or the "
             "science members of an association; name at least one"
         )
+    _refuse_two_levels(members)
     return members
+
+
+def _refuse_two_levels(members: Sequence[Member]) -> None:
+    """Raise an InputError for names of exposures and of mosaics in one run.
+
+    One catalog seldom suits both, and radii that are not given are others on each.
+    """
+    by_level = {level: [m.name for m in members if level in m.name] for level in _LEVELS}
+    if all(by_level.values()):
+        image, mosaic = (names[0] for names in by_level.values())
+        raise InputError(
+            f"inputs {image} and {mosaic} are an exposure and a mosaic: expected images of one "
+            "level in a run; measure exposures and mosaics in two runs"
+        )
 
 
 def first(dataset: Any, storage_options: Mapping[str, Any] | None = None) -> Any:

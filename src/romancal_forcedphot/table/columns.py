@@ -22,6 +22,7 @@ __all__ = [
     "apertures_in",
     "background_columns",
     "check_catalog_columns",
+    "coverage_columns",
     "ellipse_columns",
     "error_columns",
     "is_flux_column",
@@ -253,6 +254,14 @@ def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     return [Column(name, "float32", unit, text) for name, unit, text in rows]
 
 
+def coverage_columns() -> list[Column]:
+    """List the columns that tell which exposures of a mosaic made the pixels of a source."""
+    return [
+        Column("n_exposures", "int32", "", "Exposures that made the 5 x 5 pixels at the source"),
+        Column("weight", "float32", "", "Median weight of the 5 x 5 pixels at the source"),
+    ]
+
+
 def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -> list[Column]:
     """Return the definitions of all columns of the output table in their order.
 
@@ -311,6 +320,7 @@ def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:
             for columns in (background_columns, psf_columns, model_columns)
             for column in columns(flux_unit=flux_unit)
         ]
+        of_methods += coverage_columns()
         candidates = table_columns(of_methods, source_names=True)
     return next((column for column in candidates if column.name == name), None)
 

@@ -183,6 +183,22 @@ class FluxFit:
         limit = np.maximum(_POOR_CHI2, 1 + _POOR_SIGMA * spread)
         return ((self.quality.chi2 > limit) & self._is_measured)[self.unknowns.of_source]
 
+    def exceeds_model_error(self, fraction: float) -> NDArray[np.bool_]:
+        """Return whether residuals are larger than a relative error of the profiles explains.
+
+        Parameters
+        ----------
+        fraction : float
+            The error, relative to the profile and weighted by its light.
+
+        Returns
+        -------
+        (n,) ndarray of bool
+        """
+        signal = self.estimate.flux**2 * self.estimate.diagonal
+        excess = (self.quality.chi2 - 1) * self.quality.n_pixels
+        return (excess > fraction**2 * signal)[self.unknowns.of_source]
+
     # --- images ----------------------------------------------------------------------------------
 
     def model_image(self, *, with_sky: bool = True) -> NDArray[np.float32]:
