@@ -10,6 +10,7 @@ repeats it. The exit status is the number of defects.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ def parts(directory: Path) -> dict[str, Trial]:
         own = directory / module.__name__
         own.mkdir()
         found |= module.parts(own)
+    gc.collect()
+    gc.freeze()  # stpipe collects in each run of a step: what is imported need not take part
     return found
 
 

@@ -237,6 +237,7 @@ class TestFormats:
         assert sources.source_name.tolist() == names
         assert sources.columns["note"].tolist() == names
 
+    @pytest.mark.slow
     def test_a_process_that_read_parquet_ends_well(self, tmp_path):
         """Pyarrow's threads can abort the interpreter at its end; see `catalogs.parquet`."""
         random_table().write(tmp_path / "catalog.parquet")

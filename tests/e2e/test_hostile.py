@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from astropy.table import Table
+from stpipe._cli.strun import main as run_strun
 
 from romancal_forcedphot.product.model import ForcedPhotometryModel
 from small import CENTER, level2_image
@@ -105,35 +106,32 @@ def test_a_full_disk_is_told_in_the_last_line(command, environment, tmp_path, ex
     assert os.listdir(tmp_path) == []
 
 
+@pytest.fixture
+def refusal(command, workplace, monkeypatch, capsys):
+    """Run the script strun in this process; what it says when it ends with 1."""
+
+    def run(*options):
+        arguments = [os.fspath(argument) for argument in (*command, *options)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            run_strun()
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    return run
+
+
 @pytest.mark.parametrize("directory", ["nowhere", "nowhere/below"])
-def test_a_dangling_link_is_refused_before_anything_is_measured(
-    command, environment, tmp_path, directory
-):
-    (tmp_path / "nowhere").symlink_to("/no/such/place")
-    done = subprocess.run(
-        [*command, f"--output_dir={directory}"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert f"cannot write '{directory}'" in last_line(done.stderr)
-    assert "'/no/such/place', which does not exist" in last_line(done.stderr)
-    assert "Measured" not in done.stderr
-    assert os.listdir(tmp_path) == ["nowhere"]
+def test_a_dangling_link_is_refused_before_anything_is_measured(refusal, workplace, directory):
+    (workplace / "nowhere").symlink_to("/no/such/place")
+    said = refusal(f"--output_dir={directory}")
+    assert f"cannot write '{directory}'" in last_line(said)
+    assert "'/no/such/place', which does not exist" in last_line(said)
+    assert "Measured" not in said
+    assert os.listdir(workplace) == ["nowhere"]
 
 
-def test_a_radius_beyond_the_image_is_told_in_the_last_line(command, environment, tmp_path):
-    done = subprocess.run(
-        [*command, "--annulus_radii=20,100000"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "annulus_radii has 100000" in last_line(done.stderr)
-    assert os.listdir(tmp_path) == []
+def test_a_radius_beyond_the_image_is_told_in_the_last_line(refusal, workplace):
+    said = refusal("--annulus_radii=20,100000")
+    assert "annulus_radii has 100000" in last_line(said)
+    assert os.listdir(workplace) == []

@@ -121,6 +121,7 @@ def test_area_reference_is_that_of_pysiaf(small_cache):
         assert photometry.pixelarea_steradians == pytest.approx(nominal * steradian, rel=3e-6)
 
 
+@pytest.mark.slow
 def test_apcorr_reference_is_the_hankel_transform_of_the_optics(small_cache, optics):
     """EE(r) = r ∫ T(k) J₁(kr) dk, with T the transfer function averaged over angle."""
     import galsim

@@ -85,6 +85,7 @@ def test_the_scatter_of_constant_stars_is_that_of_their_errors(tmp_path):
     assert len(curves.plot(1003).figure.axes) == 1
 
 
+@pytest.mark.slow
 def test_cutouts_are_centred_on_the_source(tmp_path):
     field = Field()
     images = [field.save(tmp_path / f"e{n}_cal.asdf", 61000 + n, seed=n) for n in range(3)]

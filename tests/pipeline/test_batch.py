@@ -198,6 +198,7 @@ def test_products_do_not_replace_each_other(images):
     assert len(caught.value.products) == 1
 
 
+@pytest.mark.slow
 def test_each_exposure_has_its_own_picture(images):
     step = ForcedPhotometryStep(catalog="catalog.ecsv", save_plots=True, **PLAIN)
     step.run("first_cal.asdf", "second_cal.asdf")

@@ -272,6 +272,7 @@ def test_summary_page_without_anything_measured(tmp_path):
     assert {"no pixel-area map was used", "no aperture correction was used"} <= set(words)
 
 
+@pytest.mark.slow
 def test_no_window_and_no_global_state():
     code = (
         "import sys, warnings; from romancal_forcedphot import plots; plots.pulls([1, 2]);"

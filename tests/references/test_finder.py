@@ -155,6 +155,7 @@ json.dump({k: v and [v.content, v.name] for k, v in found.items()}, sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_crds_is_asked_without_a_step(tmp_path):
     """An area for the detector, an apcorr for another one, a kind that CRDS has never heard of."""
     write_inputs(tmp_path)

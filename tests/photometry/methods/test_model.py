@@ -22,6 +22,8 @@ from romancal_forcedphot.photometry import (
 from romancal_forcedphot.psfs import EPSFBySpectralType, GriddedEPSF, PSFError
 from small import CONVERSION, PIXEL_AREA, exposure_of, pixel_sources
 
+pytestmark = pytest.mark.slow  # GalSim draws the field
+
 SHAPE = NY, NX = 140, 160
 SCALE = 0.11  # arcsec per pixel, as of the small image, whose north is up and whose east is left
 OVERSAMPLE = 4
@@ -125,7 +127,6 @@ def model_table(exposure, sources, psf, *methods, **options):
     return measure(exposure, sources, [*methods, ModelPhotometry()], psf=psf, **options)
 
 
-@pytest.mark.slow
 def test_fluxes_and_errors_are_those_of_all_pixels_at_once(field, design, psf):
     """The oracle solves the dense equations for the very sky that is in the image."""
     table = model_table(field, pixel_sources(X, Y, shapes=FIELD_SHAPES), psf)
