@@ -290,7 +290,12 @@ def _tree(rng: np.random.Generator, world: World) -> bytes:
 
 
 def _cut(rng: np.random.Generator, world: World) -> bytes:
-    """The file ends early, or a stretch of it is zero, or missing, or there twice."""
+    """The file ends early, or a stretch of it is zero, or missing, or there twice.
+
+    One in five ends where a block begins, or a few bytes behind.
+    """
+    if rng.random() < 0.2:
+        return world.content[: rng.choice(world.blocks) + rng.choice([0, 0, 1, 4, 5, 6, 54, 55])]
     n = len(world.content)
     first, second = sorted(int(place) for place in rng.integers(0, n, 2))
     before, stretch, after = (

@@ -79,7 +79,7 @@ KEPT_IN = {
     "stpsf": {"psfs"},
     "synphot": {"psfs"},
     "tqdm": {"storage"},
-    "yaml": {"pipeline"},
+    "yaml": {"pipeline", "storage"},
 }
 
 #: What stands beside the rooms, and how many entries there may be in all.

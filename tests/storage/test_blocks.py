@@ -199,3 +199,17 @@ def test_an_array_in_another_file_is_refused_and_the_file_not_opened(tmp_path, m
             np.array(file["array"])
         assert source in str(caught.value)
     assert not touched
+
+
+@pytest.mark.parametrize("block", range(len(ARRAYS)))
+def test_a_file_that_ends_where_a_block_begins(opened, block):
+    """asdf takes it for a file of fewer blocks."""
+    content = written("lz4")
+    names = list(ARRAYS)
+    file, shown = opened(content[: block_offsets(content)[block]])
+    with file:
+        for name in names[:block]:
+            np.testing.assert_array_equal(np.array(file[name]), ARRAYS[name])
+        with pytest.raises(StorageError, match=f"is in block {block} of .*has {block} blocks") as e:
+            np.array(file[names[block]])
+    assert shown in str(e.value)

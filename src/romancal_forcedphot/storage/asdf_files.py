@@ -19,6 +19,7 @@ from .files import open_local
 from .locations import is_uri, shown
 from .opening import open_remote
 from .ranges import RangeFile
+from .trees import check_tree
 
 __all__ = ["expect_blocks", "open_asdf"]
 
@@ -94,6 +95,8 @@ def _opened(
     start = file.tell()
     if file.read(len(_MAGIC)) != _MAGIC:
         raise StorageError(f"{name} is not an ASDF file: it does not begin with #ASDF")
+    file.seek(start)
+    check_tree(file, name)
     file.seek(start)
     # asdf takes the raw file from a buffered one, wherever that stands.
     getattr(file, "raw", file).seek(start)

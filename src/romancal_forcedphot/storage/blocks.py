@@ -22,6 +22,7 @@ from typing import Any
 import asdf
 import lz4.block
 import numpy as np
+from asdf._block.manager import ReadBlocks
 from asdf._block.reader import ReadBlock
 from numpy.typing import NDArray
 
@@ -62,9 +63,11 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
     if any(second <= first for first, second in itertools.pairwise(offsets)):
         raise StorageError(f"the block index of {shown_name} is not in order: {_ADVICE}")
     lock = threading.RLock()
-    for number, block in enumerate(blocks):
-        name = f"block {number} of {shown_name}"
-        blocks[number] = _CheckedBlock(block, name, verify_checksums, lock)
+    file._blocks.blocks = _CheckedBlocks(
+        _CheckedBlock(block, f"block {number} of {shown_name}", verify_checksums, lock)
+        for number, block in enumerate(blocks)
+    )
+    file._blocks.blocks.shown_name = shown_name
 
     def refuse(uri: str) -> None:
         raise StorageError(
@@ -73,6 +76,24 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
         )
 
     file._blocks._load_external = refuse
+
+
+class _CheckedBlocks(ReadBlocks):
+    """The blocks of a file; an array in one that the file does not have is refused by name."""
+
+    shown_name = "the ASDF file"
+
+    def __iter__(self) -> Iterator[ReadBlock]:
+        return iter(self.data)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        try:
+            return self.data[index]
+        except IndexError:
+            raise StorageError(
+                f"an array is in block {index} of {self.shown_name}, which has {len(self.data)} "
+                f"blocks: {_ADVICE}"
+            ) from None
 
 
 class _CheckedBlock(ReadBlock):
