@@ -123,6 +123,7 @@ class ForcedPhotometryStep(FrameworkStep):
         Returns
         -------
         ForcedPhotometryModel or sequence of ForcedPhotometryModel
+            Of many images that were saved as Parquet, the tables: such a file holds no more.
         """
         return super().call(*args, **wrap_objects(kwargs))
 
