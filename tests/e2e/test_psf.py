@@ -1,0 +1,164 @@
+"""PSF photometry by the step, with the example's ePSF: every way in, and what it leaves behind."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import asdf
+import numpy as np
+import pytest
+import roman_datamodels as rdm
+from astropy.io.votable import from_table
+from astropy.table import Table
+from matplotlib.image import imread
+from romancal.flux import FluxStep
+from romancal.stpipe import RomanPipeline
+
+from romancal_forcedphot import ForcedPhotometryStep
+from romancal_forcedphot.table import WarningFlag
+from servers import moto_server, put
+
+FITTED = WarningFlag.CENTER_UNUSABLE | WarningFlag.PSF_MASKED
+
+
+@pytest.fixture(scope="module")
+def parameters(small_scene, small_cache):
+    """Apertures and PSF with the references of the scene, without CRDS."""
+    references = small_cache / "references" / "roman"
+    with (
+        rdm.open(next(references.glob("*_epsf_*.asdf"))) as epsf,
+        rdm.open(next(references.glob("*_apcorr_*.asdf"))) as apcorr,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
+        yield {
+            "catalog": str(small_scene.catalog),
+            "methods": "aperture,psf",
+            "pixel_area": "wcs",
+            "aperture_correction": "epsf",
+            "override_epsf": epsf,
+            "override_apcorr": apcorr,
+        }
+
+
+@pytest.fixture(scope="module")
+def expected(small_scene, parameters):
+    """The table of a run on the file."""
+    return ForcedPhotometryStep.call(str(small_scene.image), **parameters).source_catalog
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def assert_same(table, expected):
+    for name in ("psf_flux", "psf_flux_err", "aper3pix_flux", "warning_flags"):
+        np.testing.assert_array_equal(table[name], expected[name], err_msg=name)
+
+
+def product_of(path):
+    with rdm.open(path, lazy_tree=False) as product:
+        return product.source_catalog.copy()
+
+
+def test_stars_have_the_flux_of_the_catalog(small_scene, expected):
+    catalog = Table.read(small_scene.catalog)
+    truth = np.array(catalog["F158"]) * 3631e9  # nJy from maggies
+    usable = (np.array(catalog["type"]) == "PSF") & (expected["warning_flags"] & FITTED == 0)
+    pull = ((expected["psf_flux"] - truth) / expected["psf_flux_err"])[usable]
+    assert usable.sum() > 15
+    assert abs(np.median(pull)) < 1
+    assert np.mean(abs(pull) < 4) > 0.9
+
+
+def test_what_a_run_leaves_behind(small_scene, parameters, tmp_path, expected):
+    options = {"save_results": True, "save_residual": True, "save_plots": True}
+    ForcedPhotometryStep.call(str(small_scene.image), **parameters, **options)
+    product, residual, page = (
+        small_scene.image.name.replace("_cal.asdf", end)
+        for end in ("_forcedphot.asdf", "_residual.asdf", "_forcedphot.png")
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {product, residual, page}
+    assert_same(product_of(product), expected)
+    with asdf.open(residual) as file, rdm.open(small_scene.image) as image:
+        planes = file["roman"]
+        left, model = (np.array(planes[name]) for name in ("data", "model"))
+        data = np.where(np.isfinite(left), np.array(image.data), np.nan)
+        assert planes["meta"]["image"]["filename"] == small_scene.image.name
+        assert planes["meta"]["wcs"](10, 20) == image.meta.wcs(10, 20)
+    np.testing.assert_allclose(left + model, data, rtol=1e-4, atol=1e-4)
+    assert np.isfinite(left).mean() > 0.9
+    assert np.ptp(imread(page)[..., :3]) > 0.9
+
+
+@pytest.mark.parametrize("changes", [{"methods": "psf"}, {"aperture_shape": "ellipse"}], ids=str)
+def test_pages_and_residuals_without_circles(small_scene, parameters, tmp_path, changes):
+    options = {"save_residual": True, "save_plots": True, **changes}
+    ForcedPhotometryStep.call(str(small_scene.image), **parameters | options)
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    assert len(list(tmp_path.glob("*_residual.asdf"))) == 1
+
+
+def test_apertures_without_neighbors(small_scene, parameters, expected):
+    options = parameters | {"subtract_neighbors": True}
+    table = ForcedPhotometryStep.call(str(small_scene.image), **options).source_catalog
+    np.testing.assert_array_equal(table["psf_flux"], expected["psf_flux"])
+    alone = (expected["psf_blend"] < 1e-4) & (expected["warning_flags"] & FITTED == 0)
+    apart = (table["aper3pix_total_flux"] - expected["aper3pix_total_flux"])[alone]
+    assert np.median(abs(apart / expected["aper3pix_total_flux_err"][alone])) < 0.3
+
+
+@pytest.mark.parametrize("kind", ["fits", "csv", "vot", "parquet", "hats", "table"])
+def test_every_format_of_catalog(small_scene, parameters, expected, tmp_path, kind):
+    catalog = Table.read(small_scene.catalog)["ra", "dec"]
+    path = tmp_path / f"catalog.{kind}"
+    if kind == "vot":
+        from_table(catalog).to_xml(str(path))
+    elif kind == "hats":
+        (path / "dataset" / "Norder=0" / "Dir=0").mkdir(parents=True)
+        catalog.write(path / "dataset" / "Norder=0" / "Dir=0" / "Npix=0.parquet", format="parquet")
+        (path / "hats.properties").write_text(
+            "obs_collection=stars\ndataproduct_type=object\nhats_col_ra=ra\nhats_col_dec=dec\n"
+        )
+    elif kind != "table":
+        catalog.write(path, format={"parquet": "parquet"}.get(kind))
+    options = parameters | {"catalog": catalog if kind == "table" else str(path)}
+    table = ForcedPhotometryStep.call(str(small_scene.image), **options).source_catalog
+    assert_same(table, expected)
+
+
+def test_many_inputs(small_scene, parameters, expected):
+    inputs = [str(small_scene.image)] * 2
+    products = ForcedPhotometryStep.call(inputs, **parameters)
+    for product in products:
+        assert_same(product.source_catalog, expected)
+
+
+def test_as_a_hook_and_in_a_pipeline(small_scene, parameters, expected, tmp_path):
+    class Measured(RomanPipeline):
+        step_defs: ClassVar = {"forced_phot": ForcedPhotometryStep}
+
+        def process(self, dataset):
+            return self.forced_phot.run(dataset)
+
+    steps = {"forced_phot": parameters}
+    table = Measured.call(str(small_scene.image), steps=steps).source_catalog
+    assert_same(table, expected)
+    with rdm.open(small_scene.image) as image:
+        image.meta.filename = "hooked_cal.asdf"
+        FluxStep.call(image, post_hooks=[ForcedPhotometryStep(**parameters)])
+    table = product_of(tmp_path / "hooked_forcedphot.asdf")
+    for name in ("psf_flux", "psf_flux_err"):
+        np.testing.assert_allclose(table[name], expected[name], rtol=2e-3)
+
+
+def test_from_s3(small_scene, parameters, expected, monkeypatch):
+    with moto_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        put(f"{url}/bucket")
+        for path in (small_scene.image, small_scene.catalog):
+            put(f"{url}/bucket/{path.name}", path.read_bytes())
+        options = parameters | {"catalog": f"s3://bucket/{small_scene.catalog.name}"}
+        product = ForcedPhotometryStep.call(f"s3://bucket/{small_scene.image.name}", **options)
+        assert_same(product.source_catalog, expected)
