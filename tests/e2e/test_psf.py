@@ -15,6 +15,7 @@ from romancal.flux import FluxStep
 from romancal.stpipe import RomanPipeline
 
 from romancal_forcedphot import ForcedPhotometryStep
+from romancal_forcedphot.references import ReferenceFileError
 from romancal_forcedphot.table import WarningFlag
 from servers import moto_server, put
 
@@ -162,3 +163,47 @@ def test_from_s3(small_scene, parameters, expected, monkeypatch):
         options = parameters | {"catalog": f"s3://bucket/{small_scene.catalog.name}"}
         product = ForcedPhotometryStep.call(f"s3://bucket/{small_scene.image.name}", **options)
         assert_same(product.source_catalog, expected)
+
+
+# --- what can not be had -------------------------------------------------------------------------
+
+
+def test_a_curve_corrects_apertures_beside_the_psf(small_scene, parameters, expected):
+    options = parameters | {"aperture_correction": "apcorr"}
+    product = ForcedPhotometryStep.call(str(small_scene.image), **options)
+    np.testing.assert_array_equal(product.source_catalog["psf_flux"], expected["psf_flux"])
+    told = product.meta.forced_phot
+    assert (told.aperture_correction.source, told.psf.source) == ("apcorr", "epsf")
+
+
+@pytest.mark.parametrize("methods", ["psf", "aperture,psf"])
+def test_without_an_epsf_there_is_no_psf(small_scene, parameters, methods):
+    options = {"aperture_correction": "apcorr", "methods": methods, "override_epsf": "N/A"}
+    with pytest.raises(ReferenceFileError, match=r"no epsf reference .*--methods=aperture$"):
+        ForcedPhotometryStep.call(str(small_scene.image), **parameters | options)
+
+
+def test_the_psf_of_another_detector_is_refused(small_scene, parameters):
+    epsf = parameters["override_epsf"].copy()
+    epsf.meta.instrument.detector = "WFI04"
+    with pytest.raises(ReferenceFileError, match=r"WFI04.*WFI09[^\n]*$"):
+        ForcedPhotometryStep.call(str(small_scene.image), **parameters | {"override_epsf": epsf})
+
+
+def test_an_image_without_a_usable_pixel_ends_in_flags(small_scene, parameters):
+    options = parameters | {"subtract_neighbors": True, "save_residual": True, "save_plots": True}
+    with rdm.open(small_scene.image) as image:
+        image.dq[...] = 1
+        table = ForcedPhotometryStep.call(image, **options).source_catalog
+    on_image = table["warning_flags"] & (WarningFlag.NOT_PLACED | WarningFlag.EDGE) == 0
+    assert on_image.any()
+    assert (table["warning_flags"][on_image] & WarningFlag.PSF_MASKED != 0).all()
+    assert np.isnan(table["psf_flux"]).all()
+
+
+def test_a_catalog_without_rows(small_scene, parameters):
+    options = parameters | {"subtract_neighbors": True, "save_residual": True, "save_plots": True}
+    options |= {"select": "F158 < 0"}
+    table = ForcedPhotometryStep.call(str(small_scene.image), **options).source_catalog
+    assert len(table) == 0
+    assert "psf_chi2" in table.colnames

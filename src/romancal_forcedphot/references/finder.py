@@ -222,7 +222,7 @@ def require(finder: Finder, kind: str, parameters: Mapping[str, Any], *, what: s
 _REMEDIES = {
     "area": "--pixel_area=wcs",
     "apcorr": "--aperture_correction=none",
-    "epsf": "--aperture_correction=apcorr",
+    "epsf": "--aperture_correction=apcorr and --methods=aperture",
     "gain": "--gain_correction=False",
 }
 

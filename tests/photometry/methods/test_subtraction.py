@@ -10,6 +10,7 @@ from astropy.stats import mad_std
 from astropy.table import vstack
 from simulated_stars import make_epsf, simulate
 
+from hostile import at_most
 from romancal_forcedphot import CircularApertures, Settings, WarningFlag, measure
 from romancal_forcedphot.photometry import ModelPhotometry, PSFPhotometry, methods_for
 from romancal_forcedphot.photometry.calibration import flux_scale
@@ -169,3 +170,46 @@ def test_the_fit_is_named_among_the_methods():
     for names in (("aperture",), ("psf",)):
         with pytest.raises(ValueError, match=r"subtract_neighbors is on and methods is '\w+': exp"):
             methods_for(Settings(names, subtract_neighbors=True))
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def without_neighbors(epsf, image, x, y):
+    psf = PSFPhotometry()
+    apertures = CircularApertures((3.0,), (12.0, 16.0), neighbors=psf)
+    sources = pixel_sources(x, y)
+    return measured(image, epsf, apertures, psf, sources=sources)
+
+
+@pytest.mark.parametrize("scatter", [0.0, 0.5])
+def test_a_hundred_thousand_sources_in_one_place_share_its_light(epsf, scatter):
+    """Within seconds, in flags and errors as large as what they share."""
+    rng, n = np.random.default_rng(3), 100_000
+    image = simulate(epsf, np.array([100.0]), np.array([90.0]), np.array([1000.0]))
+    x, y = 100 + scatter * rng.normal(size=n), 90 + scatter * rng.normal(size=n)
+    with at_most(60):
+        table = without_neighbors(epsf, image, x, y)
+    for flag in (WarningFlag.PSF_DEGENERATE, WarningFlag.NEIGHBOR):
+        assert (table["warning_flags"] & flag != 0).all()
+    assert table["psf_flux"].sum() == pytest.approx(njy(1000.0), rel=0.02)
+    if not scatter:
+        truth = njy(1000.0) / n
+        assert (abs(table["aper3pix_total_flux"] - truth) < table["aper3pix_total_flux_err"]).all()
+
+
+def test_fewer_pixels_than_sources(epsf):
+    image = simulate(epsf, np.array([100.0]), np.array([90.0]), np.array([1000.0]))
+    usable = np.zeros(SHAPE, dtype=bool)
+    usable[90, 99:102] = True
+    image.data[~usable] = np.nan
+    rng = np.random.default_rng(0)
+    table = without_neighbors(epsf, image, *(at + rng.normal(0, 1, 8) for at in (100, 90)))
+    flags = WarningFlag.PSF_MASKED | WarningFlag.PSF_DEGENERATE
+    assert (table["warning_flags"] & flags != 0).all()
+    assert (table["warning_flags"] & WarningFlag.MASKED != 0).all()
+
+
+def test_no_sources(epsf):
+    image = simulate(epsf, *np.zeros((3, 0)))
+    assert len(without_neighbors(epsf, image, [], [])) == 0
