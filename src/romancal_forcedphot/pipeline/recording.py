@@ -52,6 +52,11 @@ def own_lines(
         Formats the lines.
     anew : bool
         Whether a block inside another one has lines of its own; else it adds to those.
+
+    Yields
+    ------
+    None
+        `lines_so_far` gives the lines inside the block.
     """
     if _recorder.get() is not None and not anew:
         yield
@@ -105,6 +110,10 @@ def log_config_kept(
         Makes the configuration; called where none is applied.
     names : sequence of str
         Loggers.
+
+    Yields
+    ------
+    None
     """
     with _kept.lock:
         _kept.n_runs += 1

@@ -16,7 +16,18 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 
 def fit_of(bound: Sequence[BoundMethod]) -> BoundFit | None:
-    """Return the fit among bound methods: the model's, which knows galaxies, before the PSF's."""
+    """Return the fit among bound methods: the model's, which knows galaxies, before the PSF's.
+
+    Parameters
+    ----------
+    bound : sequence of BoundMethod
+        What an exposure was measured with.
+
+    Returns
+    -------
+    BoundFit or None
+        None if no method fits fluxes.
+    """
     fits = {each.method.name: each for each in bound if isinstance(each, BoundFit)}
     return fits.get("model", fits.get("psf"))
 

@@ -28,6 +28,11 @@ class TimeDomainError(ValueError):
 def require_time_domain() -> Any:
     """Return the class of the model, or raise where roman_datamodels does not know it.
 
+    Returns
+    -------
+    type
+        ``TimeDomainSourceCatalogModel`` of roman_datamodels.
+
     Raises
     ------
     TimeDomainError

@@ -89,7 +89,25 @@ class RangeFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position; nothing is fetched."""
+        """Move the position; nothing is fetched.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes from the place that `whence` names.
+        whence : int
+            `io.SEEK_SET`, `io.SEEK_CUR` or `io.SEEK_END`.
+
+        Returns
+        -------
+        int
+            The new position.
+
+        Raises
+        ------
+        ValueError
+            It would lie before the file.
+        """
         self._checkClosed()
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
@@ -98,7 +116,7 @@ class RangeFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer) -> int:
-        """Fill a buffer, wholly unless the file ends."""
+        """Fill a buffer, wholly unless the file ends; see `io.RawIOBase.readinto`."""
         self._checkClosed()
         view = memoryview(buffer).cast("B")
         wanted = max(0, min(len(view), self.size - self._position))
@@ -127,12 +145,29 @@ class RangeFile(io.RawIOBase):
         super().close()
 
     def block_bytes(self, block: int) -> int:
-        """Return the size of an ASDF block with its header; 0 if the file does not tell."""
+        """Return the size of an ASDF block.
+
+        Parameters
+        ----------
+        block : int
+            Number of the block in the file.
+
+        Returns
+        -------
+        int
+            Bytes, with its header; 0 if the file's block index does not tell.
+        """
         inside = 0 <= block < len(self._blocks) - 1
         return self._blocks[block + 1] - self._blocks[block] if inside else 0
 
     def expect(self, n_bytes: int) -> None:
-        """Say how many bytes will be read in all, for the progress bar."""
+        """Set how many bytes will be read in all, for the progress bar.
+
+        Parameters
+        ----------
+        n_bytes : int
+            Bytes beside those that were fetched already.
+        """
         self._progress.total = n_bytes + self.bytes_fetched
 
     def _find_blocks(self) -> None:

@@ -50,7 +50,13 @@ _REFUSED_STATUS = (401, 403)
 
 
 def open_s3(uri: str, storage_options: Mapping[str, Any] | None = None) -> RangeFile:
-    """Open an object. See `storage.open_remote`, which is this for every kind of URI."""
+    """Open an object; see `storage.open_remote`, which is this for every kind of URI.
+
+    Raises
+    ------
+    RemoteError
+        The object is missing, or may not be read, or the server cannot be reached.
+    """
     attempts = _ways_in(storage_options or {})
     for options in attempts:
         try:
