@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hostile import NAMES
 from romancal_forcedphot import ForcedPhotometryStep
 from romancal_forcedphot.pipeline.batch import ExposuresFailed
 from romancal_forcedphot.product.model import ForcedPhotometryModel
+from romancal_forcedphot.storage import StorageError
 from small import CENTER, level2_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
@@ -73,6 +75,19 @@ def test_image_catalog_and_directory_of_any_name(name):
 def fluxes_of_plain_names():
     strun(IMAGE, "--catalog=catalog.ecsv", *PLAIN)
     return fluxes("r0001_wfi01_f106_forcedphot.asdf")
+
+
+@pytest.mark.parametrize("name", ["of-$OWNER", "~"])
+def test_a_directory_whose_name_stpipe_expands_is_refused_by_its_whole_name(name, monkeypatch):
+    """A variable in another name stays one."""
+    monkeypatch.setenv("OWNER", "mine")
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    Path(name).mkdir()
+    with pytest.raises(StorageError, match=f"cannot write to '{re.escape(name)}': stpipe takes it"):
+        strun(IMAGE, "--catalog=catalog.ecsv", f"--output_dir={name}", *PLAIN)
+    assert not Path("of-mine").exists()
+    strun(IMAGE, "--catalog=catalog.ecsv", "--output_dir=below-$OWNER", *PLAIN)
+    assert list(Path("below-mine").glob("*_forcedphot.asdf"))
 
 
 @pytest.mark.parametrize("name", ["c,d#1.ecsv", "#.ecsv", "a,b,.ecsv", "it's, you.ecsv"])

@@ -21,6 +21,7 @@ from ..exposures import InputError, check_is_input, opened_for_metadata
 from ..product.model import ForcedPhotometryModel
 from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, quiet_crds
 from ..storage import (
+    StorageError,
     check_output_directory,
     refuse_credentials,
     shown,
@@ -199,7 +200,13 @@ class FrameworkStep(RomanStep):
         saves = self.save_results or self.output_file is not None
         directory = self.search_attr("output_dir", default="") if saves else self.output_dir
         if saves or directory:
-            check_output_directory(os.path.expandvars(os.path.expanduser(directory or ".")))
+            expanded = os.path.expandvars(os.path.expanduser(directory or "."))
+            if directory and expanded != directory and os.path.exists(directory):
+                raise StorageError(
+                    f"cannot write to {shown(directory)}: stpipe takes it for {shown(expanded)}; "
+                    "rename the directory, or choose another one (--output_dir)"
+                )
+            check_output_directory(expanded)
 
     def _refuse_credentials(self) -> None:
         """Raise where a parameter is a URI with credentials in it, which stpipe would log."""
