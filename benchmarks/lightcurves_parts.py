@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from romancal_forcedphot import lightcurves
-from romancal_forcedphot.lightcurves.checkpoints import to_parquet
-from romancal_forcedphot.lightcurves.collating import collate
+from romancal_forcedphot.lightcurves.collating.collation import collate
 from romancal_forcedphot.lightcurves.dataset import Dataset, Requested
-from romancal_forcedphot.lightcurves.engine import outcomes
-from romancal_forcedphot.lightcurves.identity import Identity
-from romancal_forcedphot.lightcurves.jobs import Job, attempt
-from romancal_forcedphot.lightcurves.pools import DaskPool, ProcessPool, opened
-from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.lightcurves.fingerprints import Identity
+from romancal_forcedphot.lightcurves.measuring.exposure_files import to_parquet
+from romancal_forcedphot.lightcurves.measuring.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.lightcurves.running.engine import outcomes
+from romancal_forcedphot.lightcurves.running.jobs import Job, attempt
+from romancal_forcedphot.lightcurves.running.pools import DaskPool, ProcessPool, opened
+from romancal_forcedphot.lightcurves.running.resume import claim
 from romancal_forcedphot.photometry import Settings, Sources
 from romancal_forcedphot.storage import write_atomically
 
@@ -93,12 +94,12 @@ def collate_made_up(directory: Path, n_exposures: int, n_sources: int) -> dict[s
     """Collate exposures, and read a light curve; seconds, GB."""
     sources, dataset = field_of(n_sources), Dataset.at(directory / "series")
     identity = Identity.of({"limit_sigma": 3.0}, sources)
-    dataset.claim(identity, sources, "0")
+    claim(dataset, identity, sources, "0")
     requested = []
     for number in range(n_exposures):
         measured = exposure_of(number, n_sources)
         name = measured.record.exposure
-        if not dataset.checkpoint(name).is_file():
+        if not dataset.exposure_file(name).is_file():
             content = to_parquet(measured, sources.label, made_from=identity.digests)
             dataset.save(name, content)
         requested.append(Requested(name, "/nowhere"))
@@ -228,7 +229,7 @@ def cost_of_an_exposure(directory: Path, n_sources: int) -> float:
     os.environ.update(crds_environment(cache))
     from romancal_forcedphot.catalogs import read_sources
     from romancal_forcedphot.exposures import open_image
-    from romancal_forcedphot.lightcurves.measuring import measure_image
+    from romancal_forcedphot.lightcurves.measuring.measurement import measure_image
     from romancal_forcedphot.references import CRDSFinder, KeepingFinder
 
     stars = read_sources(scene.catalog)

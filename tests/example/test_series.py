@@ -8,7 +8,7 @@ from astropy.table import Table
 from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot.example.series import SeriesRecipe, make_series, true_flux
-from romancal_forcedphot.lightcurves.times import observer_position
+from romancal_forcedphot.lightcurves.measuring.times import observer_position
 
 
 @pytest.fixture(scope="module")

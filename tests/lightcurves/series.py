@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.lightcurves.measuring.records import ExposureRecord, MeasuredExposure
 from romancal_forcedphot.photometry import Sources
 from romancal_forcedphot.table import Column
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightcurves.series import made_exposure
 
-from romancal_forcedphot.lightcurves.inputs import exposure_name
+from romancal_forcedphot.lightcurves.running.exposure_list import exposure_name
 
 
 @dataclass(frozen=True)

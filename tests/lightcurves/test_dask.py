@@ -14,9 +14,9 @@ import pytest
 from lightcurves.tasks import Slow, Victim
 from lightcurves.test_engine import by_name, job, requested
 
-from romancal_forcedphot.lightcurves.engine import outcomes
-from romancal_forcedphot.lightcurves.jobs import attempt
-from romancal_forcedphot.lightcurves.pools import DaskPool, PoolError, opened
+from romancal_forcedphot.lightcurves.running.engine import outcomes
+from romancal_forcedphot.lightcurves.running.jobs import attempt
+from romancal_forcedphot.lightcurves.running.pools import DaskPool, PoolError, opened
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from lightcurves.series import made_catalog, made_exposure
 
-from romancal_forcedphot.lightcurves.checkpoints import to_parquet
 from romancal_forcedphot.lightcurves.dataset import Dataset, DatasetError, Requested
-from romancal_forcedphot.lightcurves.identity import Identity, catalog_digests, exposure_digest
+from romancal_forcedphot.lightcurves.fingerprints import Identity, catalog_digests, exposure_digest
+from romancal_forcedphot.lightcurves.measuring.exposure_files import to_parquet
+from romancal_forcedphot.lightcurves.running.resume import claim, is_done
 from romancal_forcedphot.photometry import Motion
 
 SETTINGS = {"aperture_radii": (3.0,), "bkg_sigma": 3.0, "dq_mask": ["DO_NOT_USE"]}
@@ -24,7 +25,7 @@ def sources():
 @pytest.fixture
 def dataset(tmp_path, sources):
     dataset = Dataset.at(tmp_path / "series")
-    dataset.claim(Identity.of(SETTINGS, sources), sources, "1.0")
+    claim(dataset, Identity.of(SETTINGS, sources), sources, "1.0")
     return dataset
 
 
@@ -34,7 +35,7 @@ def content_of(number, sources, dataset, **made_from):
 
 
 def test_the_same_settings_and_catalog_are_welcome_again(dataset, sources):
-    dataset.claim(Identity.of(dict(reversed(SETTINGS.items())), sources), sources, "1.1")
+    claim(dataset, Identity.of(dict(reversed(SETTINGS.items())), sources), sources, "1.1")
     assert dataset.identity().differences(Identity.of(SETTINGS, sources)) == []
 
 
@@ -48,7 +49,7 @@ def test_the_same_settings_and_catalog_are_welcome_again(dataset, sources):
 )
 def test_other_settings_are_refused_by_name(dataset, sources, changes, said):
     with pytest.raises(DatasetError, match=said):
-        dataset.claim(Identity.of(SETTINGS | changes, sources), sources, "1.0")
+        claim(dataset, Identity.of(SETTINGS | changes, sources), sources, "1.0")
 
 
 def test_another_catalog_is_refused_by_what_differs(dataset, sources):
@@ -64,18 +65,18 @@ def test_another_catalog_is_refused_by_what_differs(dataset, sources):
     }
     for said, other in others.items():
         with pytest.raises(DatasetError, match=said):
-            dataset.claim(Identity.of(SETTINGS, other), other, "1.0")
+            claim(dataset, Identity.of(SETTINGS, other), other, "1.0")
 
 
 def test_a_renamed_catalog_of_the_same_content_is_the_same(dataset, sources):
     other = replace(sources, name="elsewhere.parquet")
-    dataset.claim(Identity.of(SETTINGS, other), other, "1.0")
+    claim(dataset, Identity.of(SETTINGS, other), other, "1.0")
 
 
 def test_a_directory_of_something_else_is_refused(tmp_path, sources):
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(DatasetError, match="not empty"):
-        Dataset.at(tmp_path).claim(Identity.of(SETTINGS, sources), sources, "1.0")
+        claim(Dataset.at(tmp_path), Identity.of(SETTINGS, sources), sources, "1.0")
     with pytest.raises(DatasetError, match=r"no dataset\.json"):
         Dataset.at(tmp_path).state()
 
@@ -83,10 +84,10 @@ def test_a_directory_of_something_else_is_refused(tmp_path, sources):
 def test_what_a_killed_run_left_is_no_hindrance(tmp_path, sources):
     (tmp_path / ".forcedphot-killed").mkdir()
     dataset = Dataset.at(tmp_path)
-    dataset.claim(Identity.of(SETTINGS, sources), sources, "1.0")
+    claim(dataset, Identity.of(SETTINGS, sources), sources, "1.0")
     dataset.catalog.unlink()  # as if it had been killed right after the first file
     (tmp_path / "exposures").rmdir()
-    dataset.claim(Identity.of(SETTINGS, sources), sources, "1.0")
+    claim(dataset, Identity.of(SETTINGS, sources), sources, "1.0")
     assert len(dataset.sources()) == 50
 
 
@@ -95,7 +96,7 @@ def test_uris_and_catalogs_without_sky_positions_are_refused(tmp_path, sources):
         Dataset.at("s3://bucket/series")
     pixels = replace(sources, ra=None, dec=None, x=sources.ra, y=sources.dec)
     with pytest.raises(DatasetError, match="need sky positions"):
-        Dataset.at(tmp_path / "new").claim(Identity.of(SETTINGS, pixels), pixels, "1.0")
+        claim(Dataset.at(tmp_path / "new"), Identity.of(SETTINGS, pixels), pixels, "1.0")
 
 
 def test_sources_come_back(dataset, sources):
@@ -136,16 +137,16 @@ def test_done_is_what_was_made_from_the_same(dataset, sources, tmp_path):
     image.write_bytes(b"#ASDF of Monday")
     exposure = Requested("exposure_0000", str(image))
     digests = dataset.identity().digests
-    assert not dataset.is_done(exposure, digests)
+    assert not is_done(dataset, exposure, digests)
     made_from = {"image": exposure_digest(str(image))}
     dataset.save("exposure_0000", content_of(0, sources, dataset, **made_from))
-    assert dataset.is_done(exposure, digests)
-    assert not dataset.is_done(exposure, digests | {"settings": "others"})
-    assert dataset.is_done(Requested("exposure_0000", str(tmp_path / "gone.asdf")), digests)
+    assert is_done(dataset, exposure, digests)
+    assert not is_done(dataset, exposure, digests | {"settings": "others"})
+    assert is_done(dataset, Requested("exposure_0000", str(tmp_path / "gone.asdf")), digests)
     image.write_bytes(b"#ASDF of Friday")
-    assert not dataset.is_done(exposure, digests)
-    dataset.checkpoint("exposure_0000").write_bytes(b"PAR1 damaged")
-    assert not dataset.is_done(exposure, digests)
+    assert not is_done(dataset, exposure, digests)
+    dataset.exposure_file("exposure_0000").write_bytes(b"PAR1 damaged")
+    assert not is_done(dataset, exposure, digests)
 
 
 def test_digests_know_every_column(sources):

@@ -14,11 +14,16 @@ import pytest
 from lightcurves.series import made_catalog
 from lightcurves.tasks import Slow, Victim, measure_made_up
 
-from romancal_forcedphot.lightcurves.checkpoints import read_exposure
 from romancal_forcedphot.lightcurves.dataset import Requested
-from romancal_forcedphot.lightcurves.engine import outcomes
-from romancal_forcedphot.lightcurves.jobs import Job, Outcome, attempt
-from romancal_forcedphot.lightcurves.pools import ExecutorPool, PoolError, ProcessPool, opened
+from romancal_forcedphot.lightcurves.measuring.exposure_files import read_exposure
+from romancal_forcedphot.lightcurves.running.engine import outcomes
+from romancal_forcedphot.lightcurves.running.jobs import Job, Outcome, attempt
+from romancal_forcedphot.lightcurves.running.pools import (
+    ExecutorPool,
+    PoolError,
+    ProcessPool,
+    opened,
+)
 
 
 def job(settings=None):
@@ -141,8 +146,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path, run_python):
     driver = run_python(
         "from lightcurves.test_engine import job, requested",
         "from lightcurves.tasks import Slow",
-        "from romancal_forcedphot.lightcurves.engine import outcomes",
-        "from romancal_forcedphot.lightcurves.pools import ProcessPool",
+        "from romancal_forcedphot.lightcurves.running.engine import outcomes",
+        "from romancal_forcedphot.lightcurves.running.pools import ProcessPool",
         "if __name__ == '__main__':",
         f"    list(outcomes(ProcessPool(job(Slow({str(tmp_path)!r}, 60.0)), 2), requested(4)))",
     )

@@ -10,9 +10,9 @@ from astropy import units as u
 from astropy.table import QTable
 from astropy.timeseries import TimeSeries
 from lightcurves.series import made_exposure
-from lightcurves.test_collating import make_dataset
+from lightcurves.test_collation import make_dataset
 
-from romancal_forcedphot.lightcurves.collating import collate
+from romancal_forcedphot.lightcurves.collating.collation import collate
 from romancal_forcedphot.lightcurves.exports import chosen, export_ecsv, export_snappl
 from romancal_forcedphot.lightcurves.reading import open_light_curves
 from romancal_forcedphot.storage import StorageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.lightcurves.offsets import centroids, median_offset, vote
+from romancal_forcedphot.lightcurves.measuring.offsets import centroids, median_offset, vote
 
 
 def image_of(x, y, flux, *, side=400, sigma=0.9, noise=1.0, seed=10):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from romancal_forcedphot.lightcurves.parameters import RunParameters, parse_boolean
+from romancal_forcedphot.lightcurves.running.parameters import RunParameters, parse_boolean
 from romancal_forcedphot.photometry import Settings
 
 

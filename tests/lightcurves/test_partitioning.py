@@ -6,7 +6,7 @@ import numpy as np
 from astropy import units as u
 from astropy_healpix import HEALPix
 
-from romancal_forcedphot.lightcurves.partitioning import partitions, spatial_index
+from romancal_forcedphot.lightcurves.collating.partitioning import partitions, spatial_index
 
 
 def scattered(n, seed=3):

@@ -8,11 +8,11 @@ from astropy import units as u
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from lightcurves.images import PLAIN, Field
-from lightcurves.test_collating import make_dataset
+from lightcurves.test_collation import make_dataset
 
 from romancal_forcedphot import lightcurves, plots
 from romancal_forcedphot.lightcurves.cutouts import cutouts
-from romancal_forcedphot.lightcurves.rows import derived_columns
+from romancal_forcedphot.lightcurves.measuring.rows import derived_columns
 
 
 def made(flux, err=10.0, flags=0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.lightcurves.psf_sample import PSFSample
+from romancal_forcedphot.lightcurves.measuring.psf_sample import PSFSample
 from romancal_forcedphot.psfs import GriddedEPSF
 
 SHAPE = (180, 200)

@@ -9,9 +9,9 @@ import pytest
 from astropy import units as u
 from astropy.timeseries import TimeSeries
 from lightcurves.series import made_catalog, made_exposure
-from lightcurves.test_collating import N_EXPOSURES, N_SOURCES, make_dataset
+from lightcurves.test_collation import N_EXPOSURES, N_SOURCES, make_dataset
 
-from romancal_forcedphot.lightcurves.collating import Layout, collate
+from romancal_forcedphot.lightcurves.collating.collation import Layout, collate
 from romancal_forcedphot.lightcurves.dataset import DatasetError
 from romancal_forcedphot.lightcurves.reading import open_light_curves
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from romancal_forcedphot.lightcurves import rows
+from romancal_forcedphot.lightcurves.measuring import rows
 from romancal_forcedphot.table import Column, WarningFlag
 
 CHI2 = Column("chi2", "float32", "", "Reduced chi-squared of the fit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.lightcurves.summaries import (
+from romancal_forcedphot.lightcurves.collating.summaries import (
     Groups,
     baseline_columns,
     baseline_of,

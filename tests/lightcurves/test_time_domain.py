@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from astropy.time import Time
 from lightcurves.series import made_catalog, made_exposure
-from lightcurves.test_collating import light_curves, make_dataset
+from lightcurves.test_collation import light_curves, make_dataset
 from roman_datamodels import datamodels as rdm
 
-from romancal_forcedphot.lightcurves.collating import collate
+from romancal_forcedphot.lightcurves.collating.collation import collate
 from romancal_forcedphot.lightcurves.time_domain import (
     export_time_domain,
     from_time_domain,

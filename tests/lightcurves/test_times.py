@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.coordinates import EarthLocation, SkyCoord, get_body_barycentric_posvel
 from astropy.time import Time
 
-from romancal_forcedphot.lightcurves.times import (
+from romancal_forcedphot.lightcurves.measuring.times import (
     barycentric_times,
     mid_exposure,
     observer_position,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from romancal_forcedphot.lightcurves.zero_points import relative_zero_points
+from romancal_forcedphot.lightcurves.collating.zero_points import relative_zero_points
 
 
 def simulated(zero_points, *, n_sources=60, error=0.01, seed=5, variable=0):

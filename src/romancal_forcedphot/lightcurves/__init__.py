@@ -9,21 +9,27 @@ opens::
     curves = lightcurves.open("series")
     curves.source(17)["flux"]
 
-On the way: `measuring` turns one image into rows, `jobs` carries that to workers (`pools`),
-`engine` sees that what happens to one exposure stays with it, `dataset` keeps what is done,
-`collating` turns rows by exposure into light curves by source, `reading` opens them and `exports`
-hands them on.
+measuring/    one exposure: measured, timed, compared with the catalog, kept in a file
+running/      many exposures: workers, failures, and what a further run has left to do
+collating/    rows by exposure become light curves by source, a HATS catalog
+dataset       the directory of a run, and the state of each exposure
+fingerprints  digests of settings, catalog and images, by which a further run knows them again
+options       what shapes light curves beside the settings of the photometry
+reading       light curves are opened: `LightCurves`
+exports       light curves for other programs; `time_domain` those of RAD, both ways
+cutouts       cutouts of a source over time
+cli           the command `forced_phot_lightcurves`
 """
 
 from __future__ import annotations
 
-from .collating import Collated, collate
+from .collating.collation import Collated, collate
 from .dataset import Dataset, DatasetError, State
 from .options import CurveOptions, MeasureOptions
-from .pools import PoolError
 from .reading import LightCurves
 from .reading import open_light_curves as open
-from .running import Run, run
+from .running.pools import PoolError
+from .running.run import Run, run
 
 __all__ = [
     "Collated",

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..storage import write_atomically
-from .collating import Collated, collate
+from .collating.collation import Collated, collate
 from .dataset import Dataset
 from .exports import chosen, export_ecsv, export_snappl
 from .options import CurveOptions, MeasureOptions
-from .parameters import parse_boolean
-from .pools import PoolError
 from .reading import LightCurves, open_light_curves
-from .running import Run, run
+from .running.parameters import parse_boolean
+from .running.pools import PoolError
+from .running.run import Run, run
 from .time_domain import export_time_domain, import_time_domain
 
 __all__ = ["main"]

@@ -1,16 +1,15 @@
-"""The directory that holds a run: what it is of, what is done, what failed, what is missing.
+"""The directory of a run: its files, and which exposures are done, failed or missing.
 
     dataset.json               settings, digests of the catalog, versions
     catalog.parquet            the sources, as they were read
     requested.json             the exposures that were asked for, by name
-    exposures/NAME.parquet     each exposure that was measured: result and checkpoint
+    exposures/NAME.parquet     each exposure that was measured
     failed/NAME.json           each that could not be, and why
     exposures.parquet          a row per exposure
     lightcurves/               the light curves, a HATS catalog, and label_index.parquet
 
-Every file appears whole or not at all, so the directory is right after any kill; a run does what
-is missing or failed and nothing else. The directory belongs to one catalog and one choice of
-settings: others are refused by name of what differs.
+Every file is written whole or not at all, so that the directory is valid after a run was killed.
+`running.resume` decides what a further run has to measure.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ import pyarrow.parquet as pq
 
 from ..photometry import Sources
 from ..storage import is_uri, open_for_reading, remove_leftovers, write_atomically
-from .checkpoints import read_record
-from .identity import Identity, exposure_digest
+from .fingerprints import Identity
 
 __all__ = [
     "LABEL_INDEX",
@@ -91,6 +89,11 @@ class Dataset:
         return cls(Path(directory).expanduser().absolute())
 
     @property
+    def exists(self) -> bool:
+        """Whether the directory is a data set."""
+        return (self.directory / "dataset.json").exists()
+
+    @property
     def light_curves(self) -> Path:
         """Directory of the HATS catalog."""
         return self.directory / "lightcurves"
@@ -110,7 +113,7 @@ class Dataset:
         """File with the sources."""
         return self.directory / "catalog.parquet"
 
-    def checkpoint(self, name: str) -> Path:
+    def exposure_file(self, name: str) -> Path:
         """File of a measured exposure."""
         return self.directory / "exposures" / f"{name}.parquet"
 
@@ -130,33 +133,17 @@ class Dataset:
             )
         return Identity(content["settings"], content["catalog"])
 
-    def claim(self, identity: Identity, sources: Sources, version: str) -> None:
-        """Make the directory a data set of this identity, or see that it is one.
+    def create(self, identity: Identity, sources: Sources, version: str) -> None:
+        """Make the directory and its files, as far as they are not there.
+
+        ``dataset.json`` comes first, so that a run that is killed after it can be resumed.
 
         Raises
         ------
-        DatasetError
-            It is one of other settings or another catalog, or holds something else.
-        StorageError
-            It cannot be written.
+        StorageError, OSError
+            They cannot be written.
         """
-        if sources.ra is None:
-            raise DatasetError(
-                f"catalog {sources.name!r} has pixel positions only: light curves need sky "
-                "positions; name them with --ra_column and --dec_column"
-            )
-        if (self.directory / "dataset.json").exists():
-            if differences := self.identity().differences(identity):
-                raise DatasetError(
-                    f"'{self.directory}' holds light curves made otherwise: "
-                    f"{'; '.join(differences)}; use the same, or another --output_dir"
-                )
-        elif self.directory.is_dir() and any(map(_is_visible, self.directory.iterdir())):
-            raise DatasetError(
-                f"'{self.directory}' is not empty and holds no light curves: choose a new or an "
-                "empty --output_dir"
-            )
-        else:  # first of all, so that a run which is killed anywhere after it can be resumed
+        if not self.exists:
             self.directory.mkdir(parents=True, exist_ok=True)
             content = {"format": FORMAT, "version": version}
             content |= {"settings": dict(identity.settings), "catalog": dict(identity.catalog)}
@@ -181,19 +168,6 @@ class Dataset:
         known = self._read_json("requested.json")
         return [Requested(name, known[name]) for name in sorted(known)]
 
-    def is_done(self, exposure: Requested, digests: Mapping[str, str]) -> bool:
-        """Whether an exposure was measured from the same settings, catalog and image."""
-        path = self.checkpoint(exposure.name)
-        if not path.is_file():
-            return False
-        try:
-            _, made_from = read_record(path)
-        except ValueError:
-            return False
-        image = exposure_digest(exposure.location)
-        same = all(made_from.get(name) == digest for name, digest in digests.items())
-        return same and (not image or made_from.get("image") == image)
-
     def save(self, name: str, content: bytes) -> None:
         """Keep a measured exposure.
 
@@ -202,13 +176,13 @@ class Dataset:
         StorageError, OSError
             It cannot be written.
         """
-        with write_atomically(self.checkpoint(name)) as file:
+        with write_atomically(self.exposure_file(name)) as file:
             file.write(content)
         (self.directory / "failed" / f"{name}.json").unlink(missing_ok=True)
 
     def fail(self, exposure: Requested, reason: str) -> None:
         """Keep why an exposure could not be measured."""
-        self.checkpoint(exposure.name).unlink(missing_ok=True)
+        self.exposure_file(exposure.name).unlink(missing_ok=True)
         self._write_json(
             f"failed/{exposure.name}.json", {"location": exposure.location, "reason": reason}
         )
@@ -217,7 +191,7 @@ class Dataset:
         """Return how far the data set is, by what lies in it."""
         self.identity()
         requested = [item.name for item in self.requested()]
-        done = [name for name in requested if self.checkpoint(name).is_file()]
+        done = [name for name in requested if self.exposure_file(name).is_file()]
         failed = {
             name: self._read_json(f"failed/{name}.json")["reason"]
             for name in requested
@@ -252,11 +226,6 @@ class Dataset:
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with write_atomically(self.directory / name) as file:
             file.write((json.dumps(content, indent=1) + "\n").encode())
-
-
-def _is_visible(path: Path) -> bool:
-    """Whether a file is more than what a killed run left."""
-    return not path.name.startswith(".")
 
 
 def _write_catalog(path: Path, sources: Sources) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .rows import BAD_FLAGS
+from .measuring.rows import BAD_FLAGS
 
 __all__ = ["CurveOptions", "MeasureOptions"]
 

@@ -17,9 +17,9 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from astropy.units import Unit
 
-from .curves import LIGHT_CURVE
+from .collating.curves import LIGHT_CURVE
+from .collating.hats import partition_path
 from .dataset import Dataset, DatasetError
-from .hats import partition_path
 
 __all__ = ["LightCurves", "open_light_curves"]
 

@@ -16,13 +16,13 @@ from ..photometry import Sources
 from ..product.time_domain import read_time_domain, require_time_domain, write_time_domain
 from ..storage import check_output_directory
 from ..table import Column, WarningFlag
-from .checkpoints import read_exposure
 from .dataset import Dataset
-from .inputs import find_exposures
+from .measuring.exposure_files import read_exposure
+from .measuring.records import ExposureRecord, MeasuredExposure
+from .measuring.times import barycentric_times, mid_exposure, observer_position
 from .options import CurveOptions
-from .records import ExposureRecord, MeasuredExposure
-from .running import Run, run_dataset
-from .times import barycentric_times, mid_exposure, observer_position
+from .running.exposure_list import find_exposures
+from .running.run import Run, run_dataset
 
 __all__ = [
     "export_time_domain",
@@ -70,7 +70,7 @@ def export_time_domain(
     wanted = None if labels is None else [int(label) for label in labels]
     written = []
     for name in dataset.state().done:
-        measured = read_exposure(dataset.checkpoint(name))
+        measured = read_exposure(dataset.exposure_file(name))
         table = to_time_domain(measured, sources)
         if wanted is not None:
             table = table[np.isin(table["id"], wanted)]

@@ -11,9 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from lightcurves.series import CHI2, made_catalog, made_exposure
 
-from romancal_forcedphot.lightcurves.checkpoints import read_exposure, read_record, to_parquet
-from romancal_forcedphot.lightcurves.records import ExposureRecord, MeasuredExposure
-from romancal_forcedphot.lightcurves.rows import exposure_columns
+from romancal_forcedphot.lightcurves.measuring.exposure_files import (
+    read_exposure,
+    read_record,
+    to_parquet,
+)
+from romancal_forcedphot.lightcurves.measuring.records import ExposureRecord, MeasuredExposure
+from romancal_forcedphot.lightcurves.measuring.rows import exposure_columns
 
 MADE_FROM = {"settings": "abc", "catalog": "def"}
 

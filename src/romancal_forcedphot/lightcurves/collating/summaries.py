@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..table import Column
+from ...table import Column
 
 __all__ = [
     "Baseline",

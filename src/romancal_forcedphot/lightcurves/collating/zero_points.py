@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ..table.statistics import MEDIAN_ERROR_FACTOR
+from ...table.statistics import MEDIAN_ERROR_FACTOR
 
 __all__ = ["ZeroPoints", "relative_zero_points"]
 

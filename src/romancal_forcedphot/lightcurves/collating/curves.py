@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..photometry import Sources
-from ..table import Column
-from .checkpoints import arrow_field
+from ...photometry import Sources
+from ...table import Column
+from ..measuring.exposure_files import arrow_field
+from ..measuring.records import ExposureRecord
+from ..measuring.rows import derived_columns, is_good, light_curve_columns
+from ..options import CurveOptions
 from .hats import INDEX_COLUMN
-from .options import CurveOptions
-from .records import ExposureRecord
-from .rows import derived_columns, is_good, light_curve_columns
 from .summaries import (
     Groups,
     baseline_columns,

@@ -20,13 +20,13 @@ from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from ..exposures import Inspection, measure_exposure, open_image
-from ..photometry import Exposure, Settings, Sources
-from ..photometry.calibration import flux_scale
-from ..references import Finder
-from ..table import Column
+from ...exposures import Inspection, measure_exposure, open_image
+from ...photometry import Exposure, Settings, Sources
+from ...photometry.calibration import flux_scale
+from ...references import Finder
+from ...table import Column
+from ..options import MeasureOptions
 from .offsets import Offset, median_offset, vote
-from .options import MeasureOptions
 from .psf_sample import PSFSample
 from .records import ExposureRecord, MeasuredExposure
 from .times import barycentric_times, mid_exposure, observer_position

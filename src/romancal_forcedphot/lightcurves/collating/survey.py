@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..table import Column
-from .checkpoints import read_exposure
-from .dataset import Dataset
-from .records import ExposureRecord, MeasuredExposure
-from .rows import is_good
+from ...table import Column
+from ..dataset import Dataset
+from ..measuring.exposure_files import read_exposure
+from ..measuring.records import ExposureRecord, MeasuredExposure
+from ..measuring.rows import is_good
 from .zero_points import ZeroPoints, relative_zero_points
 
 __all__ = ["BrightPoints", "Survey", "survey_exposures"]
@@ -94,7 +94,7 @@ def survey_exposures(
     sums: dict[str, _Sums] = {}
     for name in sorted(names):
         try:
-            measured = read_exposure(dataset.checkpoint(name))
+            measured = read_exposure(dataset.exposure_file(name))
         except ValueError as error:
             damaged[name] = str(error)
             continue

@@ -14,28 +14,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..catalogs import read_sources
-from ..exposures import check_settings
-from ..photometry import Settings, Sources
-from ..photometry.measuring import available_cores
-from ..references import (
+from ...catalogs import read_sources
+from ...exposures import check_settings
+from ...photometry import Settings, Sources
+from ...photometry.measuring import available_cores
+from ...references import (
     REFERENCE_KINDS,
     CRDSFinder,
     Finder,
     KeepingFinder,
     crds_context,
 )
-from ..storage.progress import Progress
-from .collating import Collated, collate
-from .dataset import Dataset, Requested, State
+from ...storage.progress import Progress
+from ..collating.collation import Collated, collate
+from ..dataset import Dataset, Requested, State
+from ..fingerprints import Identity
+from ..measuring.measurement import measure_image
+from ..options import CurveOptions, MeasureOptions
 from .engine import outcomes
-from .identity import Identity
-from .inputs import find_exposures, name_exposures
+from .exposure_list import find_exposures, name_exposures
 from .jobs import Job, Measure, Outcome
-from .measuring import measure_image
-from .options import CurveOptions, MeasureOptions
 from .parameters import RunParameters
 from .pools import DaskPool, ExecutorPool, Pool, ProcessPool, opened
+from .resume import claim, not_done
 
 __all__ = ["Run", "run", "run_dataset"]
 
@@ -199,7 +200,7 @@ def run_dataset(
     dataset = Dataset.at(output_dir)
     known = asdict(settings) if is_dataclass(settings) else dict(settings or {})
     identity = Identity.of({**known, **(more_settings or {})}, sources)
-    dataset.claim(identity, sources, importlib.metadata.version("romancal_forcedphot"))
+    claim(dataset, identity, sources, importlib.metadata.version("romancal_forcedphot"))
     if n_repeated := len(sources) - len(set(sources.label.tolist())):
         log.warning("%d labels of catalog %s repeat", n_repeated, sources.name)
     exposures, refused = name_exposures(locations)
@@ -207,7 +208,7 @@ def run_dataset(
     failed: dict[str, str] = {}
     for exposure, reason in refused.items():
         _fail(dataset, Outcome(exposure, reason=reason), failed)
-    todo = [each for each in exposures if not dataset.is_done(each, identity.digests)]
+    todo = not_done(dataset, exposures, identity.digests)
     todo.sort(key=_by_detector)
     log.info("%d of %d exposures are to be measured", len(todo), len(exposures))
     limit_sigma = float(identity.settings.get("limit_sigma", 3.0))

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..photometry.calibration import AB_ZERO_POINT, ab_magnitude
-from ..table import Column, WarningFlag
+from ...photometry.calibration import AB_ZERO_POINT, ab_magnitude
+from ...table import Column, WarningFlag
 
 __all__ = [
     "BAD_FLAGS",

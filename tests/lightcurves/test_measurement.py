@@ -13,9 +13,9 @@ from lightcurves.test_times import ephemeris_at
 from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot.catalogs import read_sources
-from romancal_forcedphot.lightcurves.measuring import flux_prefix, measure_image
+from romancal_forcedphot.lightcurves.measuring.measurement import flux_prefix, measure_image
 from romancal_forcedphot.lightcurves.options import MeasureOptions
-from romancal_forcedphot.lightcurves.parameters import RunParameters
+from romancal_forcedphot.lightcurves.running.parameters import RunParameters
 from romancal_forcedphot.references import CRDSFinder
 
 SETTINGS = RunParameters.parse(PLAIN).settings

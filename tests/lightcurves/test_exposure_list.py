@@ -6,7 +6,11 @@ import json
 
 import pytest
 
-from romancal_forcedphot.lightcurves.inputs import exposure_name, find_exposures, name_exposures
+from romancal_forcedphot.lightcurves.running.exposure_list import (
+    exposure_name,
+    find_exposures,
+    name_exposures,
+)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-from ..psfs import Correction, PSFError
+from ...psfs import Correction, PSFError
 from .offsets import centroids
 from .rows import noise_equivalent_area
 

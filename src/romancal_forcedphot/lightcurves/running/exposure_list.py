@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..exposures import read_association
-from ..storage import file_name, is_uri, open_for_reading
-from .dataset import Requested
+from ...exposures import read_association
+from ...storage import file_name, is_uri, open_for_reading
+from ..dataset import Requested
 
 __all__ = ["exposure_name", "find_exposures", "name_exposures"]
 

@@ -24,17 +24,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..storage import write_atomically
-from ..storage.progress import Progress
-from .buckets import Runs, buckets_of, point_dtype
-from .checkpoints import read_exposure, read_record
+from ...storage import write_atomically
+from ...storage.progress import Progress
+from ..dataset import LABEL_INDEX, Dataset, DatasetError
+from ..measuring.exposure_files import read_exposure, read_record
+from ..measuring.rows import MEASURED_COLUMNS
+from ..options import CurveOptions
 from .curves import LIGHT_CURVE, CurveMaker
-from .dataset import LABEL_INDEX, Dataset, DatasetError
 from .exposure_table import exposure_table
 from .hats import PartitionFile, write_metadata
-from .options import CurveOptions
 from .partitioning import Partition, partitions, spatial_index
-from .rows import MEASURED_COLUMNS
+from .regrouping import Runs, buckets_of, point_dtype
 from .survey import BrightPoints, Survey, survey_exposures
 from .zero_points import ZeroPoints
 
@@ -213,7 +213,7 @@ class _Collation:
         bright = BrightPoints(survey, self._options.bad_flags)
         with Progress("Gathering", len(survey.records), unit="exposures") as progress:
             for number, record in enumerate(survey.records):
-                measured = read_exposure(self._dataset.checkpoint(record.exposure))
+                measured = read_exposure(self._dataset.exposure_file(record.exposure))
                 bright.add(number, measured)
                 source = self._place[measured.catalog_row]
                 placed = source >= 0
@@ -310,7 +310,7 @@ def _made_from(dataset: Dataset, done: Sequence[str], options: CurveOptions) -> 
     digest = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
     for name in sorted(done):
         try:
-            _, made_from = read_record(dataset.checkpoint(name))
+            _, made_from = read_record(dataset.exposure_file(name))
         except ValueError:
             made_from = {}
         digest.update(f"\n{name} {json.dumps(made_from, sort_keys=True)}".encode())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..table import Column
+from ...table import Column
 from .rows import MEASURED_COLUMNS
 
 __all__ = ["ExposureRecord", "MeasuredExposure"]

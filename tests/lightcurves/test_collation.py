@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from lightcurves.series import CHI2, made_catalog, made_exposure
 
-from romancal_forcedphot.lightcurves.buckets import Runs, buckets_of, point_dtype
-from romancal_forcedphot.lightcurves.checkpoints import to_parquet
-from romancal_forcedphot.lightcurves.collating import Layout, collate
+from romancal_forcedphot.lightcurves.collating.collation import Layout, collate
+from romancal_forcedphot.lightcurves.collating.regrouping import Runs, buckets_of, point_dtype
 from romancal_forcedphot.lightcurves.dataset import Dataset, DatasetError, Requested
-from romancal_forcedphot.lightcurves.identity import Identity
+from romancal_forcedphot.lightcurves.fingerprints import Identity
+from romancal_forcedphot.lightcurves.measuring.exposure_files import to_parquet
+from romancal_forcedphot.lightcurves.measuring.rows import light_curve_columns
 from romancal_forcedphot.lightcurves.options import CurveOptions
-from romancal_forcedphot.lightcurves.rows import light_curve_columns
+from romancal_forcedphot.lightcurves.running.resume import claim
 
 N_EXPOSURES, N_SOURCES = 30, 50
 DRIFT = 1 + 0.04 * np.sin(np.arange(N_EXPOSURES) / 3)
@@ -29,7 +30,7 @@ DRIFT = 1 + 0.04 * np.sin(np.arange(N_EXPOSURES) / 3)
 def make_dataset(directory, exposures=range(N_EXPOSURES), *, sources=None, zero_points=None):
     sources = sources if sources is not None else made_catalog(N_SOURCES, names=True)
     dataset = Dataset.at(directory)
-    dataset.claim(Identity.of({"limit_sigma": 5.0}, sources), sources, "1.0")
+    claim(dataset, Identity.of({"limit_sigma": 5.0}, sources), sources, "1.0")
     requested = []
     for number in exposures:
         zero_point = 1.0 if zero_points is None else zero_points[number]
@@ -245,7 +246,7 @@ def test_the_row_of_an_exposure_tells_what_to_beware_of(tmp_path):
 
 def test_a_damaged_exposure_is_left_out_and_told(tmp_path, caplog):
     dataset = make_dataset(tmp_path, range(5))
-    dataset.checkpoint("exposure_0002").write_bytes(b"PAR1")
+    dataset.exposure_file("exposure_0002").write_bytes(b"PAR1")
     assert collate(dataset).n_exposures == 4
     assert "exposure_0002 is left out" in caplog.text
     table = pd.read_parquet(dataset.exposure_table).set_index("exposure")
@@ -276,7 +277,7 @@ def test_sources_without_position_points_or_unique_labels(tmp_path):
     label[1], ra[2] = label[0], np.nan
     sources = replace(sources, label=label, ra=ra)
     dataset = Dataset.at(tmp_path)
-    dataset.claim(Identity.of({}, sources), sources, "1.0")
+    claim(dataset, Identity.of({}, sources), sources, "1.0")
     measured = made_exposure(0)
     kept = measured.catalog_row != 5
     columns = {name: values[kept] for name, values in measured.columns.items()}

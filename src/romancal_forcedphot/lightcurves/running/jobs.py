@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..photometry import Sources
-from .checkpoints import to_parquet
-from .dataset import Requested
-from .identity import exposure_digest
-from .records import ExposureRecord, MeasuredExposure
+from ...photometry import Sources
+from ..dataset import Requested
+from ..fingerprints import exposure_digest
+from ..measuring.exposure_files import to_parquet
+from ..measuring.records import ExposureRecord, MeasuredExposure
 
 __all__ = ["Job", "Outcome", "attempt", "reason_of"]
 

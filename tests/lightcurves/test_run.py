@@ -12,12 +12,12 @@ import pytest
 from lightcurves.images import NJY_PER_DN, PLAIN, Field
 from lightcurves.series import made_catalog
 from lightcurves.tasks import measure_made_up
-from lightcurves.test_collating import content_of
+from lightcurves.test_collation import content_of
 
 from romancal_forcedphot import lightcurves
 from romancal_forcedphot.lightcurves import CurveOptions, DatasetError, MeasureOptions
 from romancal_forcedphot.lightcurves.dataset import Dataset
-from romancal_forcedphot.lightcurves.running import run_dataset
+from romancal_forcedphot.lightcurves.running.run import run_dataset
 
 N_EPOCHS = 6
 
@@ -163,7 +163,7 @@ def test_kills_of_the_driver_change_no_byte(tmp_path, run_python):
         made_up(tmp_path / "lived" / "series", 40, executor=executor)
     program = (
         "from concurrent.futures import ThreadPoolExecutor",
-        "from lightcurves.test_running import made_up",
+        "from lightcurves.test_run import made_up",
         "with ThreadPoolExecutor(1) as executor:",
         f"    made_up({str(tmp_path / 'killed' / 'series')!r}, 40, executor=executor)",
     )

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..catalogs import read_sources
-from ..photometry import Settings
-from ..references import REFERENCE_KINDS
+from ...catalogs import read_sources
+from ...photometry import Settings
+from ...references import REFERENCE_KINDS
 
 __all__ = ["RunParameters", "parse_boolean"]
 

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 
-from .dataset import Requested
+from ..dataset import Requested
 from .jobs import Outcome, reason_of
 from .pools import Pool, PoolError
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..table import Column
-from .checkpoints import arrow_field
-from .dataset import Requested
+from ...table import Column
+from ..dataset import Requested
+from ..measuring.exposure_files import arrow_field
 from .survey import Survey
 from .zero_points import MIN_SOURCES, ZeroPoints
 

@@ -18,7 +18,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from multiprocessing import connection
 from typing import Any, Protocol
 
-from .dataset import Requested
+from ..dataset import Requested
 from .jobs import Job, Outcome, attempt
 
 __all__ = ["DaskPool", "ExecutorPool", "Pool", "PoolError", "ProcessPool"]

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..table import Column
+from ...table import Column
 from .records import ExposureRecord, MeasuredExposure
 from .rows import CONSTANT_COLUMNS, MEASURED_COLUMNS, derived_columns, exposure_columns
 
