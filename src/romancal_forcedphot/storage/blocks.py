@@ -2,30 +2,28 @@
 
 asdf reads a block when its array is first used. Here that reading is replaced by one that compares
 the sizes in the block's header with those of the file first (asdf loops or allocates without end
-where a size is damaged), that computes the MD5 of the block in a second thread while the block is
-decompressed, and whose errors name file and block.
+where a size is damaged), that decompresses the block piece by piece while a second thread computes
+its MD5, and whose errors name file and block.
 """
 
 from __future__ import annotations
 
-import bz2
+import collections
 import hashlib
 import itertools
 import struct
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import asdf
-import lz4.block
 import numpy as np
 from asdf._block.manager import ReadBlocks
 from asdf._block.reader import ReadBlock
 from numpy.typing import NDArray
 
+from .decompression import DECOMPRESSORS, UNDECOMPRESSABLE
 from .errors import ChecksumError, StorageError
 
 __all__ = ["check_blocks"]
@@ -33,8 +31,8 @@ __all__ = ["check_blocks"]
 _MAGIC = b"\xd3BLK"
 _HEADER_LENGTH_BYTES = 2
 _STREAMED = 1  # flag of a block that ends with the file
-_UNCOMPRESSED = b"\0\0\0\0"
-#: Checksums of smaller blocks take less time than a thread.
+_PIECE_BYTES = 2**22  # as asdf's chunks of lz4
+#: Checksums of smaller pieces take less time than a thread.
 _THREAD_FROM_BYTES = 2**20
 _ADVICE = "it is truncated or damaged, fetch it again"
 
@@ -145,26 +143,25 @@ class _CheckedBlock(ReadBlock):
             if any(header["checksum"]):
                 raise self._damaged("is marked as one without a size, but has a checksum")
             return super().data
-        content = self._content(header["used_size"])
+        n_bytes = header["used_size"]
         if not self._verify_checksum or not any(header["checksum"]):
-            return self._decompressed(content)
-        if len(content) < _THREAD_FROM_BYTES:
-            return self._verified(content, partial(_md5, content))
-        with ThreadPoolExecutor(1) as pool:
-            return self._verified(content, pool.submit(_md5, content).result)
+            return self._decompressed(self._pieces(n_bytes))
+        with _Digest() as digest:
+            return self._verified(digest.passing(self._pieces(n_bytes)), digest)
 
-    def _verified(self, content: bytes, digest: Callable[[], bytes]) -> NDArray[np.uint8]:
+    def _verified(self, pieces: Iterator[bytes], digest: _Digest) -> NDArray[np.uint8]:
         """Decompress the block, and compare it with its checksum; `digest` gives its MD5."""
         checksum = self._header["checksum"]
         try:
-            data = self._decompressed(content)
+            data = self._decompressed(pieces)
         except StorageError:
-            if digest() != checksum:
+            collections.deque(pieces, maxlen=0)  # the rest, for the checksum
+            if digest.value != checksum:
                 raise self._other_checksum() from None
             raise
         # The standard asks for the MD5 of what is stored; asdf before 5.3 wrote that of the
         # decompressed content.
-        if digest() != checksum and _md5(data) != checksum:
+        if digest.value != checksum and _md5(data) != checksum:
             raise self._other_checksum()
         return data
 
@@ -188,30 +185,36 @@ class _CheckedBlock(ReadBlock):
                 else f"has {used} bytes in {allocated} by its header"
             )
 
-    def _content(self, n_bytes: int) -> bytes:
-        """Read the block as it is in the file."""
+    def _pieces(self, n_bytes: int) -> Iterator[bytes]:
+        """Read the block as it is in the file, piece by piece."""
+        start = 0
+        while start < n_bytes:
+            piece = self._read(self.data_offset + start, min(_PIECE_BYTES, n_bytes - start))
+            if not piece:
+                raise self._damaged(f"ends after {start} of {n_bytes} bytes")
+            start += len(piece)
+            yield piece
+
+    def _read(self, start: int, n_bytes: int) -> bytes:
         with self._lock:
             fd = self._open_file()
             position = fd.tell()
-            fd.seek(self.data_offset)
+            fd.seek(start)
             content = fd.read(n_bytes)
-            while len(content) < n_bytes and (more := fd.read(n_bytes - len(content))):
-                content += more  # one call reads 2 GB at most
             fd.seek(position)
-        if len(content) != n_bytes:
-            raise self._damaged(f"ends after {len(content)} of {n_bytes} bytes")
         return content
 
-    def _decompressed(self, content: bytes) -> NDArray[np.uint8]:
+    def _decompressed(self, pieces: Iterator[bytes]) -> NDArray[np.uint8]:
         label, size = self._header["compression"], self._header["data_size"]
-        decompress = _DECOMPRESSORS.get(label)
+        decompress = DECOMPRESSORS.get(label)
         try:
             if decompress is None:  # an extension of asdf may know it
+                collections.deque(pieces, maxlen=0)  # for the checksum
                 return super().data
-            data = decompress(content, size)
+            data = decompress(pieces, self._header["used_size"], size)
         except StorageError:
             raise
-        except _UNDECOMPRESSABLE as error:
+        except UNDECOMPRESSABLE as error:
             raise self._damaged(f"cannot be decompressed ({error})") from error
         if len(data) != size:
             raise self._damaged(f"has {len(data)} bytes when decompressed: expected {size}")
@@ -227,59 +230,35 @@ class _CheckedBlock(ReadBlock):
         return StorageError(f"{self._shown_name} {what}: {_ADVICE}")
 
 
-#: What decompressors raise for damaged content.
-_UNDECOMPRESSABLE = (
-    *(ValueError, EOFError, OSError, RuntimeError, MemoryError),
-    *(struct.error, zlib.error, lz4.block.LZ4BlockError),
-)
+class _Digest:
+    """MD5 of pieces of bytes, computed in a second thread while they are used."""
+
+    def __init__(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> _Digest:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown()
+
+    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield pieces; each is used while its MD5 is computed."""
+        for piece in pieces:
+            if len(piece) < _THREAD_FROM_BYTES:
+                self._md5.update(piece)
+                yield piece
+            else:
+                pending = self._pool.submit(self._md5.update, piece)
+                yield piece
+                pending.result()
+
+    @property
+    def value(self) -> bytes:
+        """MD5 of the pieces so far."""
+        return self._md5.digest()
 
 
-def _md5(content: bytes | NDArray[np.uint8]) -> bytes:
+def _md5(content: NDArray[np.uint8]) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
-
-
-def _uncompressed(content: bytes, size: int) -> NDArray[np.uint8]:
-    return np.frombuffer(content, np.uint8)
-
-
-def _from_lz4(content: bytes, size: int) -> NDArray[np.uint8]:
-    """Decompress chunks that are each preceded by their length, as asdf writes them."""
-    chunks = list(_lz4_chunks(memoryview(content)))
-    # Each begins with its decompressed size: nothing is allocated that these do not add up to.
-    if sum(struct.unpack_from("<I", chunk)[0] for chunk in chunks) != size:
-        raise ValueError(f"the sizes of its parts do not add up to {size} bytes")
-    data, start = np.empty(size, np.uint8), 0
-    for chunk in chunks:
-        part = lz4.block.decompress(chunk, return_bytearray=True)
-        data[start : start + len(part)] = part
-        start += len(part)
-    return data[:start]
-
-
-def _lz4_chunks(content: memoryview) -> Iterator[memoryview]:
-    start = 0
-    while start < len(content):
-        (length,) = struct.unpack_from(">I", content, start)
-        start += 4
-        if start + length > len(content):
-            raise ValueError(
-                f"a part of {length} bytes begins {len(content) - start} before its end"
-            )
-        yield content[start : start + length]
-        start += length
-
-
-def _from_zlib(content: bytes, size: int) -> NDArray[np.uint8]:
-    return np.frombuffer(zlib.decompressobj().decompress(content, size + 1), np.uint8)
-
-
-def _from_bzp2(content: bytes, size: int) -> NDArray[np.uint8]:
-    return np.frombuffer(bz2.BZ2Decompressor().decompress(content, size + 1), np.uint8)
-
-
-_DECOMPRESSORS = {
-    _UNCOMPRESSED: _uncompressed,
-    b"lz4\0": _from_lz4,
-    b"zlib": _from_zlib,
-    b"bzp2": _from_bzp2,
-}
