@@ -8,6 +8,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catalogs import read_sources
+    from .exposures import measure_exposure, read_level2, read_level3
+    from .photometry import CircularApertures, Exposure, Settings, Sources, measure
+    from .product.model import ForcedPhotometryModel
+    from .step import ForcedPhotometryStep
+    from .table import WarningFlag, convert_flux
 
 __version__ = importlib.metadata.version("romancal_forcedphot")
 
@@ -28,14 +37,29 @@ _MODULES = {
     "read_sources": "catalogs",
 }
 
-__all__ = ["__version__", *_MODULES]
+__all__ = [
+    "CircularApertures",
+    "Exposure",
+    "ForcedPhotometryModel",
+    "ForcedPhotometryStep",
+    "Settings",
+    "Sources",
+    "WarningFlag",
+    "__version__",
+    "convert_flux",
+    "measure",
+    "measure_exposure",
+    "read_level2",
+    "read_level3",
+    "read_sources",
+]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .catalogs import read_sources
-from .exposures import InputError, Measurement, check_settings, measure_exposure
+from .exposures import InputError, Inspection, Measurement, check_settings, measure_exposure
 from .photometry import Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
 from .pipeline import pictures, summary
@@ -105,11 +105,11 @@ class ForcedPhotometryStep(FrameworkStep):
     methods = NameList()
     output_ext = Extension()
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **wrap_objects(kwargs))
 
     @classmethod
-    def call(cls, *args, **kwargs):
+    def call(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the step on an image; see `stpipe.Step.call`.
 
         Parameters
@@ -127,7 +127,7 @@ class ForcedPhotometryStep(FrameworkStep):
         """
         return super().call(*args, **wrap_objects(kwargs))
 
-    def process(self, dataset):
+    def process(self, dataset: Any) -> Any:
         """Measure the catalog's sources on a Level-2 image or a Level-3 mosaic.
 
         Parameters
@@ -190,7 +190,7 @@ class ForcedPhotometryStep(FrameworkStep):
         if not (self.save_plots or self.save_residual):
             return None
 
-        def write(inspection):
+        def write(inspection: Inspection) -> None:
             basepath = self._basepath(inspection.exposure.name)
             if self.save_plots:
                 path = self.make_output_path(basepath=basepath, ext="png")
@@ -221,7 +221,7 @@ class ForcedPhotometryStep(FrameworkStep):
             storage_options=self.storage_options.options,
         )
 
-    def get_pars(self, full_spec=True):
+    def get_pars(self, full_spec: bool = True) -> dict[str, Any]:
         """Return the parameters, objects in memory as their names; see `stpipe.Step.get_pars`."""
         pars = super().get_pars(full_spec)
         return pars | {name: str(pars[name]) for name in {"catalog", "storage_options"} & set(pars)}

@@ -202,6 +202,8 @@ def _grid(context: np.ndarray) -> tuple[int, ...] | None:
 def _warn_of_weights(exposure: Exposure) -> None:
     """Warn of weights that take light from the cores of stars."""
     resampling = exposure.resampling
+    if resampling is None:
+        return
     if loss := _LOSSES.get(resampling.weight_type.lower()):
         log.warning(
             "The exposures of mosaic %s were weighted by %s (meta.resample.weight_type), which "

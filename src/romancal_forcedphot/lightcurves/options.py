@@ -29,7 +29,7 @@ class MeasureOptions:
     align: bool = False
     limit_sigma: float = 3.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (math.isfinite(self.limit_sigma) and self.limit_sigma > 0):
             raise ValueError(
                 f"limit_sigma is {self.limit_sigma}: expected how many times the error a limit "
@@ -59,7 +59,7 @@ class CurveOptions:
     rescale_errors: bool = False
     bad_flags: int = BAD_FLAGS
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.baseline is not None:
             interval = tuple(float(limit) for limit in self.baseline)
             object.__setattr__(self, "baseline", interval)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -98,10 +99,15 @@ def measure(
     columns = table_columns([*of_methods, *of_mosaic], source_names=sources.source_name is not None)
     check_catalog_columns(sources.columns.colnames if sources.columns is not None else (), columns)
     x, y, ra, dec = _positions(exposure, sources)
-    given = {"area": area, "psf": psf, "correction": correction, "n_threads": n_threads}
+    given: dict[str, Any] = {
+        "area": area,
+        "psf": psf,
+        "correction": correction,
+        "n_threads": n_threads,
+    }
     bound = []
     for method in methods:
-        extra = {"matching": matching} if "matching" in method.uses else {}
+        extra: dict[str, Any] = {"matching": matching} if "matching" in method.uses else {}
         bound.append(method.bind(exposure, sources, x, y, **given, **extra))
     batches = [list(each.batches()) for each in bound]
     rows = np.arange(len(sources))
@@ -112,7 +118,9 @@ def measure(
         bound, of_methods, rows, batches=batches, n_threads=n_threads, progress=progress
     )
     sources = sources.take(rows) if on_image_only else sources
-    values |= {"label": sources.label, "source_name": sources.source_name}
+    values["label"] = sources.label
+    if sources.source_name is not None:
+        values["source_name"] = sources.source_name
     values |= {"ra": ra[rows], "dec": dec[rows], "x": x[rows], "y": y[rows]}
     if exposure.coverage is not None:
         values |= coverage_at(exposure.coverage, x[rows], y[rows])
@@ -190,8 +198,8 @@ def available_cores() -> int:
 
 def _positions(exposure: Exposure, sources: Sources) -> tuple[NDArray, ...]:
     """Pixel and sky coordinates x, y, ra, dec (n,) of the sources, one pair from the other."""
-    if sources.ra is None:
-        x, y = sources.x, sources.y
+    if sources.ra is None or sources.dec is None:
+        x, y = np.asarray(sources.x), np.asarray(sources.y)
         ra, dec = pixel_to_sky(exposure.wcs, x, y)
     else:
         ra, dec = sources.ra, sources.dec

@@ -151,7 +151,7 @@ class Settings:
     psf_mesh: int = 64
     subtract_neighbors: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in DEFAULT_RADII:
             radii = radii_or_default(name, getattr(self, name), self.radius_unit)
             object.__setattr__(self, name, radii)
@@ -203,7 +203,9 @@ class Settings:
             return self
         if not is_mosaic:
             return replace(self, radius_unit="pixel")
-        radii = {name: getattr(self, name) or default for name, default in MOSAIC_RADII.items()}
+        radii: dict[str, Any] = {
+            name: getattr(self, name) or default for name, default in MOSAIC_RADII.items()
+        }
         return replace(self, radius_unit="arcsec", **radii)
 
     def fingerprint(self) -> str:

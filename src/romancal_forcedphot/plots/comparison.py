@@ -94,7 +94,7 @@ def offset_against_magnitude(
 
 def _plot_bins(ax: Axes, magnitude: np.ndarray, offset: np.ndarray, bin_width: float) -> None:
     """Plot the median of each magnitude bin with its error, and the scatter around it."""
-    bins = bin_by_magnitude(magnitude, offset, offset, magnitude_edges(magnitude, bin_width))
+    bins = bin_by_magnitude(magnitude, offset, offset, list(magnitude_edges(magnitude, bin_width)))
     bins = bins[(bins["n"] >= MIN_PER_BIN) & np.isfinite(bins["offset"])]
     if not len(bins):
         return
@@ -138,7 +138,7 @@ def pulls(pull: ArrayLike, *, ax: Axes | None = None) -> Axes:
     pull = pull[np.isfinite(pull)]
     edges = np.linspace(-PULL_LIMIT, PULL_LIMIT, 41)
     beyond = np.count_nonzero(np.abs(pull) > PULL_LIMIT)
-    ax.hist(pull, edges, color=BLUE, alpha=0.35, label=f"{pull.size} sources")
+    ax.hist(pull, list(edges), color=BLUE, alpha=0.35, label=f"{pull.size} sources")
     fine = np.linspace(-PULL_LIMIT, PULL_LIMIT, 201)
     normal = np.exp(-0.5 * fine**2) / np.sqrt(2 * np.pi) * pull.size * (edges[1] - edges[0])
     ax.plot(fine, normal, color=VERMILION, linewidth=2, label="normal, width 1")

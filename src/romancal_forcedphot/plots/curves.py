@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,10 +58,10 @@ def magnitude_histogram(
     samples = _samples(kind[known])
     for (name, chosen), (color, line) in zip(samples, _LINE_STYLES, strict=False):
         values = magnitude[known][chosen]
-        style = {"color": color, "linestyle": line, "linewidth": 2}
+        style: dict[str, Any] = {"color": color, "linestyle": line, "linewidth": 2}
         legend = f"{names.get(name, name)}: {values.size}"
-        ax.hist(values, edges, histtype="step", label=legend, **style)
-        ax.hist(values, edges, histtype="stepfilled", color=color, alpha=0.2)
+        ax.hist(values, list(edges), histtype="step", label=legend, **style)
+        ax.hist(values, list(edges), histtype="stepfilled", color=color, alpha=0.2)
     if known.any():
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.7)
@@ -111,13 +112,14 @@ def magnitude_errors(
     magnitude, errors = (np.asarray(a, dtype=float) for a in (magnitude, magnitude_err))
     flagged = np.zeros(magnitude.shape, bool) if flags is None else np.asarray(flags) != 0
     shown = np.isfinite(magnitude) & np.isfinite(errors) & (errors > 0)
-    for chosen, style in (
-        (shown & ~flagged, {"color": BLUE, "marker": ".", "label": "good"}),
-        (shown & flagged, {"color": VERMILION, "marker": "x", "label": "flagged"}),
+    for chosen, color, marker, name in (
+        (shown & ~flagged, BLUE, ".", "good"),
+        (shown & flagged, VERMILION, "x", "flagged"),
     ):
         if chosen.any():
-            style["label"] += f": {np.count_nonzero(chosen)}"
-            points = ax.scatter(magnitude[chosen], errors[chosen], s=12, linewidth=0.8, **style)
+            look: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 0.8}
+            look["label"] = f"{name}: {np.count_nonzero(chosen)}"
+            points = ax.scatter(magnitude[chosen], errors[chosen], s=12, **look)
             points.set_rasterized(True)
     if shown.any():
         ax.set_yscale("log")
@@ -179,7 +181,7 @@ def encircled_energy(
 
 def _mark_radius(ax: Axes, radius: float, fraction: float | None, unit: str, marker: str) -> None:
     """Mark an aperture radius and its encircled-energy fraction, if known."""
-    style = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
+    style: dict[str, Any] = {"color": VERMILION, "linestyle": ":", "linewidth": 1.3}
     if fraction is None or not np.isfinite(fraction):
         ax.axvline(radius, label=f"{radius:.4g} {unit}", **style)
         return
@@ -190,5 +192,5 @@ def _mark_radius(ax: Axes, radius: float, fraction: float | None, unit: str, mar
 
 def _legend_above(ax: Axes, n_columns: int) -> None:
     """Put the legend above the axes, where it hides no data."""
-    location = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    location: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
     ax.legend(frameon=False, ncols=n_columns, borderaxespad=0.2, **location)

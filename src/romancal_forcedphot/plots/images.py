@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Row, Table
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import Circle
@@ -129,7 +130,12 @@ def cutout(
     return ax
 
 
-def _cutout_center(shape, sources: Table, label, center) -> tuple[float, float]:
+def _cutout_center(
+    shape: tuple[int, int],
+    sources: Table,
+    label: int | str | None,
+    center: Sequence[float] | None,
+) -> tuple[float, float]:
     """Return the centre (x, y) of a cutout; raise a ValueError for an unknown source."""
     if center is not None:
         return float(center[0]), float(center[1])
@@ -162,7 +168,7 @@ def _draw_apertures(
     positions = list(zip(x[near], y[near], strict=True))
     for radii, color, line in ((aperture_radii, BLUE, "-"), (annulus_radii, VERMILION, ":")):
         circles = [Circle(position, radius) for position in positions for radius in radii]
-        style = {"edgecolor": color, "linestyle": line, "linewidth": 1.1}
+        style: dict[str, Any] = {"edgecolor": color, "linestyle": line, "linewidth": 1.1}
         ax.add_collection(PatchCollection(circles, facecolor="none", **style))
     if len(positions) > MAX_LABELLED or "label" not in sources.colnames:
         return
@@ -249,7 +255,7 @@ def _varied_rows(sources: Table, shape: tuple[int, int], n_max: int) -> list[int
 
 
 def _draw_stamp(
-    ax: Axes, data: ArrayLike, source, half_size: int, radius: float, left: float, top: float
+    ax: Axes, data: ArrayLike, source: Row, half_size: int, radius: float, left: float, top: float
 ) -> None:
     """Plot one stamp with its aperture and flags, its upper left corner at (left, top)."""
     x, y = float(source["x"]), float(source["y"])
@@ -268,7 +274,7 @@ def _draw_stamp(
     center = (left + x - column + half_size + 0.5, top + row + half_size - y + 0.5)
     ax.add_patch(Circle(center, radius, facecolor="none", edgecolor=BLUE, linewidth=1.3))
     flags = WarningFlag(int(source["warning_flags"]))
-    flag_names = "\n".join(flag.name.lower().replace("_", " ") for flag in flags)
+    flag_names = "\n".join(str(flag.name).lower().replace("_", " ") for flag in flags)
     name = f"{source['label']}" if "label" in source.colnames else ""
     side = 2 * half_size + 1
     ax.text(left, top + side + 1, f"{name}\n{flag_names}", va="top", fontsize=7.5, color=BLACK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy.stats import mad_std
@@ -121,7 +122,12 @@ def _draw_band(
         for chosen, fill in ((~flagged, None), (flagged, "none")):
             shown = chosen & ~is_limit & np.isfinite(value)
             if shown.any():
-                style = {"linestyle": "none", "markersize": 4, "elinewidth": 0.8, **look}
+                style: dict[str, Any] = {
+                    "linestyle": "none",
+                    "markersize": 4,
+                    "elinewidth": 0.8,
+                    **look,
+                }
                 style |= {"label": label} | ({"markerfacecolor": fill} if fill else {})
                 ax.errorbar(when[shown] + shift, value[shown], error[shown], **style)
                 label = "_nolegend_"
@@ -209,18 +215,18 @@ def cutout_series(
     ValueError
         There is no cutout.
     """
-    stamps = [np.asarray(stamp, dtype=float) for stamp in stamps]
-    if not stamps:
+    arrays = [np.asarray(stamp, dtype=float) for stamp in stamps]
+    if not arrays:
         raise ValueError("there is no cutout to draw: the source is on no image that can be read")
-    n_columns = min(n_columns, len(stamps))
-    n_rows = -(-len(stamps) // n_columns)
+    n_columns = min(n_columns, len(arrays))
+    n_rows = -(-len(arrays) // n_columns)
     size = (1.25 * n_columns, 1.45 * n_rows)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    values = np.concatenate([stamp[np.isfinite(stamp)] for stamp in stamps])
+    values = np.concatenate([stamp[np.isfinite(stamp)] for stamp in arrays])
     sky = float(np.median(values)) if values.size else 0.0
     noise = float(mad_std(values)) if values.size else 1.0
     low, high = sky - 3 * noise, max(float(values.max(initial=sky)), sky + 10 * noise)
-    for number, (stamp, title) in enumerate(zip(stamps, titles, strict=True), 1):
+    for number, (stamp, title) in enumerate(zip(arrays, titles, strict=True), 1):
         ax = figure.add_subplot(n_rows, n_columns, number)
         ax.imshow(
             np.arcsinh((stamp - low) / max(noise, 1e-30)),

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
 
 from ..geometry import N_SCIENCE_PIXELS
@@ -88,8 +89,13 @@ def summary_page(
         _write_text(panels[2, 0], "no aperture correction was used")
     else:
         fractions = median_ee_fractions(table, names)
-        used = {"used_radii": aperture_radii, "used_fractions": fractions}
-        encircled_energy(*curve, name="apertures on pixels", ax=panels[2, 0], **used)
+        encircled_energy(
+            *curve,
+            used_radii=aperture_radii,
+            used_fractions=fractions,
+            name="apertures on pixels",
+            ax=panels[2, 0],
+        )
     flagged_gallery(data, table, aperture_radius=aperture_radii[0], ax=panels[2, 1])
     if model is not None:
         psf_residual(data, model, center=center, unit=unit, ax=_row(panels, 3))
@@ -179,8 +185,11 @@ def validation_page(
 
 def _page(n_rows: int, title: str) -> tuple[Figure, np.ndarray]:
     """Return a figure with two columns of panels, and its Axes (n_rows, 2)."""
-    figure = Figure(figsize=(12, 0.6 + 4.6 * n_rows), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # inches
+    figure = Figure(
+        figsize=(12, 0.6 + 4.6 * n_rows),
+        dpi=DPI,
+        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1),
+    )  # inches
     if title:
         figure.suptitle(title, fontsize="x-large")
     return figure, figure.subplots(n_rows, 2, squeeze=False)
@@ -209,7 +218,7 @@ def _magnitudes(
     return _cutout_position(table, magnitude)
 
 
-def _write_text(ax, text: str) -> None:
+def _write_text(ax: Axes, text: str) -> None:
     """Write a text in a panel without data."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)

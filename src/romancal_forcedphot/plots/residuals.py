@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
@@ -63,7 +65,11 @@ def psf_residual(
     shown, (left, right, bottom, top) = window(data, x, y, half_size)
     fitted, _ = window(model, x, y, half_size)
     sky = float(np.median(shown[np.isfinite(shown)])) if np.isfinite(shown).any() else 0.0
-    look = {"origin": "lower", "cmap": gray_colormap(), "norm": asinh_stretch(shown)}
+    look: dict[str, Any] = {
+        "origin": "lower",
+        "cmap": gray_colormap(),
+        "norm": asinh_stretch(shown),
+    }
     images = {"data": shown, "model": fitted, "data - model": shown - fitted + sky}
     step = (1 + GAP) * (right - left)
     for number, (title, image) in enumerate(images.items()):

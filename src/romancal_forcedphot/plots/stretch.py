@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import AsinhNorm, Colormap
+from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from ..table.statistics import robust_statistics
@@ -20,7 +22,8 @@ def window(
     data: ArrayLike, x: float, y: float, half_size: float
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     """Return the pixels around a position and their extent (left, right, bottom, top)."""
-    ny, nx = np.shape(data)
+    image = np.asanyarray(data)
+    ny, nx = image.shape
     first_x, last_x = max(int(np.floor(x - half_size)), 0), min(int(np.ceil(x + half_size)), nx - 1)
     first_y, last_y = max(int(np.floor(y - half_size)), 0), min(int(np.ceil(y + half_size)), ny - 1)
     if last_x < first_x or last_y < first_y:
@@ -28,7 +31,7 @@ def window(
             f"nothing of the image ({nx} x {ny} pixels) is within {half_size:g} pixels of "
             f"({x:.1f}, {y:.1f}): give a position on the image"
         )
-    pixels = np.asarray(data[first_y : last_y + 1, first_x : last_x + 1], dtype=float)
+    pixels = np.asarray(image[first_y : last_y + 1, first_x : last_x + 1], dtype=float)
     return pixels, (first_x - 0.5, last_x + 0.5, first_y - 0.5, last_y + 0.5)
 
 
@@ -52,7 +55,7 @@ def asinh_stretch(pixels: np.ndarray) -> AsinhNorm:
     )
 
 
-def _ticks(norm: AsinhNorm) -> list[float]:
+def _ticks(norm: Any) -> list[float]:
     """Return the ticks of a colour bar: the background, then 1, 3, 10 and so on above it."""
     background = float(f"{norm.vmin + norm.linear_width:.1g}")
     decades = [10.0**power for power in range(-12, 13)]
@@ -60,7 +63,7 @@ def _ticks(norm: AsinhNorm) -> list[float]:
     return [background, *(v for v in above if background + 2 * norm.linear_width < v <= norm.vmax)]
 
 
-def brightness_bar(picture: ScalarMappable, unit: str, *, shrink: float = 1.0) -> None:
+def brightness_bar(picture: AxesImage, unit: str, *, shrink: float = 1.0) -> None:
     """Draw the colour bar of an image with `asinh_stretch` beside its Axes."""
     label = f"Surface brightness ({unit})"
     bar = picture.axes.figure.colorbar(picture, ax=picture.axes, label=label, shrink=shrink)

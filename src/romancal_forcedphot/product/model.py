@@ -47,7 +47,7 @@ class _OwnConverter:
     them, would depend on the order of imports.
     """
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         pass
 
 
@@ -118,7 +118,7 @@ class ForcedPhotometryModel(DataModel):
         return cls(node)
 
     @classmethod
-    def read(cls, path) -> ForcedPhotometryModel:
+    def read(cls, path: Any) -> ForcedPhotometryModel:
         """Read a product from a file, whole, so that nothing is left open.
 
         Parameters
@@ -147,7 +147,7 @@ class ForcedPhotometryModel(DataModel):
                 raise TypeError(f"{shown(path)} is a {kind}: expected a {cls.__name__}")
             return _restored(*model._content())
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         """Pickle the product whole, whether it was made here or opened from a file."""
         return _restored, self._content()
 
@@ -177,11 +177,11 @@ class ForcedPhotometryModel(DataModel):
 
     def to_asdf(
         self,
-        init,
-        *args,
+        init: Any,
+        *args: Any,
         all_array_compression: str | None = "lz4",
         all_array_storage: Any = NotSet,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         """Write an ASDF file, whole or not at all.
 
@@ -212,7 +212,7 @@ class ForcedPhotometryModel(DataModel):
             name = getattr(init, "name", None)
             self._write(init, file_name(name) if isinstance(name, str) else None, *args, **options)
 
-    def _write(self, file: Any, name: str | None, *args, **options) -> None:
+    def _write(self, file: Any, name: str | None, *args: Any, **options: Any) -> None:
         """Write to an open file under a name; asdf would take a path for a URI."""
         data = dict(self._instance._data)
         changed = {"file_date": Time.now()} | ({"filename": name} if name else {})
@@ -225,7 +225,7 @@ class ForcedPhotometryModel(DataModel):
             asdf.AsdfFile({"roman": node}).write_to(file, *args, **options)
         check_columns(self.source_catalog, self.meta.forced_phot)
 
-    def to_parquet(self, filepath) -> None:
+    def to_parquet(self, filepath: Any) -> None:
         """Write a Parquet file in the layout of romancal's catalogs, whole or not at all.
 
         Each field carries its unit; the file's metadata hold ``roman.meta.*`` flattened to text,

@@ -232,7 +232,7 @@ class CurveOfGrowth:
             return fraction
         incomplete = np.flatnonzero((weights != full_weights).any(axis=(1, 2)))
         usable = np.empty(incomplete.size)
-        places = (each[incomplete] for each in (x, y, scales))
+        places = x[incomplete], y[incomplete], scales[incomplete]
         for chosen, flux in self._on_stamps(*places, weights.shape[-1]):
             rows = incomplete[chosen]
             usable[chosen] = usable_flux_fraction(flux, weights[rows], full_weights[rows])
@@ -329,7 +329,8 @@ class CurveOfGrowth:
         """
         if self.radius_unit == "pixel":
             return np.full(x.shape, 1 / self.drizzle[0] if self.drizzle else 1.0)
-        return np.broadcast_to(np.asarray(self.pixel_scale(x, y), dtype=float), x.shape)
+        scale = self.pixel_scale(x, y)  # type: ignore[misc]  # there is one for arcsec
+        return np.broadcast_to(np.asarray(scale, dtype=float), x.shape)
 
     def _check_reach(self, radius: ArrayLike, scales: NDArray) -> None:
         """Raise a PSFError where an aperture radius (pixels) is larger than the curve's."""

@@ -73,7 +73,7 @@ class GriddedEPSF:
     wings: Correction | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("stamps", "x", "y"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         object.__setattr__(self, "oversample", int(self.oversample))
@@ -269,7 +269,8 @@ class GriddedEPSF:
         column, x_weights = spline_weights(x, nx, side, self.oversample)
         reach = self.oversample * (side - 1) + 1
         size = reach + 3
-        windows = sliding_window_view(self._coefficients, (size, size), axis=(1, 2))
+        axes: Any = (1, 2)
+        windows = sliding_window_view(self._coefficients, (size, size), axis=axes)
         table = np.zeros((x.size, size, size))
         for node, weight in self._corners(x, y):
             table += weight[:, None, None] * windows[node, row, column]

@@ -95,7 +95,7 @@ def normalize_extended_psf(stamp: NDArray, epsf: GriddedEPSF) -> GriddedEPSF:
     GriddedEPSF
         With one stamp, at the median position of the stamps.
     """
-    x, y = [np.median(epsf.x)], [np.median(epsf.y)]
+    x, y = np.array([np.median(epsf.x)]), np.array([np.median(epsf.y)])
     stamp = np.asarray(stamp, dtype=np.float64)[None]
     concentration = _concentration_index(epsf.stamps.mean(axis=0, keepdims=True), epsf.oversample)
     oversample = min(
@@ -159,7 +159,8 @@ def normalize_epsf(epsf: GriddedEPSF, wings: Wings | None, name: str) -> Gridded
     else:
         provenance["normalized_by"] = name
         stamps = stamps * ratio[:, None, None]
-    return replace(epsf, stamps=stamps, wings=wings, provenance=provenance | wings_provenance)
+    provenance |= wings_provenance
+    return replace(epsf, stamps=stamps, wings=wings, provenance=provenance)  # type: ignore[arg-type]  # only in_annulus is used
 
 
 def _has_total_flux_scale(epsf: GriddedEPSF) -> bool:

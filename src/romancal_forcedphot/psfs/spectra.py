@@ -169,7 +169,7 @@ class EPSFBySpectralType:
         -------
         EPSFPerSource
         """
-        return EPSFPerSource(self.epsfs, self.index[rows], self.description)
+        return EPSFPerSource(self.epsfs, self.index[np.asarray(rows)], self.description)
 
     def in_aperture(self, x: NDArray, y: NDArray, radius: ArrayLike, **weights: Any) -> NDArray:
         """Return encircled-energy fractions of the default type; see `Correction.in_aperture`."""
@@ -204,7 +204,7 @@ class EPSFPerSource:
 
     def for_rows(self, rows: ArrayLike) -> EPSFPerSource:
         """Return the ePSFs of some of the sources, given by index; see `Correction.for_rows`."""
-        return replace(self, index=self.index[rows])
+        return replace(self, index=self.index[np.asarray(rows)])
 
     def in_aperture(
         self,
@@ -249,4 +249,4 @@ class EPSFPerSource:
 
 def _select(radius: float | NDArray, chosen: NDArray[np.bool_]) -> float | NDArray:
     """Radius of the chosen sources: the common one, or the part of those per source."""
-    return radius[chosen] if np.ndim(radius) else radius
+    return np.asarray(radius)[chosen] if np.ndim(radius) else radius

@@ -55,10 +55,11 @@ def convert_flux(
     if source == target:
         return values.copy()
     quantity = u.Magnitude(values, source) if source == u.ABmag else u.Quantity(values, source)
-    flux = quantity.to(u.nJy, [] if source == u.ABmag else _AB)
+    flux: u.Quantity = quantity.to(u.nJy, [] if source == u.ABmag else _AB)
     if target != u.ABmag:
         return flux.to_value(target, _AB)
-    return np.where(flux > 0, flux, np.nan * u.nJy).to_value(u.ABmag)
+    positive: u.Quantity = np.where(flux > 0, flux, np.nan * u.nJy)
+    return positive.to_value(u.ABmag)
 
 
 def table_unit(name: str) -> str:

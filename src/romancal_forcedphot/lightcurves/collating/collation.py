@@ -15,7 +15,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -147,7 +147,7 @@ class _Collation:
     def __init__(self, dataset: Dataset, options: CurveOptions, layout: Layout, room: Path) -> None:
         self._dataset, self._options, self._layout, self._room = dataset, options, layout, room
         sources = dataset.sources()
-        index = spatial_index(sources.ra, sources.dec)
+        index = spatial_index(np.asarray(sources.ra), np.asarray(sources.dec))
         order = np.argsort(index, kind="stable")
         self._order = order[index[order] >= 0]
         self._index = index[self._order]
@@ -157,7 +157,7 @@ class _Collation:
         if n_lost := len(sources) - len(self._order):
             log.warning("%d sources without a position have no light curve", n_lost)
 
-    def run(self, done: Sequence[str], failed: dict[str, str]) -> Collated:
+    def run(self, done: Sequence[str], failed: Mapping[str, str]) -> Collated:
         """Collate, and write everything but the note."""
         dataset, options, layout = self._dataset, self._options, self._layout
         with Progress("Looking through", len(done), unit="exposures") as progress:

@@ -89,7 +89,7 @@ class ProcessPool:
         try:
             work = self._worker(free).submit(_attempt_here, exposure)
         except BrokenExecutor:  # it died, at work or idle
-            self._workers[free].shutdown()
+            self._worker(free).shutdown()
             self._workers[free] = None
             work = self._worker(free).submit(_attempt_here, exposure)
         self._work[free] = work
@@ -97,14 +97,15 @@ class ProcessPool:
 
     def _worker(self, number: int) -> ProcessPoolExecutor:
         """Return one of the processes, started if need be."""
-        if self._workers[number] is None:
-            self._workers[number] = ProcessPoolExecutor(
+        worker = self._workers[number]
+        if worker is None:
+            worker = self._workers[number] = ProcessPoolExecutor(
                 1,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin,
                 initargs=(self._job,),
             )
-        return self._workers[number]
+        return worker
 
     def check(self) -> None:
         """Do nothing: a process that died says so in its future."""

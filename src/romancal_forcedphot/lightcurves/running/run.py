@@ -198,7 +198,11 @@ def run_dataset(
     """
     start = time.monotonic()
     dataset = Dataset.at(output_dir)
-    known = asdict(settings) if is_dataclass(settings) else dict(settings or {})
+    known = (
+        asdict(settings)
+        if is_dataclass(settings) and not isinstance(settings, type)
+        else dict(settings or {})
+    )
     identity = Identity.of({**known, **(more_settings or {})}, sources)
     claim(dataset, identity, sources, importlib.metadata.version("romancal_forcedphot"))
     if n_repeated := len(sources) - len(set(sources.label.tolist())):

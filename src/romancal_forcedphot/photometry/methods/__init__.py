@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..settings import Settings
 from .aperture import BoundApertures, CircularApertures
@@ -108,4 +109,5 @@ def _without_neighbors(methods: Mapping[str, Method]) -> dict[str, Method]:
             f"subtract_neighbors is on and methods is {', '.join(methods)!r}: expected aperture "
             "with psf or model, whose fit is subtracted, such as aperture,psf"
         )
-    return {"aperture": replace(methods["aperture"], neighbors=fitted)}
+    apertures: Any = methods["aperture"]
+    return {"aperture": replace(apertures, neighbors=fitted)}

@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class CircularApertures:
     name: ClassVar[str] = "aperture"
     uses: ClassVar[frozenset[str]] = frozenset({"correction", "matching"})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.radius_unit not in ("pixel", "arcsec"):
             raise ValueError(f"radius_unit {self.radius_unit!r} is unknown: use pixel or arcsec")
         for name in DEFAULT_RADII:
@@ -185,7 +185,7 @@ class CircularApertures:
         background = self.background
         if background.is_subtracted:
             background.check_mask(radii.smallest(self.annulus_radii[0]))
-        given = {"area": area, "psf": psf, "n_threads": n_threads}
+        given: dict[str, Any] = {"area": area, "psf": psf, "n_threads": n_threads}
         subtracted = SubtractedSources.of(self.neighbors, exposure, sources, x, y, **given)
         sky = background.masked_image(subtracted.image, x, y) if sky is None else sky
         (widest,) = radii.at(x, y, [max(self.aperture_radii)])

@@ -68,7 +68,8 @@ class ModelPhotometry(FittedPhotometry):
         some = rows[extended]
         galaxies = sources.take(some)
         ellipses = Ellipses.on_image(exposure, galaxies, x[some], y[some], circle_pix=0.0)
-        on_pixels, known = galaxies_of(psf, galaxies.shapes.sersic_index, *ellipses.axes)
+        sersic_index = np.asarray(_sersic_shapes(galaxies).sersic_index)
+        on_pixels, known = galaxies_of(psf, sersic_index, *ellipses.axes)
         return StarsAndGalaxies(points, on_pixels, extended[known])
 
     def source_flags(self, sources: Sources) -> NDArray[np.int32]:

@@ -85,7 +85,9 @@ class SubtractedSources:
         stamps = replace(stamps, data=stamps.data + np.where(stamps.usable, light, 0.0))
         return Neighborhood(stamps, NeighborErrors.around(fit, of_fit, stamps.reach))
 
-    def light_left(self, rows: NDArray[np.intp], r_in: NDArray, r_out: NDArray) -> NDArray:
+    def light_left(
+        self, rows: NDArray[np.intp], r_in: float | NDArray, r_out: float | NDArray
+    ) -> NDArray:
         """Return which share (m,) of a source's own light in its annulus was not subtracted."""
         if self.fitted is None:
             return np.ones(rows.size)
