@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from simulated_stars import OVERSAMPLE, make_epsf
 
 import romancal_forcedphot
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
@@ -66,7 +67,7 @@ def test_links_in_the_pages_lead_somewhere():
 def test_the_measurement_in_python(workplace):
     """It runs as it stands there, and measures what the step does."""
     page = (DOCS / "howto" / "python.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code, of_psf = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     level2_image().save("IMAGE_cal.asdf")
     offsets = np.array([0.0, 1.0, 2.0]) / 3600
     Table({"ra": CENTER[0] + offsets, "dec": CENTER[1] + offsets}).write("catalog.ecsv")
@@ -76,6 +77,9 @@ def test_the_measurement_in_python(workplace):
     assert names["table"].colnames == expected.colnames
     for name in expected.colnames:
         np.testing.assert_array_equal(names["table"][name], expected[name], err_msg=name)
+    names |= {"stamps": make_epsf().stamps[:1], "oversample": OVERSAMPLE}
+    exec(of_psf, names | {"x_of_stamps": [100.0], "y_of_stamps": [90.0]})
+    assert Path("residual.png").stat().st_size > 10_000
 
 
 def test_the_page_of_architecture_names_every_room_and_files_that_exist():
