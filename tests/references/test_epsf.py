@@ -55,6 +55,18 @@ def test_without_jitter_in_the_image_the_reference_stays(jitter):
     assert content.provenance == {"defocus": 3, "jitter": "the reference's (the image has none)"}
 
 
+def test_a_reference_that_does_not_tell_its_jitter_stays_and_says_so():
+    image, model = level2_image(), epsf_model()
+    image.meta.guide_star.update(
+        {"jitter_major": 30.0, "jitter_minor": 10.0, "jitter_position_angle": 30.0}
+    )
+    model.meta.jitter_major = None
+    content = read(model, image, defocus=3)
+    np.testing.assert_array_equal(content.stamps, model.psf[1])
+    told = "the reference's, which it does not tell (the image has 30 x 10 mas at 30 deg)"
+    assert content.provenance["jitter"] == told
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("detector", "WFI02"), ("optical_element", "F158"), ("oversample", None)]
 )

@@ -133,11 +133,16 @@ def _defocus_index(
 def _with_jitter_of(
     guide_star: Mapping[str, Any] | None, model: Any, stamps: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Replace the reference's jitter by the image's; return the stamps and a description."""
+    """Replace the reference's jitter by the image's; return the stamps and a description.
+
+    Where one of the two is not told, the stamps stay as they are.
+    """
     old, new = Jitter.of_image(model.meta), Jitter.of_image(guide_star)
     if new is None:
         return stamps, "the reference's (the image has none)"
-    if old is None or new == old:
+    if old is None:
+        return stamps, f"the reference's, which it does not tell (the image has {new})"
+    if new == old:
         return stamps, "the reference's, which is the image's"
     stamps = with_jitter(stamps, int(model.meta.oversample), old=old, new=new)
     return stamps, f"{new}, instead of {old}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .columns import (
     FLUX_UNITS,
     Column,
+    aperture_column_names,
     aperture_columns,
     aperture_name,
     apertures_in,
@@ -32,6 +33,7 @@ __all__ = [
     "FLUX_UNITS",
     "Column",
     "WarningFlag",
+    "aperture_column_names",
     "aperture_columns",
     "aperture_name",
     "apertures_in",

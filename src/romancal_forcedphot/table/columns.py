@@ -17,6 +17,7 @@ from decimal import Decimal
 __all__ = [
     "FLUX_UNITS",
     "Column",
+    "aperture_column_names",
     "aperture_columns",
     "aperture_name",
     "apertures_in",
@@ -342,6 +343,22 @@ def apertures_in(names: Iterable[str]) -> list[str]:
     return [match["aperture"] for match in found if match and match["quantity"] == "flux"]
 
 
+def aperture_column_names(aperture: str) -> list[str]:
+    """Return the names of the columns of an aperture, of any shape, in their order.
+
+    Parameters
+    ----------
+    aperture : str
+        Name of the aperture, see `aperture_name`.
+
+    Returns
+    -------
+    list of str
+        Flux, total flux and magnitude, each with its error after it, and encircled-energy fraction.
+    """
+    return [column.name for column in _columns_of(aperture, aperture, FLUX_UNITS[0])]
+
+
 def error_columns(aperture: str) -> list[str]:
     """Return the names of the columns of an aperture that hold errors.
 
@@ -355,8 +372,7 @@ def error_columns(aperture: str) -> list[str]:
     list of str
         Errors of the flux, of the total flux and of the magnitude.
     """
-    columns = _columns_of(aperture, aperture, FLUX_UNITS[0])
-    return [column.name for column in columns if column.name.endswith("_err")]
+    return [name for name in aperture_column_names(aperture) if name.endswith("_err")]
 
 
 def check_catalog_columns(names: Iterable[str], columns: Sequence[Column]) -> None:

@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from ...psfs import PSF, Correction, PSFMatching
 from ...table import Column, WarningFlag, aperture_columns, aperture_name, background_columns
-from .. import calibration
 from ..batches import spatial_batches
 from ..exposure import Exposure
 from ..pixels.aperture_sums import ApertureSums, Stamps, cut_stamps, sum_in_circle
@@ -38,7 +37,7 @@ from ..pixels.neighbors import has_neighbor
 from ..settings import DEFAULT_RADII, Settings, radii_or_default
 from ..sources import Sources
 from .annulus import AnnulusBackground
-from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
+from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
 from .matched import MARGIN_PIX, matched_sums
 from .radii import RadiiOnImage
@@ -304,11 +303,7 @@ class BoundApertures:
             return None, {}, in_annulus
         r_in, r_out = self.radii.at(x, y, self.method.annulus_radii)
         background = self.method.background.estimate(self.sky, x, y, r_in, r_out)
-        scale = calibration.surface_brightness_scale(self.exposure.conversion)
-        columns = {
-            "aper_bkg_flux": background.value * scale,
-            "aper_bkg_flux_err": background.err * scale,
-        }
+        columns = background_values(self.exposure, background)
         if correction is not None:
             fraction = correction.in_annulus(x, y, r_in, r_out)
             fraction = fraction * self.subtracted.light_left(rows, r_in, r_out)

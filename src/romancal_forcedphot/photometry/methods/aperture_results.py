@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...psfs import Correction
-from ...table import WarningFlag
+from ...table import WarningFlag, aperture_column_names, background_columns
 from .. import calibration
 from ..exposure import Exposure
 from ..pixels.aperture_sums import ApertureSums
 from ..pixels.background import Background
 
-__all__ = ["aperture_flags", "calibrated_columns", "ee_fraction"]
+__all__ = ["aperture_flags", "background_values", "calibrated_columns", "ee_fraction"]
 
 
 def ee_fraction(
@@ -90,15 +90,23 @@ def calibrated_columns(
     flux_err = measurable * np.sqrt(sums.variance + (value_err * sums.area) ** 2)
     total, total_err = flux / fraction, flux_err / fraction
     magnitude, magnitude_err = calibration.ab_magnitude(total, total_err)
-    return {
-        f"{name}_flux": flux,
-        f"{name}_flux_err": flux_err,
-        f"{name}_total_flux": total,
-        f"{name}_total_flux_err": total_err,
-        f"{name}_abmag": magnitude,
-        f"{name}_abmag_err": magnitude_err,
-        f"{name}_ee_fraction": fraction,
-    }
+    values = flux, flux_err, total, total_err, magnitude, magnitude_err, fraction
+    return dict(zip(aperture_column_names(name), values, strict=True))
+
+
+def background_values(exposure: Exposure, background: Background) -> dict[str, NDArray]:
+    """Return the columns of `table.background_columns` for n sources, in nJy/arcsec².
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The image, with its conversion factor.
+    background : Background
+        Local backgrounds in image units.
+    """
+    scale = calibration.surface_brightness_scale(exposure.conversion)
+    values = background.value * scale, background.err * scale
+    return {c.name: value for c, value in zip(background_columns(), values, strict=True)}
 
 
 def aperture_flags(sums: ApertureSums, fraction: NDArray) -> NDArray:

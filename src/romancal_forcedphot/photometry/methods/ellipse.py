@@ -15,8 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...psfs import PSF, Correction, PSFError, PSFMatching
-from ...table import Column, WarningFlag, background_columns, ellipse_columns
-from .. import calibration
+from ...table import (
+    Column,
+    WarningFlag,
+    aperture_column_names,
+    background_columns,
+    ellipse_columns,
+)
 from ..batches import spatial_batches
 from ..exposure import Exposure
 from ..pixels.aperture_sums import ApertureSums, cut_stamps, sum_in_ellipse
@@ -27,7 +32,7 @@ from ..settings import Settings
 from ..sources import Sources
 from .annulus import AnnulusBackground
 from .aperture import CircularApertures
-from .aperture_results import aperture_flags, calibrated_columns, ee_fraction
+from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
 from .matched import MARGIN_PIX, matched_sums
 from .radii import ALWAYS_ACCEPTED_PIX, RadiiOnImage
@@ -246,10 +251,8 @@ class BoundEllipses:
     @property
     def _flux_columns(self) -> list[Column]:
         """Columns of the method that `calibrated_columns` makes."""
-        prefix = f"{self.method.name}_"
-        quantities = ("flux", "abmag", "total_", "ee_")
-        names = tuple(prefix + quantity for quantity in quantities)
-        return [column for column in self.method.columns() if column.name.startswith(names)]
+        names = aperture_column_names(self.method.name)
+        return [column for column in self.method.columns() if column.name in names]
 
     def _annuli(self, rows: NDArray) -> tuple[NDArray, NDArray]:
         """Radii in pixels of the annulus of each source, outside its ellipse."""
@@ -270,11 +273,7 @@ class BoundEllipses:
         if not self.background.is_subtracted:
             return None, {}
         background = self.background.estimate(self.sky, self.x[rows], self.y[rows], r_in, r_out)
-        scale = calibration.surface_brightness_scale(self.exposure.conversion)
-        return background, {
-            "aper_bkg_flux": background.value * scale,
-            "aper_bkg_flux_err": background.err * scale,
-        }
+        return background, background_values(self.exposure, background)
 
     def _scales(
         self, rows: NDArray, background: Background | None
