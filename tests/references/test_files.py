@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from roman_datamodels import datamodels as rdm
 
-from reference_models import reference
+from reference_models import apcorr_file, reference
 from romancal_forcedphot.references import ReferenceFileError, read_apcorr, read_area
+from romancal_forcedphot.references.files import open_reference
 from small_run import measured
 
 pytestmark = pytest.mark.usefixtures("inputs")
@@ -33,3 +34,21 @@ def test_a_model_that_is_lent_stays_open():
     with rdm.open("apcorr.asdf") as opened:
         read_apcorr(reference("apcorr", opened), band="F106")
         assert opened.meta.reftype == model.meta.reftype
+
+
+@pytest.mark.filterwarnings("ignore::asdf.exceptions.AsdfWarning")  # of the array of texts
+def test_damaged_values_are_told_with_the_file():
+    """A digit of a tree that became a letter, as one flipped bit does."""
+    apcorr_file("whole.asdf", [0.1, 0.25, 0.5], [0.2, 0.5, 0.8])  # short arrays stand in the tree
+    whole = read_apcorr(reference("apcorr", "whole.asdf"), band="F106")
+    assert whole["ee_radii"].tolist() == [0.1, 0.25, 0.5]
+    content = Path("whole.asdf").read_bytes()
+    Path("damaged.asdf").write_bytes(content.replace(b" 0.25,", b" 0.2u,"))
+    said = r"content that cannot be used \(ValueError: .*0\.2u"
+    with pytest.raises(ReferenceFileError, match=said):
+        read_apcorr(reference("apcorr", "damaged.asdf"), band="F106")
+    gain = rdm.GainRefModel.create_fake_data()
+    said = r"gain reference .* \(KeyError: 'lost'\): expected"
+    with pytest.raises(ReferenceFileError, match=said):  # noqa: SIM117
+        with open_reference(reference("gain", gain), rdm.GainRefModel):
+            raise KeyError("lost")

@@ -37,5 +37,6 @@ def read_apcorr(reference: Reference, *, band: str) -> dict[str, Any]:
     with open_reference(reference, rdm.ApcorrRefModel) as model:
         entry = model.data.get(band) or {}
         return {
-            key: np.array(value) if np.ndim(value) else value for key, value in dict(entry).items()
+            key: np.array(value, dtype=float) if np.ndim(value) else value
+            for key, value in dict(entry).items()
         }

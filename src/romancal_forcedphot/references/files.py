@@ -8,11 +8,17 @@ from typing import Any
 
 from roman_datamodels import datamodels as rdm
 
-from ..storage import open_asdf, shown
+from ..storage import StorageError, open_asdf, shown
 from .errors import ReferenceFileError
 from .finder import Reference, remedy_for
 
 __all__ = ["check_instrument", "open_reference"]
+
+#: What is raised where an entry is missing, or is something else than it should be.
+_OF_DAMAGED_CONTENT = (
+    *(AttributeError, IndexError, KeyError, OverflowError, RecursionError),
+    *(TypeError, ValueError),
+)
 
 
 @contextlib.contextmanager
@@ -34,7 +40,8 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
     Raises
     ------
     ReferenceFileError
-        The file cannot be opened, or holds a model of another type.
+        The file cannot be opened, holds a model of another type, or has content that the block
+        inside the context cannot convert.
     """
     kind, content = reference.kind, reference.content
     if isinstance(content, rdm.DataModel):
@@ -48,7 +55,16 @@ def open_reference(reference: Reference, expected: type) -> Iterator[Any]:
                 f"{type(model).__name__}: expected {expected.__name__}; name another with "
                 f"--override_{kind}=FILE"
             )
-        yield model
+        try:
+            yield model
+        except (ReferenceFileError, StorageError, ConnectionError):
+            raise
+        except _OF_DAMAGED_CONTENT as error:
+            raise ReferenceFileError(
+                f"{kind} reference {reference.shown} has content that cannot be used "
+                f"({type(error).__name__}: {error}): expected {expected.__name__} as RAD describes "
+                f"it; it may be damaged, fetch it again or name another with --override_{kind}=FILE"
+            ) from error
 
 
 def _open_model(path: str, kind: str, expected: type) -> Any:
