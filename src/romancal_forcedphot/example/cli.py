@@ -19,16 +19,31 @@ from .series import Series, make_series
 from .series_summary import summarize_series
 from .summary import compare, summarize
 
+QUARTER = {"n_pixels": 2044, "n_stars": 650, "n_galaxies": 45}
+
+NEXT_STEPS = """
+What next?
+  measure again     the commands above, with other parameters: strun forced_phot --help
+  see it            --save_plots=true, after pip install '.[plot]'
+  crowded stars     --methods=aperture,psf --aperture_correction=epsf
+  galaxies          --methods=aperture,model --aperture_correction=epsf
+  light curves      forced_phot_example {directory} --series
+  your own data     CRDS_SERVER_URL=https://roman-crds.stsci.edu, a CRDS_PATH of your own and no
+                    CRDS_CONTEXT; then strun forced_phot IMAGE_cal.asdf --catalog=CATALOG
+  read              docs/start.md, docs/tutorial/index.md"""
+
 
 def make_example(
-    directory: str | Path, *, report: Report = lambda stage: None
+    directory: str | Path, *, is_quick: bool = False, report: Report = lambda stage: None
 ) -> tuple[Scene, Path]:
-    """Make the full-size example exposure and its CRDS cache, unless they exist already.
+    """Make the example exposure and its CRDS cache, unless they exist already.
 
     Parameters
     ----------
     directory : str or path-like
         Directory of the files, created if necessary.
+    is_quick : bool
+        A quarter of a detector in ``quick/`` below it, instead of a whole one.
     report : callable
         Called with the name of each stage as it begins.
 
@@ -39,7 +54,10 @@ def make_example(
     cache : pathlib.Path
         Directory of the CRDS cache.
     """
-    scene = make_scene(directory, report=report)
+    if is_quick:
+        scene = make_scene(Path(directory) / "quick", **QUARTER, report=report)
+    else:
+        scene = make_scene(directory, report=report)
     return scene, make_crds_cache(scene.directory / "crds", [scene], report=report)
 
 
@@ -124,10 +142,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="forced_phot_example",
         description="Simulate a full Roman exposure of known stars, once; measure it with strun "
-        "forced_phot; compare the fluxes with the truth.",
+        "forced_phot; compare the fluxes with the truth. The exit status is 1 if they disagree.",
     )
     parser.add_argument("directory", metavar="DIR", help="directory of the files (0.2 GB)")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--quick", action="store_true", help="instead, a quarter of a detector, in about a minute"
+    )
+    instead.add_argument(
         "--series",
         action="store_true",
         help="instead, 40 small exposures of stars some of which vary, and their light curves",
@@ -142,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.series:
         return _run_series(directory, write_line)
     with Progress("making", len(STAGES) + 1, write=write_line) as progress:
-        scene, cache = make_example(directory, report=progress.stage)
+        scene, cache = make_example(directory, is_quick=options.quick, report=progress.stage)
     status = run_strun(scene, cache)
     if status != 0:
         print(f"strun failed with exit status {status}", file=sys.stderr)
@@ -151,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"product                     {product_path(scene)}\n{summary}")
     for problem in summary.problems:
         print(f"out of bounds: {problem}", file=sys.stderr)
+    print(NEXT_STEPS.format(directory=shlex.quote(directory)))
     return 1 if summary.problems else 0
 
 

@@ -181,53 +181,94 @@ _EXPORTS: dict[str, Callable[[LightCurves, list | None, str], list[Path]]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Light curves of the sources of a catalog on many exposures."
+        prog=PROGRAM,
+        description="Measure the sources of a catalog on many exposures, and make light curves. "
+        "The exit status is 1 if exposures failed, 2 if nothing could be done.",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser(
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = _add_command(
+        commands,
         "run",
-        help="measure exposures and make light curves; again: what is missing",
+        _run,
+        "measure exposures and make light curves; again: what is missing",
         epilog="Any parameter of strun forced_phot may follow, such as --aperture_radii=4 or "
         "--select='mag < 22'.",
     )
-    command.set_defaults(act=_run)
-    command.add_argument("exposures", nargs="+", metavar="EXPOSURES", help=_EXPOSURES)
-    command.add_argument("--catalog", required=True, help="catalog with sky positions")
-    command.add_argument("--output_dir", required=True, metavar="DIR", help="the data set")
-    command.add_argument("--n_workers", type=int, default=0, help="processes; 0 for all cores")
-    command.add_argument("--scheduler", default="", help="address of a Dask scheduler instead")
-    command.add_argument("--flux", default="", help="which flux, such as psf or aper3pix")
-    command.add_argument("--limit_sigma", type=float, default=3.0, help="of limiting magnitudes")
+    add = command.add_argument
+    add("exposures", nargs="+", metavar="EXPOSURE", help=_EXPOSURES)
+    add("--catalog", required=True, metavar="FILE", help="catalog with sky positions")
+    add("--output_dir", required=True, metavar="DIR", help=_DATA_SET)
+    add(
+        "--n_workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of processes, 0 for all cores (default: %(default)s)",
+    )
+    add(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="scheduler of Dask, instead of processes here",
+    )
+    add("--flux", default="", metavar="NAME", help="flux, such as psf (default: the first)")
+    add(
+        "--limit_sigma",
+        type=float,
+        default=3.0,
+        metavar="SIGMA",
+        help="significance of limiting magnitudes (default: %(default)s)",
+    )
     _add_boolean(command, "align", "move positions by the exposure's offset from the catalog")
     _add_curve_options(command)
-    command = commands.add_parser("import", help="make light curves of RAD's time-domain catalogs")
-    command.set_defaults(act=_import)
-    command.add_argument("files", nargs="+", metavar="FILES", help="time-domain source catalogs")
-    command.add_argument("--output_dir", required=True, metavar="DIR", help="the data set")
-    _add_curve_options(command)
-    command = commands.add_parser("collate", help="make light curves of what is measured")
-    command.set_defaults(act=_collate)
-    command.add_argument("directory", metavar="DIR")
-    _add_curve_options(command)
-    command = commands.add_parser("status", help="what is done, failed, missing")
-    command.set_defaults(act=_status)
-    command.add_argument("directory", metavar="DIR")
-    command = commands.add_parser("show", help="the light curve of one source")
-    command.set_defaults(act=_show)
-    command.add_argument("directory", metavar="DIR")
-    command.add_argument("--label", required=True, help="label or text id of the source")
-    command.add_argument("--plot", default="", metavar="FILE.png", help="draw it, too")
-    command.add_argument("--period", type=float, help="days to fold the picture with")
-    command.add_argument("--max_lines", type=int, default=40, help="lines to print; -1 for all")
-    command = commands.add_parser("export", help="light curves in other formats")
-    command.set_defaults(act=_export)
-    command.add_argument("directory", metavar="DIR")
-    command.add_argument("--format", required=True, choices=sorted(_EXPORTS))
-    command.add_argument("--label", default="", help="labels, separated by commas; all if empty")
-    command.add_argument("--output_dir", default="", help="where to; DIR/FORMAT if empty")
+    _add_other_commands(commands)
     return parser
 
 
+def _add_other_commands(commands: Any) -> None:
+    """Add the commands that measure nothing."""
+    text = "make light curves of RAD's time-domain catalogs"
+    add = (command := _add_command(commands, "import", _import, text)).add_argument
+    add("files", nargs="+", metavar="FILE", help="time-domain source catalogs")
+    add("--output_dir", required=True, metavar="DIR", help=_DATA_SET)
+    _add_curve_options(command)
+    command = _add_command(commands, "collate", _collate, "make light curves of what is measured")
+    command.add_argument("directory", metavar="DIR", help=_DATA_SET)
+    _add_curve_options(command)
+    command = _add_command(commands, "status", _status, "print what is done, failed and missing")
+    command.add_argument("directory", metavar="DIR", help=_DATA_SET)
+    text = "print the light curve of a source, or plot it"
+    add = _add_command(commands, "show", _show, text).add_argument
+    add("directory", metavar="DIR", help=_DATA_SET)
+    add("--label", required=True, metavar="LABEL", help="label or text id of the source")
+    add("--plot", default="", metavar="FILE.png", help="picture to draw, too")
+    add("--period", type=float, metavar="DAYS", help="period to fold the picture with")
+    add(
+        "--max_lines",
+        type=int,
+        default=40,
+        metavar="N",
+        help="greatest number of lines to print, -1 for all (default: %(default)s)",
+    )
+    text = "write light curves in other formats"
+    add = _add_command(commands, "export", _export, text).add_argument
+    add("directory", metavar="DIR", help=_DATA_SET)
+    add("--format", required=True, choices=sorted(_EXPORTS), help="format to write")
+    add("--label", default="", metavar="LABELS", help="labels, with commas (default: all)")
+    add("--output_dir", default="", metavar="DIR", help="where to (default: DIR/FORMAT)")
+
+
+def _add_command(
+    commands: Any, name: str, act: Callable[..., int], text: str, **options: str
+) -> argparse.ArgumentParser:
+    """Add a command with its description, which is a line of the list of commands, too."""
+    description = f"{text[0].upper()}{text[1:]}."
+    command = commands.add_parser(name, help=text, description=description, **options)
+    command.set_defaults(act=act)
+    return command
+
+
+_DATA_SET = "directory of the exposures' tables and light curves"
 _EXPOSURES = "images: files, globs in quotes, s3:// URIs, associations, @list.txt"
 
 
@@ -243,9 +284,12 @@ def _add_boolean(command: argparse.ArgumentParser, name: str, text: str) -> None
     )
 
 
+_BASELINE = "interval whose mean flux is subtracted (default: none)"
+
+
 def _add_curve_options(command: argparse.ArgumentParser) -> None:
     _add_boolean(command, "relative_calibration", "divide fluxes by relative zero points")
-    command.add_argument("--baseline", default="", metavar="MJD1,MJD2", help="mean to subtract")
+    command.add_argument("--baseline", default="", metavar="MJD1,MJD2", help=_BASELINE)
     _add_boolean(command, "rescale_errors", "rescale errors by the scatter of the baseline")
 
 

@@ -178,17 +178,36 @@ def _parser() -> argparse.ArgumentParser:
         "excluded. The exit status is 1 above --max_offset, 2 if nothing can be compared.",
     )
     add = parser.add_argument
-    add("product", metavar="PRODUCT", help="a *_forcedphot.asdf file")
+    add("product", metavar="FILE", help="product, *_forcedphot.asdf")
     add("--reference", required=True, metavar="FILE", help="catalog of any format the step reads")
-    add("--reference_column", default="", help="fluxes or magnitudes (default: the filter's name)")
-    add("--reference_unit", default="", choices=UNITS, help="default: the column's own unit")
-    add("--select", default="", help="rows of the reference, such as \"type == 'PSF'\"")
-    add("--aperture", default="", help="such as aper3pix (default: the product's first)")
-    add("--match", default="position", choices=("position", "label"), help="default: position")
-    add("--match_radius", type=float, default=MATCH_RADIUS_ARCSEC, help="arcsec (default: 0.1)")
-    add("--label_column", default="", help="ids of the reference, for --match=label")
-    add("--ra_column", default="", help="right ascension of the reference")
-    add("--dec_column", default="", help="declination of the reference")
+    for name, metavar, text in (
+        ("reference_column", "COLUMN", "fluxes or magnitudes (default: the filter's name)"),
+        ("select", "CONDITION", "rows of the reference, such as \"type == 'PSF'\" (default: all)"),
+        ("aperture", "NAME", "aperture, such as aper3pix (default: the product's first)"),
+        ("label_column", "COLUMN", "ids of the reference, for --match=label (default: label)"),
+        ("ra_column", "COLUMN", "right ascension of the reference (default: usual names)"),
+        ("dec_column", "COLUMN", "declination of the reference (default: usual names)"),
+    ):
+        add(f"--{name}", default="", metavar=metavar, help=text)
+    add(
+        "--reference_unit",
+        default="",
+        choices=UNITS,
+        help="unit of reference_column (default: its own)",
+    )
+    add(
+        "--match",
+        default="position",
+        choices=("position", "label"),
+        help="what says which rows belong together (default: position)",
+    )
+    add(
+        "--match_radius",
+        type=float,
+        default=MATCH_RADIUS_ARCSEC,
+        metavar="ARCSEC",
+        help="greatest distance between positions (default: %(default)s)",
+    )
     add(
         "--magnitudes",
         type=_parse_range,
@@ -196,8 +215,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BRIGHT,FAINT",
         help="compare sources between these reference magnitudes (default: all)",
     )
-    add("--max_offset", type=float, help="greatest median offset in mag; above it, exit status 1")
-    add("--output_dir", default=".", help="directory of the page of plots (default: here)")
+    add(
+        "--max_offset",
+        type=float,
+        metavar="MAG",
+        help="greatest median offset; above it, exit status 1 (default: any)",
+    )
+    add(
+        "--output_dir",
+        default=".",
+        metavar="DIR",
+        help="directory of the plots (default: .)",
+    )
     add("--no_plots", action="store_true", help="make no plots; matplotlib is not needed then")
     return parser
 
