@@ -5,6 +5,7 @@ Chapters of the tutorial are run by e2e/test_tutorial.py.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -64,13 +65,24 @@ def test_links_in_the_pages_lead_somewhere():
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_measurement_in_python(workplace):
-    """It runs as it stands there, and measures what the step does."""
-    page = (DOCS / "howto" / "python.md").read_text(encoding="utf-8")
-    code, of_psf = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+@pytest.fixture
+def image_and_catalog(workplace):
+    """The files that pages speak of."""
     level2_image().save("IMAGE_cal.asdf")
     offsets = np.array([0.0, 1.0, 2.0]) / 3600
     Table({"ra": CENTER[0] + offsets, "dec": CENTER[1] + offsets}).write("catalog.ecsv")
+
+
+def python_of(page):
+    """Blocks of Python of a how-to page."""
+    text = (DOCS / "howto" / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.usefixtures("image_and_catalog")
+def test_the_measurement_in_python():
+    """It runs as it stands there, and measures what the step does."""
+    code, of_psf = python_of("python.md")
     names = {}
     exec(code, names)
     expected = run_step("IMAGE_cal.asdf", "catalog.ecsv").source_catalog
@@ -80,6 +92,19 @@ def test_the_measurement_in_python(workplace):
     names |= {"stamps": make_epsf().stamps[:1], "oversample": OVERSAMPLE}
     exec(of_psf, names | {"x_of_stamps": [100.0], "y_of_stamps": [90.0]})
     assert Path("residual.png").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("image_and_catalog")
+def test_a_psf_of_ones_own():
+    """Its light on pixels adds up to one, and a circle holds what it does of a Gaussian."""
+    (code,) = python_of("custom_psf.md")
+    names = {}
+    exec(code, names)
+    on_pixels = names["psf"].on_pixels(np.array([100.3]), np.array([50.1]), 27)
+    np.testing.assert_allclose(on_pixels.sum(), 1.0, atol=1e-3)
+    assert np.isfinite(names["table"]["psf_flux"]).all()
+    ratio = names["table"]["aper3pix_flux"] / names["table"]["aper3pix_total_flux"]
+    np.testing.assert_allclose(ratio, 1 - np.exp(-(3.0**2) / (2 * 0.8**2)), atol=0.01)
 
 
 def test_the_page_of_architecture_names_every_room_and_files_that_exist():
@@ -97,3 +122,24 @@ def test_the_page_of_architecture_names_every_room_and_files_that_exist():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def messages():
+    """What all strings of the package say, with … for what is filled in."""
+    for path in Path(romancal_forcedphot.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [getattr(part, "value", "…") for part in node.values]
+                yield "".join(part if isinstance(part, str) else "…" for part in parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_errors_of_the_reference_are_those_of_the_code():
+    page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(quoted) > 20
+    said = list(messages())
+    for words in quoted:
+        pattern = ".*".join(map(re.escape, words.split("…")))
+        assert any(re.search(pattern, text, re.DOTALL) for text in said), words
