@@ -5,8 +5,7 @@
 Each configuration runs with both trees in processes of one interpreter, so that the dependencies
 are the same, on the small test scene and on the embedded example (below `FORCED_PHOT_EXAMPLE_DIR`,
 made if missing). Names, dtypes, units and every bit of all columns are compared; NaN equals NaN.
-The exit status is the number of configurations that differ, at most 99. A tree without an option
-of a configuration counts as a difference, and its message is shown.
+The exit status is the number of configurations that differ or fail, at most 99.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,13 +54,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "epsf-arcsec": {"aperture_correction": "epsf", "radius_unit": "arcsec"},
     "any-dq": {"dq_mask": "ANY"},
     "no-dq": {"dq_mask": "NONE"},
-    "two-flags": {"dq_mask": ["DO_NOT_USE", "SATURATED"]},
     "on-image": {"on_image_only": True},
-    "empty": {"error_calibration": "empty"},
     "microjansky": {"output_units": "uJy"},
     "one-thread": {"n_threads": 1, "bkg_mask_radius": 4.0},
     "select": {"select": "ra > 0"},
-    "no-proper-motion": {"proper_motion": False},
 }
 EXAMPLE: dict[str, dict[str, Any]] = {
     "apcorr": {},
@@ -86,12 +81,10 @@ def measure(scene: str, directory: Path, output: Path, only: str) -> None:
     found = {}
     for name, run in runs(scene, image, catalog):
         if only in name:
-            start = time.process_time()
             try:
                 found[name] = run()
             except Exception as error:
                 found[name] = f"{type(error).__name__}: {error}"
-            print(f"  {scene} {name}: {time.process_time() - start:.1f} s of CPU", file=sys.stderr)
     output.write_bytes(pickle.dumps(found))
 
 
@@ -194,7 +187,7 @@ def hook(image: Path, catalog: Path) -> Columns:
 def compare(old: Columns | str, new: Columns | str) -> str:
     """Say how the columns of two products differ; empty if they do not."""
     if isinstance(old, str) or isinstance(new, str):
-        return "" if old == new else f"old: {str(old)[:150]!r}, new: {str(new)[:150]!r}"
+        return f"old: {str(old)[:150]!r}, new: {str(new)[:150]!r}"
     if list(old) != list(new):
         return f"other columns: {sorted(set(old) ^ set(new)) or 'in another order'}"
     found = []
@@ -247,8 +240,7 @@ def main() -> int:
         for name in old:
             difference = compare(old[name], new[name])
             n_different, n_same = n_different + bool(difference), n_same + (not difference)
-            failed = f" (both fail: {old[name][:120]})" if isinstance(old[name], str) else ""
-            print(f"{scene} {name}: {difference or 'identical' + failed}")
+            print(f"{scene} {name}: {difference or 'identical'}")
     print(f"{n_same} configurations are identical, {n_different} are not")
     return min(n_different, 99)
 
