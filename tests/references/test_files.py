@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from roman_datamodels import datamodels as rdm
 
+from hostile import at_most
 from reference_models import apcorr_file, reference
 from romancal_forcedphot.references import ReferenceFileError, read_apcorr, read_area
 from romancal_forcedphot.references.files import open_reference
@@ -26,6 +28,12 @@ def test_files_of_another_kind_are_refused():
         read_area(reference("area", "broken.asdf"), detector="WFI01", shape=(8, 8))
     with pytest.raises(ReferenceFileError, match=r"override_apcorr.*--aperture_correction=none"):
         measured(override_apcorr="lost.asdf", pixel_area="none")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for():
+    os.mkfifo("pipe")
+    with at_most(60), pytest.raises(ReferenceFileError, match=r"'.*pipe' .* is not a regular file"):
+        measured(override_area="pipe", aperture_correction="none")
 
 
 def test_a_model_that_is_lent_stays_open():

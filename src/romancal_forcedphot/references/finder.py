@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -168,8 +169,13 @@ def query_reference(kind: str, query: Callable[[], Any], *, override: Any = None
     Raises
     ------
     ReferenceFileError
-        CRDS is unreachable, or the file does not exist.
+        CRDS is unreachable, or the file does not exist or is not a regular one.
     """
+    if isinstance(override, str) and _is_special(override):  # opening a pipe would wait
+        raise ReferenceFileError(
+            f"{kind} reference {override!r} (override_{kind}) is not a regular file: give the path "
+            f"of a file, or set {remedy_for(kind)}"
+        )
     try:
         with quiet_crds():
             return query()
@@ -186,6 +192,15 @@ def query_reference(kind: str, query: Callable[[], Any], *, override: Any = None
             f"CRDS_PATH and, for a fixed context, CRDS_CONTEXT; or give a file with "
             f"--override_{kind}=FILE; or do without one by {remedy_for(kind)}"
         ) from error
+
+
+def _is_special(path: str) -> bool:
+    """Whether a path is a pipe, a device or a socket."""
+    try:
+        mode = os.stat(path.strip()).st_mode
+    except (OSError, ValueError):
+        return False  # whoever opens it says why
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def require(finder: Finder, kind: str, parameters: Mapping[str, Any], *, what: str) -> Reference:

@@ -93,7 +93,13 @@ def _opened(
     file: BinaryIO, name: str, is_ours: bool, verify_checksums: bool, validate: bool
 ) -> asdf.AsdfFile:
     start = file.tell()
-    if file.read(len(_MAGIC)) != _MAGIC:
+    try:
+        magic = file.read(len(_MAGIC))
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{name} cannot be read ({error}): check its disk") from error
+    if magic != _MAGIC:
         raise StorageError(f"{name} is not an ASDF file: it does not begin with #ASDF")
     file.seek(start)
     check_tree(file, name)
