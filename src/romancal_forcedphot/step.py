@@ -68,12 +68,12 @@ class ForcedPhotometryStep(FrameworkStep):
         bkg_maxiters = integer(default=5) # Maximum number of clipping iterations; 0 iterates to convergence
         bkg_mask_radius = float(default=0.0) # Radius in pixels of the masks around all sources in annuli; 0 masks none
         pixel_area = option('crds', 'wcs', 'none', default='crds') # Source of the pixel-area map
-        aperture_correction = option('apcorr', 'epsf', 'stpsf', 'none', default='apcorr') # Source of the correction to total flux
+        aperture_correction = option('apcorr', 'epsf', 'stpsf', 'stars', 'none', default='apcorr') # Source of the correction to total flux; stars are those of the image
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of the apcorr reference's ee_radii
         apcorr_psf = option('optical', 'pixel', default='optical') # PSF of the apcorr curve: optical, or integrated over a pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only correct if the flat lacks the gain
         error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them
-        psf_source = option('auto', 'epsf', 'stpsf', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
+        psf_source = option('auto', 'epsf', 'stpsf', 'stars', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
         psf_background = option('mesh', 'annulus', 'none', default='mesh') # Sky for psf, from the image less all fitted sources
         psf_mesh = integer(default=64) # Side of the mesh's cells in pixels
         subtract_neighbors = boolean(default=False) # Measure apertures on the image less all other sources of psf or model

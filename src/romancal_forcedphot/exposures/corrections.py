@@ -44,11 +44,13 @@ from ..references import (
     remedy_for,
     require,
 )
+from .star_psf import curve_of_stars, epsf_of_stars
 
 __all__ = ["aperture_correction", "curve_of_growth", "psf_on_pixels", "with_remedy"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
+_PSF_SOURCES = ("epsf", "stpsf", "stars")
 _STPSF_SIDE = 91  # pixels, as for the stamps of the epsf references
 
 
@@ -94,9 +96,12 @@ def aperture_correction(
     kind = settings.aperture_correction
     if kind == "none":
         return None, {"source": "none"}
-    name = "N/A"
+    name, more = "N/A", {}
     with with_remedy(settings):
-        if kind == "stpsf":
+        if kind == "stars":
+            reference = _optional_curve(exposure, settings, finder)
+            correction, more = curve_of_stars(exposure, sources, reference)
+        elif kind == "stpsf":
             correction = _stpsf_epsf(exposure, settings, finder, largest_aperture)
         elif kind in ("apcorr", "epsf"):
             what = f"{exposure.band} on {exposure.detector}"
@@ -108,9 +113,9 @@ def aperture_correction(
                 correction = curve_of_growth(reference, exposure, settings, band=exposure.band)
         else:
             raise ValueError(
-                f"aperture_correction is {kind!r}: expected apcorr, epsf, stpsf or none"
+                f"aperture_correction is {kind!r}: expected apcorr, epsf, stpsf, stars or none"
             )
-    return correction, {"source": kind, "reference": name} | correction.description
+    return correction, {"source": kind, "reference": name} | correction.description | more
 
 
 def psf_on_pixels(
@@ -147,12 +152,18 @@ def psf_on_pixels(
     """
     kind = settings.psf_source
     if kind == "auto":
-        has_pixels = settings.aperture_correction in ("epsf", "stpsf")
+        has_pixels = settings.aperture_correction in _PSF_SOURCES
         kind = settings.aperture_correction if has_pixels else "epsf"
-    if kind not in ("epsf", "stpsf"):
+    if kind not in _PSF_SOURCES:
         raise ValueError(
-            f"psf_source is {kind!r}: expected auto, epsf or stpsf; a curve of growth is no PSF"
+            f"psf_source is {kind!r}: expected auto, epsf, stpsf or stars; a curve of growth is no "
+            "PSF"
         )
+    if kind == "stars":
+        with with_remedy(replace(settings, aperture_correction=kind)):
+            curve = _optional_curve(exposure, settings, finder)
+            epsf = epsf_of_stars(exposure, sources, curve)
+        return epsf, {"source": kind} | epsf.description
     if correction is not None and kind == settings.aperture_correction:
         return correction, {"source": kind} | correction.description
     settings = replace(settings, aperture_correction=kind)

@@ -82,8 +82,8 @@ class Settings:
         none.
     pixel_area : {'crds', 'wcs', 'none'}
         Source of the pixel-area map.
-    aperture_correction : {'apcorr', 'epsf', 'stpsf', 'none'}
-        Source of the aperture correction.
+    aperture_correction : {'apcorr', 'epsf', 'stpsf', 'stars', 'none'}
+        Source of the aperture correction; ``'stars'`` are bright ones of the image itself.
     apcorr_radius_unit : {'auto', 'pixel', 'arcsec'}
         Unit of the radii of an ``apcorr`` reference.
     apcorr_psf : {'optical', 'pixel'}
@@ -109,7 +109,7 @@ class Settings:
         Whether proper motions are applied to the time of the exposure.
     ref_epoch : float or None
         Reference epoch of the catalog's positions as Julian year; the catalog's own if None.
-    psf_source : {'auto', 'epsf', 'stpsf'}
+    psf_source : {'auto', 'epsf', 'stpsf', 'stars'}
         Source of the PSF for PSF photometry; ``'auto'`` takes that of the aperture correction
         where it has one, else ``'epsf'``.
     psf_background : {'mesh', 'annulus', 'none'}

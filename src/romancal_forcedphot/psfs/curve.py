@@ -59,8 +59,9 @@ class CurveOfGrowth:
         Encircled-energy fraction at `radii`, with the total flux as 1.
     radius_unit : {'pixel', 'arcsec'}
         Unit of `radii`.
-    psf : {'optical', 'pixel'}
-        Whether the curve's PSF already includes the integration over a pixel ('pixel').
+    psf : {'optical', 'pixel', 'aperture'}
+        Whether the curve's PSF already includes the integration over a pixel ('pixel'), and the
+        fractions are those of aperture sums on pixels ('aperture').
     pixel_scale : callable
         (x, y) in pixels -> arcsec per pixel there; not used with radii in pixels.
     fractions_from : str
@@ -164,6 +165,8 @@ class CurveOfGrowth:
     @property
     def _pixel_widths(self) -> tuple[float, ...]:
         """Sides in pixels of the squares over which the value of a pixel averages the PSF."""
+        if self.psf == "aperture":
+            return ()
         detector_pixel, droplet = self.drizzle or (1.0, 0.0)
         sides = () if self.psf == "pixel" else (detector_pixel,)
         sides += (droplet, 1.0) if self.drizzle else ()
@@ -172,7 +175,7 @@ class CurveOfGrowth:
     @property
     def _aperture_widths(self) -> tuple[float, ...]:
         """`_pixel_widths`, and that of the fractional overlap of a circle with pixels."""
-        return 1.0, *self._pixel_widths
+        return () if self.psf == "aperture" else (1.0, *self._pixel_widths)
 
     def for_rows(self, rows: ArrayLike) -> CurveOfGrowth:
         """Return this correction, which is the same for all rows of a catalog.
