@@ -66,7 +66,6 @@ KEPT_IN = {
     "galsim": {"example"},
     "lz4": {"storage"},
     "matplotlib": {"plots"},
-    "photutils": {"psfs"},
     "platformdirs": {"references"},
     "pyarrow": {"catalogs", "lightcurves", "product"},
     "pysiaf": {"example"},

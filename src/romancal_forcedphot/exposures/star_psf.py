@@ -67,15 +67,17 @@ def epsf_of_stars(
     Raises
     ------
     PSFError
-        There are fewer than 30 stars, or photutils is not installed.
+        There are fewer than 30 stars.
     """
     stars = _stars(exposure, sources, _FEWEST_FOR_EPSF)
     curve, provenance = _curve(exposure, stars, reference)
     return build_epsf(
         exposure.data,
+        exposure.err,
         stars.x,
         stars.y,
         stars.sky,
+        stars.flux,
         curve,
         radius=float(stars.radii[-1]),
         provenance=provenance,

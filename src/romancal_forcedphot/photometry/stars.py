@@ -32,6 +32,8 @@ class StarSample:
     ----------
     x, y : (n,) ndarray of float64
         0-indexed pixel positions.
+    flux : (n,) ndarray of float64
+        Flux within the largest radius, in units of the image times pixels.
     sky : (n,) ndarray of float64
         Background per pixel in units of the image.
     radii : (r,) ndarray of float64
@@ -46,6 +48,7 @@ class StarSample:
 
     x: NDArray
     y: NDArray
+    flux: NDArray
     sky: NDArray
     radii: NDArray
     growth: NDArray
@@ -79,7 +82,7 @@ def find_stars(exposure: Exposure, x: NDArray, y: NDArray, *, radius: float) -> 
     rows = _candidates(exposure, x, y, radius)
     x, y = x[rows], y[rows]
     radii = _radii(radius)
-    sky = local_background(exposure.data, x, y, *annulus, estimator="mean")
+    sky = local_background(exposure.data, x, y, *annulus, estimator="median")
     stamps = cut_stamps(exposure.data, exposure.err, exposure.saturated, None, x, y, radius)
     sums = [sum_in_circle(stamps, each) for each in radii]
     flux = np.column_stack([each.flux - sky.value * each.area for each in sums])
@@ -97,7 +100,14 @@ def find_stars(exposure: Exposure, x: NDArray, y: NDArray, *, radius: float) -> 
     stars = stars[_is_starlike(concentration[stars])]
     stars = stars[np.argsort(-flux[stars, -1], kind="stable")][:_MOST]
     return StarSample(
-        x[stars], y[stars], sky.value[stars], radii, growth[stars], growth_err[stars], annulus
+        x=x[stars],
+        y=y[stars],
+        flux=flux[stars, -1],
+        sky=sky.value[stars],
+        radii=radii,
+        growth=growth[stars],
+        growth_err=growth_err[stars],
+        annulus=annulus,
     )
 
 
@@ -114,14 +124,13 @@ def _candidates(exposure: Exposure, x: NDArray, y: NDArray, radius: float) -> ND
     near = -2 * radius, ny + 2 * radius, nx + 2 * radius
     known = known[(x[known] > near[0]) & (x[known] < near[2])]
     known = known[(y[known] > near[0]) & (y[known] < near[1])]
-    flux = np.zeros(known.size)
+    flux, level = np.zeros(known.size), np.nanmedian(exposure.data[::8, ::8])
     for first in range(0, known.size, _TRIED):
         some = slice(first, first + _TRIED)
         at = x[known[some]], y[known[some]]
         planes = exposure.data, exposure.err, exposure.saturated, None
         sums = sum_in_circle(cut_stamps(*planes, *at, _CORE_PIX), _CORE_PIX)
-        flux[some] = sums.flux
-    flux -= np.median(flux) if flux.size else 0.0
+        flux[some] = sums.flux - level * sums.area
     is_alone = np.ones(known.size, dtype=bool)
     pairs = cKDTree(np.column_stack([x[known], y[known]])).query_pairs(
         2 * radius, output_type="ndarray"
