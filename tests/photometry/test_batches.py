@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from romancal_forcedphot.photometry.batches import rows_near, spatial_batches
+from romancal_forcedphot.photometry.batches import divided_batches, rows_near, spatial_batches
 from small import SHAPE
 
 
@@ -45,3 +45,15 @@ def test_nobody_makes_no_batch():
     nowhere = np.full(4, np.nan)
     assert list(spatial_batches(nowhere, nowhere, SHAPE, 3.0, n_pixels_each=49)) == []
     assert list(spatial_batches(nowhere[:0], nowhere[:0], SHAPE, 3.0, n_pixels_each=49)) == []
+
+
+def test_parts_of_batches_lie_in_one_square():
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(-30, 300, (2, 500))
+    batches = list(spatial_batches(x, y, (280, 280), 5.0, n_pixels_each=10_000))
+    parts = list(divided_batches(batches, x, y, 100.0))
+    for rows in parts:
+        assert len({tuple(each) for each in np.stack([x, y])[:, rows].T // 100}) == 1
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(np.concatenate(batches)))
+    assert len(list(divided_batches(batches, x, y, 1000.0))) <= 4 * len(batches)
+    assert list(divided_batches([], x, y, 100.0)) == []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rows_near", "spatial_batches"]
+__all__ = ["divided_batches", "rows_near", "spatial_batches"]
 
 _MAX_SOURCES = 4096  # amortises the overhead of a batch; small enough to balance threads
 _MAX_PIXELS = 1_000_000  # of all stamps of a batch: limits the memory for large apertures
@@ -57,3 +57,28 @@ def spatial_batches(
     size = max(min(_MAX_SOURCES, _MAX_PIXELS // n_pixels_each), 1)
     for first in range(0, len(near), size):
         yield near[first : first + size]
+
+
+def divided_batches(
+    batches: Iterable[NDArray[np.intp]], x: NDArray, y: NDArray, side: float
+) -> Iterator[NDArray[np.intp]]:
+    """Yield the parts of batches that lie in one square of the image each.
+
+    Parameters
+    ----------
+    batches : iterable of (m,) ndarray of intp
+        Rows of sources.
+    x, y : (n,) ndarray of float64
+        0-indexed pixel positions of all sources, finite for those in batches.
+    side : float
+        Side of the squares in pixels.
+
+    Yields
+    ------
+    (m,) ndarray of intp
+    """
+    for rows in batches:
+        cell = np.stack([y[rows] // side, x[rows] // side])
+        order = np.lexsort(cell[::-1])
+        differs = np.any(np.diff(cell[:, order]) != 0, axis=0)
+        yield from np.split(rows[order], np.flatnonzero(differs) + 1)

@@ -253,9 +253,10 @@ class BoundApertures:
         """Yield batches of rows whose apertures can overlap the image, close sources together."""
         reach = self.largest_aperture
         side = 2 * math.ceil(reach) + 1
-        return spatial_batches(
+        batches = spatial_batches(
             self.x, self.y, self.exposure.shape, reach, n_pixels_each=side * side
         )
+        return self.subtracted.batches(batches, self.x, self.y)
 
     def measure(self, rows: NDArray) -> dict[str, NDArray]:
         """Measure a batch; see `BoundMethod.measure`."""

@@ -175,7 +175,9 @@ class BoundEllipses:
         """Yield the rows whose apertures can touch the image, neighbours together."""
         largest = self._widest * np.nanmax(self.ellipses.semimajor, initial=0.0)
         largest = min(largest, self._largest)
-        yield from spatial_batches(self.x, self.y, self.exposure.shape, largest, n_pixels_each=1000)
+        shape = self.exposure.shape
+        batches = spatial_batches(self.x, self.y, shape, largest, n_pixels_each=1000)
+        return self.subtracted.batches(batches, self.x, self.y)
 
     @property
     def _largest(self) -> float:

@@ -6,12 +6,14 @@ its aperture, and the errors of its neighbours' fluxes are in its own (`fitting.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...psfs import PSF
+from ..batches import divided_batches
 from ..exposure import Exposure
 from ..fitting import NeighborErrors
 from ..pixels.aperture_sums import ApertureSums, Stamps
@@ -19,6 +21,8 @@ from ..sources import Sources
 from .joint_fit import FittedPhotometry, FittedSources
 
 __all__ = ["Neighborhood", "SubtractedSources"]
+
+_SIDE_PIX = 512.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,15 @@ class SubtractedSources:
             return cls(exposure.data)
         fitted = method.fit(exposure, sources, x, y, area=area, psf=psf, n_threads=n_threads)
         return cls(fitted.fit.image_without_sources(), fitted)
+
+    def batches(
+        self, batches: Iterator[NDArray[np.intp]], x: NDArray, y: NDArray
+    ) -> Iterator[NDArray[np.intp]]:
+        """Return batches of sources at (n,) positions, in parts if there are errors to be found.
+
+        The errors ask for all fluxes of the rectangle around a batch.
+        """
+        return batches if self.fitted is None else divided_batches(batches, x, y, _SIDE_PIX)
 
     def around(self, rows: NDArray[np.intp], stamps: Stamps) -> Neighborhood:
         """Return some sources with what was subtracted around them.
