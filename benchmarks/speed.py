@@ -111,7 +111,8 @@ def time_processes(
             ourselves("columns", product, columns),
         ):
             run_child(first, cwd=room, environment=environment)
-        floor = ourselves("floor", image, columns, room / "floor.asdf")
+        (area,) = cache.glob("references/roman/*area*.asdf")
+        floor = ourselves("floor", image, area, columns, room / "floor.asdf")
         runs = {"strun": [], "floor": []}
         for _ in range(repeats_of(n_sources, quick)):
             runs["strun"].append(run_child(command, cwd=room, environment=environment))

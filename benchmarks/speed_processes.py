@@ -1,7 +1,8 @@
 """Whole processes: `strun forced_phot`, the floor under it, and romancal's SourceCatalogStep.
 
-The floor is a process that imports what `strun forced_phot` imports, opens the same image, touches
-its three arrays, and saves a table of the same size.
+The floor is a process that imports stpipe, romancal.stpipe, roman_datamodels and astropy.table,
+opens the same image, reads its three arrays and that of the pixel areas, and saves a table of the
+same size. It imports nothing of this package and measures nothing.
 
 As a program it is one of the children, which do all the work: a child's peak memory counts from
 that of its parent, which is kept small.
@@ -74,16 +75,16 @@ def catalog(image: str, path: str, n_sources: str) -> None:
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
 
 
-def floor(image: str, product: str, copy: str) -> None:
+def floor(image: str, area: str, product: str, copy: str) -> None:
     """Do what cannot be avoided; the table is made of plain arrays like the product's."""
     import asdf
-    import pyarrow.parquet  # noqa: F401  # for the catalog
+    import romancal.stpipe  # noqa: F401
     import stpipe._cli.strun  # noqa: F401
     from astropy.table import Table
     from roman_datamodels import datamodels
 
-    import romancal_forcedphot.step  # noqa: F401
-
+    with datamodels.open(area) as model:
+        np.asarray(model.data).max()
     with datamodels.open(image) as model:
         for name in ("data", "err", "dq"):
             np.asarray(model[name]).max()

@@ -38,6 +38,7 @@ def open_image(
     storage_options: Mapping[str, Any] | None = None,
     verify_checksums: bool = True,
     mosaics: bool = True,
+    validate: bool = True,
 ) -> rdm.ImageModel | rdm.MosaicModel:
     """Open a Level-2 image or a Level-3 mosaic.
 
@@ -52,6 +53,8 @@ def open_image(
         Whether the arrays are compared with the checksums in the file when they are read.
     mosaics : bool
         Whether mosaics are accepted.
+    validate : bool
+        Whether the tree of a file is validated against the schemas of its tags.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def open_image(
         There is no such file, it is not readable, or it is neither an image nor a mosaic.
     """
     is_location = isinstance(dataset, str | Path)
-    model = _open(dataset, storage_options, verify_checksums) if is_location else dataset
+    model = _open(dataset, storage_options, verify_checksums, validate) if is_location else dataset
     if isinstance(model, rdm.ImageModel) or (mosaics and isinstance(model, rdm.MosaicModel)):
         return model
     kind = type(model).__name__
@@ -105,7 +108,7 @@ def opened_for_metadata(
     if not isinstance(dataset, str | Path):
         yield dataset
         return
-    with open_image(dataset, storage_options=storage_options) as model:
+    with open_image(dataset, storage_options=storage_options, validate=False) as model:
         yield model
 
 
@@ -133,12 +136,18 @@ def check_is_input(dataset: Any) -> None:
 
 
 def _open(
-    location: str | Path, storage_options: Mapping[str, Any] | None, verify_checksums: bool
+    location: str | Path,
+    storage_options: Mapping[str, Any] | None,
+    verify_checksums: bool,
+    validate: bool,
 ) -> Any:
     """Open a file as a Roman model, which closes the file when it is closed."""
     try:
         file = open_asdf(
-            location, storage_options=storage_options, verify_checksums=verify_checksums
+            location,
+            storage_options=storage_options,
+            verify_checksums=verify_checksums,
+            validate=validate,
         )
     except StorageError as error:
         raise InputError(_unreadable_message(location, error)) from error

@@ -16,6 +16,8 @@ import numpy as np
 
 __all__ = ["circle_overlap", "stamp_reach"]
 
+_AT_ONCE = 512  # circles whose grids of corners stay in the cache
+
 
 def stamp_reach(radius: float) -> int:
     """Return the half width of a stamp that contains a circle at any sub-pixel position.
@@ -55,8 +57,20 @@ def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> 
         an error of about 1e-15 * radius**2.
     """
     reach = stamp_reach(np.max(radius, initial=0.0)) if reach is None else reach
+    x_fraction, y_fraction, radius = (np.asarray(each) for each in (x_fraction, y_fraction, radius))
+    weights = np.empty((x_fraction.size, 2 * reach + 1, 2 * reach + 1))
+    for first in range(0, x_fraction.size, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        radii = radius[some] if radius.ndim else radius
+        of_some = _overlap_of_few(x_fraction[some], y_fraction[some], radii, reach)
+        weights[some] = np.moveaxis(of_some, -1, 0)
+    return weights
+
+
+def _overlap_of_few(x_fraction, y_fraction, radius, reach):
+    """Overlaps of so few circles that temporary arrays are small: (s, s, n)."""
     edges = (np.arange(2 * reach + 2) - (reach + 0.5))[:, None]
-    u, v = edges - np.asarray(x_fraction), edges - np.asarray(y_fraction)
+    u, v = edges - x_fraction, edges - y_fraction
 
     square = radius * radius  # not radius**2, which may be rounded to less
     inside = (v * v)[:, None] + u * u <= square
@@ -69,8 +83,7 @@ def circle_overlap(x_fraction, y_fraction, radius, reach: int | None = None) -> 
     weights[inside_columns[1:] & inside_columns[:-1]] = 1.0
     nearest_u, nearest_v = _distance_to_pixels(u), _distance_to_pixels(v)
     weights[(nearest_v**2)[:, None] + nearest_u**2 >= square] = 0.0
-    np.clip(weights, 0.0, 1.0, out=weights)
-    return np.ascontiguousarray(np.moveaxis(weights, -1, 0))
+    return np.clip(weights, 0.0, 1.0, out=weights)
 
 
 def _area_to_corner(u, v, radius, inside):
