@@ -147,8 +147,9 @@ def build_epsf(
     As Anderson & King (2000, PASP 112, 1360) do: each pixel of each star samples the ePSF at its
     own offset; what the samples differ by from the ePSF is averaged on its grid and added, and so
     on. It begins with the radial profile of the curve of growth, and positions are the catalog's,
-    as in the photometry. (photutils' ``EPSFBuilder`` fits the positions, which left 6 % in the
-    flux of faint stars on images as undersampled as these.)
+    as in the photometry. At the end it is scaled such that a fit of it gives these stars, in the
+    median, the fluxes of their curve of growth. (photutils' ``EPSFBuilder`` fits the positions,
+    which left 6 % in the flux of faint stars on images as undersampled as these.)
 
     Parameters
     ----------
@@ -191,8 +192,19 @@ def build_epsf(
     if not light > 0:
         raise PSFError("the stars have no common ePSF: expected more or brighter ones")
     stamp[near] *= inside / light
-    more = {"n_stars": len(x), "stars_up_to_pix": float(radius)}
+    scale = _fitted_flux(GriddedEPSF(stamp[None], *place, _OVERSAMPLE), x, y, images, weight)
+    stamp *= scale
+    more = {"n_stars": len(x), "stars_up_to_pix": float(radius), "scaled_by": scale}
     return GriddedEPSF(stamp[None], *place, _OVERSAMPLE, provenance=provenance | more)
+
+
+def _fitted_flux(
+    epsf: GriddedEPSF, x: NDArray, y: NDArray, images: NDArray, weight: NDArray
+) -> float:
+    """Median of the fluxes that a fit of an ePSF gives for stars whose total flux is 1."""
+    light = epsf.on_pixels(x, y, images.shape[-1])
+    of_star = (weight * light * np.nan_to_num(images)).sum(axis=(1, 2))
+    return float(np.median(of_star / (weight * light**2).sum(axis=(1, 2))))
 
 
 def _cut(plane: NDArray, x: NDArray, y: NDArray, half: int) -> NDArray:
