@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from photutils.aperture import RectangularAperture
 from simulated_stars import OVERSAMPLE, make_epsf
 
 import romancal_forcedphot
@@ -105,6 +106,25 @@ def test_a_psf_of_ones_own():
     assert np.isfinite(names["table"]["psf_flux"]).all()
     ratio = names["table"]["aper3pix_flux"] / names["table"]["aper3pix_total_flux"]
     np.testing.assert_allclose(ratio, 1 - np.exp(-(3.0**2) / (2 * 0.8**2)), atol=0.01)
+
+
+@pytest.mark.usefixtures("image_and_catalog")
+def test_a_new_aperture_shape():
+    """Its sums are photutils'."""
+    (code,) = python_of("new_aperture.md")
+    names = {}
+    exec(code, names)
+    table, exposure = names["table"], names["exposure"]
+    data = np.where(np.isfinite(exposure.data), exposure.data, 0.0) * names["area"]
+    squares = RectangularAperture(np.transpose([table["x"], table["y"]]), 6.0, 6.0)
+    sums, _ = squares.do_photometry(data, method="exact")
+    areas, _ = squares.do_photometry(names["area"], method="exact")
+    scale = 1e15 * exposure.conversion * exposure.pixel_area
+    arcsec2 = (np.pi / 648000) ** 2
+    background = table["aper_bkg_flux"] / (1e15 * exposure.conversion * arcsec2)
+    gross = scale * sums
+    difference = table["square_flux"] - (gross - scale * background * areas)
+    assert np.all(np.abs(difference) < 2e-4 * gross)  # photutils' exact squares have 32 subpixels
 
 
 def test_the_page_of_architecture_names_every_room_and_files_that_exist():
