@@ -175,19 +175,13 @@ def build_epsf(
     total = (flux / inside)[:, None, None]
     images = (images - sky[:, None, None]) / total
     weight = np.where(np.isfinite(images), (total / errors) ** 2, 0.0)
-    samples = _sample_indices(x, y, half)
     stamp = _radial_stamp(curve)
     near = _distance_on_stamp() <= radius
     place = [float(np.median(x))], [float(np.median(y))]
     for _ in range(_EPSF_ROUNDS):
         epsf = GriddedEPSF(stamp[None], *place, _OVERSAMPLE)
         residual = np.nan_to_num(images) - epsf.on_pixels(x, y, 2 * half + 1)
-        sums = np.zeros((2, stamp.size))
-        for each, values in zip(sums, (weight * residual, weight), strict=True):
-            each += np.bincount(samples.ravel(), values.ravel(), minlength=stamp.size)
-        top, bottom = (gaussian_filter(each.reshape(stamp.shape), _SMOOTHING) for each in sums)
-        known = near & (bottom > _LEAST_WEIGHT * bottom.max())
-        stamp[known] += top[known] / bottom[known]
+        stamp[near] += _mean_on_grid(residual, weight, x, y, stamp.shape)[near]
     light = flux_in_circle(stamp[None], radius, _OVERSAMPLE)[0]
     if not light > 0:
         raise PSFError("the stars have no common ePSF: expected more or brighter ones")
@@ -196,6 +190,22 @@ def build_epsf(
     stamp *= scale
     more = {"n_stars": len(x), "stars_up_to_pix": float(radius), "scaled_by": scale}
     return GriddedEPSF(stamp[None], *place, _OVERSAMPLE, provenance=provenance | more)
+
+
+def _mean_on_grid(
+    values: NDArray, weight: NDArray, x: NDArray, y: NDArray, shape: tuple[int, int]
+) -> NDArray:
+    """Weighted mean, a little smoothed, of values on pixels around stars on the grid of a stamp."""
+    samples = _sample_indices(x, y, values.shape[-1] // 2).ravel()
+    total, weights = (
+        gaussian_filter(
+            np.bincount(samples, each.ravel(), minlength=shape[0] * shape[1]).reshape(shape),
+            _SMOOTHING,
+        )
+        for each in (weight * values, weight)
+    )
+    known = weights > _LEAST_WEIGHT * weights.max()
+    return np.divide(total, weights, out=np.zeros(shape), where=known)
 
 
 def _fitted_flux(
