@@ -45,6 +45,8 @@ BOUNDS = {
     "constant_chi2": ("chi2/dof of constant stars, at most", 1.05, "<="),
     "transient_low": ("pull width of transients, at least", 0.95, ">="),
     "transient": ("pull width of transients, at most", 1.05, "<="),
+    "difference_low": ("pull width of transients' differences, at least", 0.95, ">="),
+    "difference": ("pull width of transients' differences, at most", 1.05, "<="),
     "zero_point": ("of the drift, largest error of a zero point", 0.1, "<="),
     "offset": ("of the drift, error of the last offset", 0.1, "<="),
 }
@@ -117,12 +119,14 @@ def _cost(options: argparse.Namespace, directory: Path) -> str:
 
 
 def _series(options: argparse.Namespace, directory: Path) -> str:
-    found = series_accuracy(directory)
+    found, difference = series_accuracy(directory)
     return _figures(
         constant_chi2_low=found.constant_chi2,
         constant_chi2=found.constant_chi2,
         transient_low=found.transient_pull_width,
         transient=found.transient_pull_width,
+        difference_low=difference,
+        difference=difference,
         zero_point=found.zero_point_error,
         offset=found.offset_error,
     )

@@ -286,7 +286,35 @@ def series_accuracy(directory: Path):
     print(f"  {done.n_measured} exposures in {done.seconds:.0f} s; {len(done.failed)} failed")
     summary = summarize_series(output, series)
     print("\n".join(f"  {line}" for line in str(summary).splitlines()))
-    return summary
+    return summary, difference_pull_width(output, series)
+
+
+def difference_pull_width(output: Path, series) -> float:
+    """Pull width of the transients' fluxes less the mean of a baseline before they begin.
+
+    What wings of neighbours in the annulus do to a source is the same at all epochs.
+    """
+    from astropy.table import Table
+
+    from romancal_forcedphot.example.series import true_flux
+    from romancal_forcedphot.table.statistics import pull_width
+
+    mjd = series.recipe.mjd
+    baseline = (float(mjd[0]) - 1, float(mjd[int(0.4 * len(mjd))]))
+    options = lightcurves.CurveOptions(relative_calibration=True, baseline=baseline)
+    collate(Dataset.at(output), options)
+    curves, pulls = lightcurves.open(output), []
+    truth = Table.read(series.catalog, format="ascii.ecsv")
+    flux = true_flux(truth, mjd) * np.median(series.recipe.zero_points)
+    for row in np.flatnonzero(truth["kind"] == "transient"):
+        curve = curves.source(int(truth["label"][row]))
+        good = np.asarray(curve["warning_flags"]) == 0
+        epoch = np.searchsorted(mjd, curve.time.mjd - 0.5 * series.recipe.days)
+        found, error = (
+            np.asarray(curve[f"flux_difference{end}"].value, dtype=float) for end in ("", "_err")
+        )
+        pulls += ((found - flux[row][epoch]) / error)[good].tolist()
+    return pull_width(np.array(pulls))
 
 
 if __name__ == "__main__":

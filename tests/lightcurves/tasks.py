@@ -56,3 +56,21 @@ def measure_made_up(location, settings, sources, finder):
     if callable(settings):
         settings()
     return made_exposure(int(number), len(sources))
+
+
+def measure_slowly(location, settings, sources, finder):
+    """As `measure_made_up`, in a fifth of a second."""
+    time.sleep(0.2)
+    return measure_made_up(location, settings, sources, finder)
+
+
+def measure_dying_once(location, settings, sources, finder, *, mark):
+    """As `measure_made_up`, but the first worker that measures the third exposure is killed."""
+    if exposure_name(location).endswith("_0002"):
+        try:
+            Path(mark).touch(exist_ok=False)
+        except FileExistsError:
+            pass
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return measure_made_up(location, settings, sources, finder)

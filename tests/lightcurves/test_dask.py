@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lightcurves.tasks import Slow, Victim
+from lightcurves.tasks import Slow, Victim, measure_slowly
 from lightcurves.test_engine import by_name, job, requested
+from lightcurves.test_run import digests_of, made_up
 
 from romancal_forcedphot.lightcurves.running.engine import outcomes
 from romancal_forcedphot.lightcurves.running.jobs import attempt
@@ -92,6 +95,34 @@ def test_a_scheduler_that_dies_ends_the_run(cluster, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_after_the_scheduler_died_completes_the_same_data_set(cluster, tmp_path):
+    connected(cluster).close()
+    series = tmp_path / "killed" / "series"
+
+    def kill():
+        while len(list(series.glob("exposures/*.parquet"))) < 3:
+            time.sleep(0.02)
+        cluster.scheduler.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(PoolError, match="is lost"):
+        made_up(series, 60, scheduler=cluster.address, measure=measure_slowly)
+    killer.join()
+    n_kept = len(list(series.glob("exposures/*.parquet")))
+    assert 3 <= n_kept < 60
+    other = Cluster(tmp_path)
+    try:
+        connected(other).close()
+        done = made_up(series, 60, scheduler=other.address)
+    finally:
+        other.stop()
+    assert (done.n_measured, done.failed) == (60 - n_kept, {})
+    with ThreadPoolExecutor(1) as executor:
+        made_up(tmp_path / "lived" / "series", 60, executor=executor)
+    assert digests_of(tmp_path / "lived") == digests_of(tmp_path / "killed")
+
+
 def test_a_scheduler_that_is_not_there_is_told():
     with pytest.raises(PoolError, match="cannot be reached"):
         DaskPool("tcp://127.0.0.1:9", job())

@@ -12,6 +12,7 @@ from lightcurves.images import NJY_PER_DN, PLAIN, Field, pixel_scale_arcsec
 from lightcurves.test_times import ephemeris_at
 from roman_datamodels import datamodels as rdm
 
+from reference_models import SIGMA, Given, epsf_model, gaussian_pixels
 from romancal_forcedphot.catalogs import read_sources
 from romancal_forcedphot.lightcurves.measuring.measurement import flux_prefix, measure_image
 from romancal_forcedphot.lightcurves.options import MeasureOptions
@@ -107,9 +108,24 @@ def test_which_flux_is_taken():
     assert flux_prefix(names) == "psf"
     assert flux_prefix(names[:4]) == "aper3pix"
     assert flux_prefix(names, "kron") == "kron"
+    assert flux_prefix(names, "aperture") == "aper3pix"
     assert flux_prefix(["kron_flux"]) == "kron"
     with pytest.raises(ValueError, match="one of aper3pix, psf, kron"):
         flux_prefix(names, "aper5pix")
+
+
+def test_the_noise_equivalent_area_is_that_of_the_fitted_psf(field, sources, tmp_path):
+    path = field.save(tmp_path / "e_cal.asdf", 61000.0)
+    settings = RunParameters.parse(PLAIN | {"methods": "psf", "psf_source": "epsf"}).settings
+    found = measure_image(str(path), settings, sources, Given({"epsf": epsf_model()}))
+    assert found.record.flux == "psf"
+    grid = np.arange(-8, 9)
+    areas = [
+        1 / np.sum(gaussian_pixels(grid - x, grid[:, None] - y, SIGMA["G2V"]) ** 2)
+        for x in (-0.25, 0.25)
+        for y in (-0.25, 0.25)
+    ]
+    np.testing.assert_allclose(found.columns["nea"], np.mean(areas), rtol=0.02)
 
 
 def test_an_image_that_cannot_be_measured_says_why(sources, tmp_path):

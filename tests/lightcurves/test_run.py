@@ -6,13 +6,15 @@ import hashlib
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 from lightcurves.images import NJY_PER_DN, PLAIN, Field
 from lightcurves.series import made_catalog
-from lightcurves.tasks import measure_made_up
+from lightcurves.tasks import measure_dying_once, measure_made_up
 from lightcurves.test_collation import content_of
+from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot import lightcurves
 from romancal_forcedphot.lightcurves import CurveOptions, DatasetError, MeasureOptions
@@ -130,11 +132,11 @@ def test_what_is_logged_as_a_warning_is_kept_with_the_exposure(field, images, tm
     assert "2016" in warnings
 
 
-def made_up(directory, n, **options):
+def made_up(directory, n, *, measure=measure_made_up, **options):
     names = [f"/nowhere/exposure_{k:04d}_cal.asdf" for k in range(n)]
     sources = made_catalog(50, names=True)
     return run_dataset(
-        names, sources, output_dir=directory, settings={"a": 1}, measure=measure_made_up, **options
+        names, sources, output_dir=directory, settings={"a": 1}, measure=measure, **options
     )
 
 
@@ -157,6 +159,14 @@ def test_a_full_disk_is_told_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def digests_of(directory):
+    """Digests of all Parquet files of a data set."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.glob("**/*.parquet")
+    }
+
+
 def test_kills_of_the_driver_change_no_byte(tmp_path, run_python):
     """Killed at several moments and run again, the data set is that of a run that lived."""
     with ThreadPoolExecutor(1) as executor:
@@ -181,12 +191,51 @@ def test_kills_of_the_driver_change_no_byte(tmp_path, run_python):
     assert driver.wait() == 0
     lived = Dataset.at(tmp_path / "lived" / "series")
     assert content_of(lived) == content_of(dataset)
-    digests = [
-        {
-            p.name: hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in each.directory.glob("**/*.parquet")
-        }
-        for each in (lived, dataset)
-    ]
-    assert digests[0] == digests[1]
+    assert digests_of(lived.directory) == digests_of(dataset.directory)
     assert not list(dataset.directory.glob(".collating*"))
+
+
+def test_kills_of_a_worker_change_no_byte(tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        made_up(tmp_path / "lived" / "series", 5, executor=executor)
+    mark = tmp_path / "died"
+    measure = partial(measure_dying_once, mark=str(mark))
+    done = made_up(tmp_path / "killed" / "series", 5, measure=measure, n_workers=1)
+    assert mark.exists()
+    assert (done.n_measured, done.failed) == (5, {})
+    assert digests_of(tmp_path / "lived") == digests_of(tmp_path / "killed")
+
+
+def test_each_bad_exposure_says_why_and_labels_may_repeat(field, images, tmp_path, caplog):
+    """Without a time, of a grism; the others are measured, of another band too."""
+    timeless, grism = tmp_path / "timeless_cal.asdf", tmp_path / "grism_cal.asdf"
+    timeless.write_bytes(images[0].read_bytes().replace(b"start_time:", b"start_tims:"))
+    with rdm.open(images[0]) as model:
+        image = model.copy()
+        image.data, image.err, image.dq = (np.array(model[n]) for n in ("data", "err", "dq"))
+    image.meta.photometry.conversion_megajanskys = image.meta.photometry.pixel_area = None
+    image.meta.instrument.optical_element = "GRISM"
+    image.save(grism)
+    other_band = field.save(tmp_path / "other_cal.asdf", 61200.0, band="F158")
+    catalog = field.catalog
+    catalog["label"][1] = catalog["label"][0]
+    with ThreadPoolExecutor(1) as executor:
+        done = lightcurves.run(
+            [timeless, grism, images[0], other_band],
+            catalog,
+            output_dir=tmp_path / "series",
+            settings=PLAIN,
+            executor=executor,
+        )
+    assert set(done.failed) == {"timeless", "grism"}
+    assert "start_time" in done.failed["timeless"]
+    assert "photometr" in done.failed["grism"]
+    assert "1 labels of catalog" in caplog.text
+    curves = lightcurves.open(tmp_path / "series")
+    assert curves.bands == ["F106", "F158"]
+    table = curves.exposures
+    assert sorted(table["status"].tolist()) == ["done", "done", "failed", "failed"]
+    with pytest.raises(ValueError, match="that of 2 sources"):
+        curves.source(int(catalog["label"][0]))
+    twins = [curves.source(int(catalog["label"][0]), number=n) for n in (0, 1)]
+    assert twins[0].meta["ra"] != twins[1].meta["ra"]

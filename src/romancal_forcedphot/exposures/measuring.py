@@ -83,6 +83,8 @@ class Inspection:
         Relative pixel area.
     correction : Correction or None
         Aperture correction.
+    psf : PSF or None
+        PSF that was fitted.
     bound : tuple of BoundMethod
         The methods, bound to the image.
     """
@@ -91,6 +93,7 @@ class Inspection:
     table: Table
     area: NDArray | None
     correction: Correction | None
+    psf: PSF | None
     bound: tuple[BoundMethod, ...]
 
 
@@ -267,7 +270,7 @@ def _measure(
             )
             provenance |= _aperture_provenance(method, table)
     if inspect is not None:
-        inspect(Inspection(exposure, table, area, correction, tuple(bound)))
+        inspect(Inspection(exposure, table, area, correction, psf, tuple(bound)))
     return Measurement(table, exposure.metadata, provenance, settings)
 
 

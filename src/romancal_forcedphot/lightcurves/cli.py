@@ -108,7 +108,10 @@ def _report(done: Run, directory: str) -> int:
 
 
 def _print_collated(collated: Collated) -> None:
-    print(f"collated    {collated.n_points} points of {collated.n_sources} sources")
+    print(
+        f"collated    {collated.n_points} points of {collated.n_sources} sources, flux: "
+        f"{', '.join(collated.fluxes) or 'none'}"
+    )
     _print_some("beware", [f"{name}: {text}" for name, text in collated.warnings])
 
 
@@ -211,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="scheduler of Dask, instead of processes here",
     )
-    add("--flux", default="", metavar="NAME", help="flux, such as psf (default: the first)")
+    add("--flux", default="", metavar="NAME", help=_FLUX)
     add(
         "--limit_sigma",
         type=float,

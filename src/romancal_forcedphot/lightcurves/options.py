@@ -17,8 +17,9 @@ class MeasureOptions:
     Attributes
     ----------
     flux : str
-        Beginning of the names of the flux's columns, such as ``'psf'`` or ``'aper3pix'``; the
-        PSF's, a model's or the first aperture's if empty.
+        Which of several measured fluxes: ``'psf'``, ``'model'``, ``'aperture'`` (the first one), or
+        the beginning of its columns' names, such as ``'aper5pix'``. If empty, the PSF's, else a
+        model's, else that of the first aperture.
     align : bool
         Whether positions are moved by the median offset of bright sources from the catalog.
     limit_sigma : float

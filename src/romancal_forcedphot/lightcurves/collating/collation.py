@@ -79,6 +79,9 @@ class Collated:
     ----------
     n_exposures, n_sources, n_points : int
         How much of it.
+    fluxes : tuple of str
+        Which measured flux the points are, by the beginning of its columns' names, such as
+        ``'psf'``; several only where exposures were measured otherwise.
     warnings : tuple of (str, str)
         Names of exposures, and what to beware of in them.
     is_new : bool
@@ -88,6 +91,7 @@ class Collated:
     n_exposures: int
     n_sources: int
     n_points: int
+    fluxes: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
     is_new: bool = True
 
@@ -201,6 +205,7 @@ class _Collation:
             n_exposures=len(survey.records),
             n_sources=len(self._order),
             n_points=int(n_points.sum()),
+            fluxes=tuple(sorted({record.flux for record in survey.records})),
             warnings=tuple((name, text) for name, text in warnings if text),
         )
 
@@ -254,7 +259,8 @@ class _Collation:
                         bucket += 1
                         progress.advance(stop - start)
         name = self._dataset.directory.name
-        write_metadata(directory, schema, parts, name=name, n_sources=n_sources, more={})
+        more = {"forced_phot_flux": " ".join(sorted({record.flux for record in maker.records}))}
+        write_metadata(directory, schema, parts, name=name, n_sources=n_sources, more=more)
         self._write_index(directory / LABEL_INDEX, parts, group, number_in_group)
 
     def _write_index(
@@ -331,4 +337,4 @@ def _before(dataset: Dataset, made_from: str) -> Collated | None:
         return None
     counts = {name: note[name] for name in ("n_exposures", "n_sources", "n_points")}
     warnings = tuple((name, text) for name, text in note["warnings"])
-    return Collated(**counts, warnings=warnings, is_new=False)
+    return Collated(**counts, fluxes=tuple(note.get("fluxes", ())), warnings=warnings, is_new=False)

@@ -33,8 +33,9 @@ from .times import barycentric_times, mid_exposure, observer_position
 
 __all__ = ["flux_prefix", "measure_image"]
 
-#: Prefixes of flux columns, the one to be preferred first.
-_PREFERRED = (r"psf", r"model", r"aper\w+?(pix|arcsec|\d\d)", r"kron")
+_APERTURES = (r"aper\w+?(pix|arcsec|\d\d)", r"kron")
+#: Prefixes of the flux columns that are meant, the one to be preferred first; '' if none is named.
+_PATTERNS = {"": (r"psf", r"model", *_APERTURES), "aperture": _APERTURES}
 _NO_QUALITY = re.compile(r"(total_)?flux(_err)?|abmag(_err)?|bkg_flux(_err)?")
 _BRIGHT_SNR, _MOST_BRIGHT = 30.0, 200
 #: Offsets that centroids alone can be believed to find: so far, with so much scatter.
@@ -139,7 +140,7 @@ def _measured(
     def look(inspection: Inspection) -> None:
         exposure, table = inspection.exposure, inspection.table
         prefix = flux_prefix(table.colnames, flux)
-        sample = psf or PSFSample.of(inspection.correction, exposure.shape)
+        sample = psf or PSFSample.of(inspection.psf or inspection.correction, exposure.shape)
         offset = Offset() if psf else _offset(exposure, table, prefix, sample)
         looks.update(
             psf=sample,
@@ -216,8 +217,9 @@ def flux_prefix(names: Sequence[str], wanted: str = "") -> str:
     names : sequence of str
         Columns of a table.
     wanted : str
-        Such as ``'psf'`` or ``'aper3pix'``; the PSF's, a model's, the first aperture's, or that of
-        Kron if not given.
+        Such as ``'psf'``, ``'model'`` or ``'aper3pix'``, or ``'aperture'`` for the first aperture;
+        if not given, the PSF's, a model's, the first aperture's, or that of Kron, whichever was
+        measured.
 
     Returns
     -------
@@ -233,7 +235,7 @@ def flux_prefix(names: Sequence[str], wanted: str = "") -> str:
     found = list(dict.fromkeys(found))
     if wanted in found:
         return wanted
-    for pattern in () if wanted else _PREFERRED:
+    for pattern in _PATTERNS.get(wanted, ()):
         matches = [name for name in found if re.fullmatch(pattern, name)]
         if matches:
             return matches[0]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-from ...psfs import Correction, PSFError
+from ...psfs import PSF, Correction, PSFError
 from .offsets import centroids
 from .rows import noise_equivalent_area
 
@@ -43,13 +43,13 @@ class PSFSample:
     stamps: NDArray | None
 
     @classmethod
-    def of(cls, correction: Correction | None, shape: tuple[int, int]) -> PSFSample:
+    def of(cls, psf: PSF | Correction | None, shape: tuple[int, int]) -> PSFSample:
         """Evaluate a PSF.
 
         Parameters
         ----------
-        correction : Correction or None
-            What a measurement used; only one that is a PSF on pixels as well tells anything. Of
+        psf : PSF, Correction or None
+            What a measurement used. A correction that is no PSF on pixels tells nothing. Of
             sources with several spectral types, that of the first counts.
         shape : (int, int)
             Shape (ny, nx) of the image.
@@ -61,11 +61,11 @@ class PSFSample:
         nodes = tuple(np.rint(np.linspace(0, n - 1, 3)) for n in shape)
         y, x, phase_y, phase_x = np.meshgrid(*nodes, _PHASES, _PHASES, indexing="ij")
         x, y = (x + phase_x).ravel(), (y + phase_y).ravel()
-        if not hasattr(correction, "on_pixels"):
+        if not hasattr(psf, "on_pixels"):
             return cls(nodes, x, y, None)
         try:
-            psf = correction.for_rows(np.zeros(len(x), dtype=int))
-            return cls(nodes, x, y, psf.on_pixels(x, y, _SIDE))
+            stamps = psf.for_rows(np.zeros(len(x), dtype=int)).on_pixels(x, y, _SIDE)
+            return cls(nodes, x, y, stamps)
         except PSFError:  # its stamps are smaller
             return cls(nodes, x, y, None)
 
