@@ -271,6 +271,7 @@ def _add_command(
     return command
 
 
+_FLUX = "psf, model, aperture or such as aper5pix (default: the first of these measured)"
 _DATA_SET = "directory of the exposures' tables and light curves"
 _EXPOSURES = "images: files, globs in quotes, s3:// URIs, associations, @list.txt"
 
