@@ -45,20 +45,25 @@ def gaussian_epsf(half_size=8, oversample=4, **more):
     return GriddedEPSF(gaussian_stamp(half_size, oversample, 0.8)[None], [50], [50], oversample)
 
 
-@pytest.fixture(scope="module")
-def stamps():
-    """Stamps of lumpy stars that differ from place to place."""
+def lumpy_stamps(step):
+    """Stamps of lumpy stars that differ from place to place, with a sample each `step`."""
     rng = np.random.default_rng(4)
-    offset = np.arange(-33, 34) / 4
+    offset = np.arange(-33, 33 + step / 2, step) / 4
     made = []
     for _ in GRID_X:
-        stamp = np.zeros((67, 67))
+        stamp = np.zeros((offset.size, offset.size))
         for _ in range(4):
             x, y = rng.normal(0, 0.4, 2)
             sigma = rng.uniform(0.5, 1.0, 2)
             stamp += 0.24 * gaussian_pixels(offset - x, offset[:, None] - y, *sigma)
         made.append(stamp)
     return np.array(made)
+
+
+@pytest.fixture(scope="module")
+def stamps():
+    """Stamps with four samples per pixel of the star."""
+    return lumpy_stamps(1.0)
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +93,26 @@ def test_light_on_pixels_is_that_of_photutils(stamps, sources, oversample, cut):
     shuffled = np.random.default_rng(0).permutation(len(stamps))
     epsf = GriddedEPSF(stamps[shuffled], GRID_X[shuffled], GRID_Y[shuffled], oversample)
     places = list(zip(GRID_X, GRID_Y, strict=True))
-    meta = {"grid_xypos": places, "oversampling": oversample}
-    model = GriddedPSFModel(NDData(stamps, meta=meta))
-    expected = photutils_light(model, *sources, 7)
-    # photutils' spline ends otherwise than ours at the edge, far away from these pixels
-    np.testing.assert_allclose(epsf.on_pixels(*sources, 7), expected, rtol=0, atol=1e-9)
+    if oversample == 1:  # as few samples have no more than a spline
+        finer, meta = stamps, {"grid_xypos": places, "oversampling": 1}
+    else:  # the same stars with twice the samples
+        finer = lumpy_stamps(0.5)[:, : 133 - 2 * cut[0], : 133 - 2 * cut[1]]
+        meta = {"grid_xypos": places, "oversampling": 2 * oversample}
+    expected = photutils_light(GriddedPSFModel(NDData(finer, meta=meta)), *sources, 7)
+    # single precision, and what a mirrored lump has beyond the edge
+    np.testing.assert_allclose(epsf.on_pixels(*sources, 7), expected, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("oversample", [2, 3, 4])
+def test_light_of_a_narrow_star_is_right_at_any_phase(oversample):
+    sigma = 0.8 if oversample == 2 else 0.5
+    stamp = gaussian_stamp(8, oversample, sigma)
+    epsf = GriddedEPSF(stamp[None], [50], [50], oversample)
+    x, y = np.random.default_rng(5).uniform(49.51, 50.49, (2, 40))
+    dy, dx = np.mgrid[47:54, 47:54]
+    truth = gaussian_pixels(dx - x[:, None, None], dy - y[:, None, None], sigma, sigma)
+    found = epsf.on_pixels(x, y, 7)
+    np.testing.assert_allclose(found, truth, rtol=0, atol=1e-4)
 
 
 def test_what_apertures_catch_is_the_sum_over_photutils_pixels(stamps, sources):

@@ -120,7 +120,7 @@ class PSF(Protocol):
 
         Returns
         -------
-        (n, s, s) ndarray of float64, indexed [source, y, x]
+        (n, s, s) ndarray of float32 or float64, indexed [source, y, x]
             Fraction of the total flux (1 at infinity), integrated over each pixel.
 
         Raises

@@ -30,10 +30,11 @@ from .contract import Correction
 from .errors import PSFError
 from .log_grid import interpolate_over_radius
 from .phases import split_by_phase, stamps_by_phase
-from .samples import bilinear_nodes, flux_in_circle, spline_weights
+from .samples import bilinear_nodes, doubled_sampling, flux_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
 
+_SPARSE_SAMPLING = range(2, 8)  # samples per pixel that a spline does not do justice to
 _SOURCES_AT_ONCE = 128  # few calls, and windows of coefficients that stay in the CPU cache
 
 
@@ -241,7 +242,7 @@ class GriddedEPSF:
 
         Returns
         -------
-        (n, s, s) ndarray of float64, indexed [source, y, x]
+        (n, s, s) ndarray of float32, indexed [source, y, x]
             Fraction of the total flux (1 at infinity), integrated over each pixel.
 
         Raises
@@ -250,14 +251,14 @@ class GriddedEPSF:
             The pixels extend beyond the ePSF's stamps.
         """
         self._check_side(side)
-        _, ny, nx = self.stamps.shape
+        phases, (ny, nx), oversample = self._phases
         nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
         return stamps_by_phase(
-            self._phases,
+            phases,
             nodes,
             shares,
-            spline_weights(y, ny, side, self.oversample),
-            spline_weights(x, nx, side, self.oversample),
+            spline_weights(y, ny, side, oversample),
+            spline_weights(x, nx, side, oversample),
             side=side,
         )
 
@@ -299,9 +300,14 @@ class GriddedEPSF:
         return np.array([spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps])
 
     @cached_property
-    def _phases(self) -> NDArray:
-        """The coefficients, those of one sub-pixel phase together."""
-        return split_by_phase(self._coefficients, self.oversample)
+    def _phases(self) -> tuple[NDArray[np.float32], tuple[int, int], int]:
+        """Coefficients of stamps sampled finely, by phase; their shape, and samples per pixel."""
+        stamps, oversample = self.stamps, self.oversample
+        if oversample in _SPARSE_SAMPLING:
+            stamps, oversample = doubled_sampling(stamps), 2 * oversample
+        coefficients = (spline_filter(stamp, order=3, mode="mirror") for stamp in stamps)
+        phases = (split_by_phase(each[None], oversample)[0] for each in coefficients)
+        return np.array(list(phases)), stamps.shape[1:], oversample
 
     # --- the grid of positions -----------------------------------------------------------------
 

@@ -27,7 +27,7 @@ _N_SPLINE = 4
 _LARGEST_PRODUCT = 1 << 18
 
 
-def split_by_phase(coefficients: NDArray, oversample: int) -> NDArray:
+def split_by_phase(coefficients: NDArray, oversample: int) -> NDArray[np.float32]:
     """Reorder tables such that the samples of each phase are contiguous.
 
     Parameters
@@ -35,18 +35,24 @@ def split_by_phase(coefficients: NDArray, oversample: int) -> NDArray:
     coefficients : (k, ny, nx) ndarray
         Tables with `oversample` samples per pixel along each axis.
     oversample : int
-        Samples per pixel.
+        Samples per pixel o.
 
     Returns
     -------
-    (k, oversample, oversample, my, mx) ndarray
-        Entry ``[t, i, j, y, x]`` is sample ``[y * oversample + i, x * oversample + j]`` of table t,
-        0 beyond its end.
+    (k, o + 3, o + 3, my, mx) ndarray of float32
+        Entry ``[t, i, j, y, x]`` is sample ``[y * o + i, x * o + j]`` of table t, 0 beyond its end.
+        The last three phases are the first three of the next pixel: the four coefficients of a
+        spline follow each other wherever they begin.
     """
     k, ny, nx = coefficients.shape
-    padded = np.pad(coefficients, ((0, 0), (0, -ny % oversample), (0, -nx % oversample)))
-    pixels = padded.reshape(k, -1, oversample, padded.shape[2] // oversample, oversample)
-    return np.ascontiguousarray(pixels.transpose(0, 2, 4, 1, 3))
+    my, mx = -(-ny // oversample), -(-nx // oversample)
+    ends = ((0, m * oversample + _N_SPLINE - 1 - n) for m, n in ((my, ny), (mx, nx)))
+    padded = np.pad(coefficients, ((0, 0), *ends))
+    n_phases = oversample + _N_SPLINE - 1
+    phases = np.empty((k, n_phases, n_phases, my, mx), dtype=np.float32)
+    for i, j in np.ndindex(n_phases, n_phases):
+        phases[:, i, j] = padded[:, i::oversample, j::oversample][:, :my, :mx]
+    return phases
 
 
 def stamps_by_phase(
@@ -62,7 +68,7 @@ def stamps_by_phase(
 
     Parameters
     ----------
-    phases : (k, o, o, my, mx) ndarray of float64
+    phases : (k, o + 3, o + 3, my, mx) ndarray of float32
         Cubic B-spline coefficients of the table at k grid positions, from `split_by_phase`.
     nodes : (c, n) ndarray of intp
         Grid positions around each source.
@@ -75,19 +81,18 @@ def stamps_by_phase(
 
     Returns
     -------
-    (n, s, s) ndarray of float64, indexed [source, y, x]
+    (n, s, s) ndarray of float32, indexed [source, y, x]
         Values of the tables on the pixels.
     """
     (first_row, y_weights), (first_column, x_weights) = row, column
     order, groups = _grouped(first_row, first_column, *nodes)
     weights = shares[:, None, None] * np.array(y_weights)[:, None] * np.array(x_weights)
-    weights = weights.reshape(-1, order.size).T[order]
-    stamps = np.empty((order.size, side, side))
+    weights = weights.reshape(-1, order.size).T[order].astype(np.float32)
+    stamps = np.empty((order.size, side, side), dtype=np.float32)
     at_once = max(_LARGEST_PRODUCT // (weights.shape[1] * side), 1)
     for group in groups:
         one = order[group.start]
-        mixed = [phases[node] for node in nodes[:, one]]
-        table = _table(mixed, first_row[one], first_column[one], side)
+        table = _table(phases, nodes[:, one], first_row[one], first_column[one], side)
         for start in range(group.start, group.stop, at_once):
             some = slice(start, min(start + at_once, group.stop))
             np.matmul(weights[some], table, out=stamps[some].swapaxes(0, 1))
@@ -104,15 +109,20 @@ def _grouped(*keys: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[slice]]:
     return order, [slice(a, b) for a, b in itertools.pairwise(ends) if b > a]
 
 
-def _table(mixed: list[NDArray], first_row: int, first_column: int, side: int) -> NDArray:
+def _table(
+    phases: NDArray[np.float32],
+    nodes: NDArray[np.intp],
+    first_row: int,
+    first_column: int,
+    side: int,
+) -> NDArray[np.float32]:
     """Return coefficients (side, 16 c, side), indexed [row of pixels, weight, pixel]."""
-    oversample = len(mixed[0])
-    table = np.empty((side, len(mixed), _N_SPLINE, _N_SPLINE, side))
-    for i in range(_N_SPLINE):
-        top, phase_y = divmod(first_row + i, oversample)
-        for j in range(_N_SPLINE):
-            left, phase_x = divmod(first_column + j, oversample)
-            for number, phases in enumerate(mixed):
-                samples = phases[phase_y, phase_x, top : top + side, left : left + side]
-                table[:, number, i, j] = samples
+    oversample = phases.shape[1] - _N_SPLINE + 1
+    top, phase_y = divmod(first_row, oversample)
+    left, phase_x = divmod(first_column, oversample)
+    of_phases = slice(phase_y, phase_y + _N_SPLINE), slice(phase_x, phase_x + _N_SPLINE)
+    of_pixels = slice(top, top + side), slice(left, left + side)
+    table = np.empty((side, nodes.size, _N_SPLINE, _N_SPLINE, side), dtype=np.float32)
+    for number, node in enumerate(nodes):
+        table[:, number] = phases[(node, *of_phases, *of_pixels)].transpose(2, 0, 1, 3)
     return table.reshape(side, -1, side)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from ..geometry import circle_overlap, stamp_reach
 
-__all__ = ["bilinear_nodes", "flux_in_circle", "spline_weights"]
+__all__ = ["bilinear_nodes", "doubled_sampling", "flux_in_circle", "spline_weights"]
 
 
 def bilinear_nodes(nodes: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -79,6 +80,34 @@ def spline_weights(
         t * t * t / 6,
     )
     return start.astype(np.intp) - 1, weights
+
+
+def doubled_sampling(stamps: NDArray) -> NDArray:
+    """Return stamps with a sample more between any two, by interpolation in Fourier space.
+
+    It is exact where the samples are dense enough for what the stamps hold (those of a telescope
+    hold no frequency above D/λ), and takes a stamp to go on mirrored beyond its edges, as the
+    spline does.
+
+    Parameters
+    ----------
+    stamps : (k, ny, nx) ndarray of float64
+        Samples.
+
+    Returns
+    -------
+    (k, 2 ny - 1, 2 nx - 1) ndarray of float64
+        Every second sample is one of the stamps'.
+    """
+    for axis in (1, 2):
+        if stamps.shape[axis] < 2:  # no frequencies
+            continue
+        amplitude = np.moveaxis(fft.dct(stamps, type=1, axis=axis), axis, -1)
+        amplitude[..., -1] /= 2  # of the highest frequency, which now is one of two
+        n_new = 2 * amplitude.shape[-1] - 1
+        amplitude = np.pad(amplitude, ((0, 0), (0, 0), (0, n_new - amplitude.shape[-1])))
+        stamps = np.moveaxis(2 * fft.idct(amplitude, type=1, axis=-1), -1, axis)
+    return stamps
 
 
 def flux_in_circle(stamps: NDArray, radius: float, oversample: int) -> NDArray:

@@ -1,0 +1,118 @@
+"""How accurate is the joint PSF fit in crowds? `strun` on simulated exposures with known fluxes.
+
+    python benchmarks/psf.py DIRECTORY [--scenes wfi09_f184_20000 ...]
+
+simulates the exposures in DIRECTORY, or finds them there (two minutes of one core each), runs
+``strun forced_phot --methods=aperture,psf`` on each, and prints magnitude differences, scatter and
+pulls (`accuracy_statistics.figures`) by the distance of the nearest other star and by magnitude,
+those of the 3-pixel aperture with ePSF correction beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from accuracy_scenes import SCENES, Case, make_case
+from accuracy_statistics import AB_ZERO_NJY, figures
+from astropy.table import Table
+from scipy.spatial import cKDTree
+from speed_processes import run_child, strun
+
+from romancal_forcedphot.example import crds_environment
+from romancal_forcedphot.example.summary import read_source_catalog
+
+CROWDED = {"detector": "WFI09", "n_stars": 20000, "magnitudes": (17.0, 25.0)}
+SCENES |= {
+    "wfi09_f184_20000": {
+        **CROWDED,
+        **{"band": "F184", "seed": 94, "name": "r0003201001001001004_0003"},
+    },
+    "wfi09_f106_20000_psf": {
+        **CROWDED,
+        **{"band": "F106", "seed": 95, "name": "r0003201001001001004_0004"},
+    },
+}
+DEFAULT = ("wfi09_f184_20000", "wfi09_f106_20000_psf", "wfi09_f106_1500")
+DISTANCES = (0.0, 1.5, 3.0, 5.0, 15.0, np.inf)
+MAGNITUDES = ((17, 18), (18, 20), (20, 22), (22, 24), (24, 25))
+FARTHEST_PULL = 5.0
+OPTIONS = ("--methods=aperture,psf", "--aperture_correction=epsf", "--bkg_mask_radius=12")
+FLAGS_OF_APERTURE = 128  # a neighbour in the aperture: the fit does not mind
+
+
+def measured(case: Case) -> Table:
+    """Run the step as users do, say what it took, and return its table."""
+    output = case.work / "psf"
+    output.mkdir(exist_ok=True)
+    command = [*strun(case.scene.image, case.scene.catalog)[:-1], f"--output_dir={output}"]
+    environment = os.environ | crds_environment(case.cache)
+    for options in (("--methods=psf",), OPTIONS):
+        run = run_child([*command, *options], cwd=output, environment=environment)
+        print(
+            f"  strun {' '.join(options)}: {run.wall_s:.1f} s, {run.processor_s:.1f} s of "
+            f"processor, {run.peak_gb:.2f} GB",
+            flush=True,
+        )
+    (product,) = output.glob("*_forcedphot.asdf")
+    return read_source_catalog(product)
+
+
+def text_of(flux: np.ndarray, err: np.ndarray, true: np.ndarray) -> str:
+    """Return the figures of some stars."""
+    f = figures(flux, err, true)
+    known = np.isfinite(flux) & np.isfinite(err)
+    pull = abs((flux - true) / err)[known]
+    scatter = 1.4826 * np.nanmedian(abs(flux / true - np.nanmedian(flux / true))) * 1085.7
+    beyond = 100 * np.mean(pull > FARTHEST_PULL) if pull.size else np.nan
+    return (
+        f"{f.offset:+8.2f} ± {f.offset_err:5.2f} {scatter:7.1f} "
+        f"{f.pull_width:7.3f} ± {f.pull_width_err:.3f} {beyond:6.2f}"
+    )
+
+
+def print_scene(case: Case) -> None:
+    """Print the figures of one scene."""
+    table, catalog = measured(case), Table.read(case.scene.catalog)
+    true = np.asarray(catalog[case.scene.recipe.band], dtype=float) * AB_ZERO_NJY
+    magnitude = -2.5 * np.log10(true / AB_ZERO_NJY)
+    places = np.column_stack([np.asarray(table[axis], dtype=float) for axis in "xy"])
+    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
+    distance = np.full(len(table), np.nan)
+    distance[placed] = cKDTree(places[placed]).query(places[placed], k=2)[0][:, 1]
+    good = np.asarray(table["warning_flags"]) & ~FLAGS_OF_APERTURE == 0
+    psf, aperture = (
+        tuple(np.asarray(table[name + end], dtype=float) for end in ("", "_err"))
+        for name in ("psf_flux", "aper3pix_total_flux")
+    )
+    what = f"{'offset [mmag]':>16} {'scatter':>7} {'pull width':>15} {'>5σ %':>6}"
+    print(f"  {'nearest':>10} {'mag':>6} {'n':>6} | joint PSF{what} | aperture {what}")
+    for near, far in zip(DISTANCES[-2::-1], DISTANCES[:0:-1], strict=True):
+        for bright, faint in MAGNITUDES:
+            rows = good & (distance >= near) & (distance < far)
+            rows &= (magnitude >= bright) & (magnitude < faint)
+            if np.count_nonzero(rows) < 40:
+                continue
+            texts = (text_of(*(v[rows] for v in each), true[rows]) for each in (psf, aperture))
+            label = f"{near:g}-{far:g}"
+            print(f"  {label:>10} {bright}-{faint} {rows.sum():6d} | {' | '.join(texts)}")
+    pull = abs((psf[0] - true) / psf[1])[good]
+    print(f"  all: {good.sum()} stars, {100 * np.mean(pull > FARTHEST_PULL):.3f} % beyond 5 sigma")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, help="where the scenes are or will be")
+    parser.add_argument("--scenes", nargs="*", default=list(DEFAULT))
+    options = parser.parse_args()
+    print("python " + " ".join(sys.argv))
+    for name in options.scenes:
+        print(f"\n{name}", flush=True)
+        print_scene(make_case(options.directory, name))
+
+
+if __name__ == "__main__":
+    main()
