@@ -1,0 +1,89 @@
+"""Time and accuracy of the joint PSF fit at the density of the bulge, on simulated squares.
+
+    python benchmarks/psf_bulge.py EPSF_FILE [--sides 333 1054 4082]
+
+Simulates squares of 0.09 stars per pixel, 16 to 26 mag, with the ePSF of a CRDS reference and noise
+of its own, fits them on one thread, and prints the time per star and the pulls by magnitude.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import roman_datamodels as rdm
+
+from romancal_forcedphot.photometry.fitting import MeshSky, PointSources, fit_fluxes
+from romancal_forcedphot.psfs import GriddedEPSF
+
+DENSITY = 0.09  # stars per pixel
+SLOPE = 0.3  # of the logarithm of the number per magnitude
+BRIGHT, FAINT = 16.0, 26.0
+ZERO_POINT = 26.3 - 2.5 * np.log10(2)  # DN/s
+SKY, GAIN_SECONDS, READ_VARIANCE = 0.5, 2.0 * 76.0, 1.3e-2
+HALF_SIZES = ((44, 16.0, 19.0), (20, 19.0, 21.5), (9, 21.5, 30.0))  # of stamps, by magnitude
+
+
+def read_epsf(path: Path) -> GriddedEPSF:
+    """Read the first ePSF of a reference."""
+    with rdm.open(path) as model:
+        stamps = np.array(model.psf[0, 0], dtype=np.float64)
+        x, y = (np.array(model.meta[name], dtype=float) for name in ("pixel_x", "pixel_y"))
+        return GriddedEPSF(stamps, x, y, int(model.meta.oversample))
+
+
+def simulate(epsf: GriddedEPSF, side: int) -> tuple[np.ndarray, ...]:
+    """Return an image, its errors, and positions, magnitudes and fluxes of its stars."""
+    rng = np.random.default_rng(1)
+    n_stars = int(DENSITY * side**2)
+    x, y = rng.uniform(-0.5, side - 0.5, (2, n_stars))
+    ends = 10 ** (SLOPE * np.array([BRIGHT, FAINT]))
+    magnitude = np.log10(rng.uniform(*ends, n_stars)) / SLOPE
+    flux = 10 ** (-0.4 * (magnitude - ZERO_POINT))
+    image = np.full(side * side, SKY)
+    for half, low, high in HALF_SIZES:
+        rows = np.flatnonzero((magnitude >= low) & (magnitude < high))
+        offset = np.arange(-half, half + 1)
+        for some in np.array_split(rows, rows.size * offset.size**2 // 4_000_000 + 1):
+            row = np.rint(y[some]).astype(int)[:, None, None] + offset[:, None]
+            column = np.rint(x[some]).astype(int)[:, None, None] + offset
+            on = (row >= 0) & (row < side) & (column >= 0) & (column < side)
+            light = epsf.on_pixels(x[some], y[some], offset.size) * flux[some, None, None]
+            image += np.bincount((row * side + column)[on], light[on], minlength=image.size)
+    variance = image / GAIN_SECONDS + READ_VARIANCE
+    data = image + rng.standard_normal(image.size) * np.sqrt(variance)
+    images = (each.astype(np.float32).reshape(side, side) for each in (data, np.sqrt(variance)))
+    return *images, x, y, magnitude, flux
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("epsf", type=Path, help="a CRDS epsf reference")
+    parser.add_argument("--sides", nargs="*", type=int, default=[333, 1054, 4082])
+    options = parser.parse_args()
+    epsf = read_epsf(options.epsf)
+    for side in options.sides:
+        data, err, x, y, magnitude, flux = simulate(epsf, side)
+        start = time.process_time()
+        fit = fit_fluxes(data, err, PointSources.of(epsf, x, y), sky=MeshSky(64.0))
+        microseconds = 1e6 * (time.process_time() - start) / x.size
+        peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"{x.size} stars: {microseconds:.0f} us of processor each, {peak_gb:.2f} GB")
+        pull, signal = (fit.flux - flux) / fit.flux_err, flux / fit.flux_err
+        print(f"  S/N below 3: {np.mean(signal < 3):.3f}, below 5: {np.mean(signal < 5):.3f}")
+        for bright in range(int(BRIGHT), int(FAINT)):
+            p = pull[(magnitude >= bright) & (magnitude < bright + 1) & np.isfinite(pull)]
+            low, high = np.percentile(p, [15.865, 84.135])
+            width = (high - low) / 2
+            print(
+                f"  {bright} mag {p.size:7d} mean {p.mean():+.3f} width {width:.3f} ± "
+                f"{width * np.sqrt(0.925 / p.size):.3f} beyond 5 sigma {np.mean(abs(p) > 5):.5f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
