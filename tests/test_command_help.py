@@ -8,10 +8,12 @@ import pytest
 
 from romancal_forcedphot import example, validate
 from romancal_forcedphot.lightcurves import cli
+from romancal_forcedphot.product import join_cli
 
 COMMANDS = {
     "example": (example.main, []),
     "validate": (validate.main, []),
+    "join": (join_cli.main, []),
     "lightcurves": (cli.main, []),
     **{
         f"lightcurves {name}": (cli.main, [name])
