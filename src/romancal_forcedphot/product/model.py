@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -222,7 +223,12 @@ class ForcedPhotometryModel(DataModel):
         with asdf.config_context() as config:
             if config.array_inline_threshold is None and options["all_array_storage"] is NotSet:
                 config.array_inline_threshold = _INLINE_BELOW
-            asdf.AsdfFile({"roman": node}).write_to(file, *args, **options)
+            try:
+                asdf.AsdfFile({"roman": node}).write_to(file, *args, **options)
+            except OSError as error:
+                # Python 3.13 would complain, below the message, of buffers in asdf's frames.
+                traceback.clear_frames(error.__traceback__)
+                raise
         check_columns(self.source_catalog, self.meta.forced_phot)
 
     def to_parquet(self, filepath: Any) -> None:
