@@ -31,6 +31,10 @@ SCENES = {
         **{"detector": "WFI09", "band": "F106", "seed": 90, "n_stars": 20000},
         "name": "r0003201001001001004_0002",
     },
+    "wfi09_f106_galaxies": {
+        **{"detector": "WFI09", "band": "F106", "seed": 93, "n_stars": 3500, "n_galaxies": 2500},
+        **{"magnitudes": (19.0, 25.0), "name": "r0003201001001001004_0003"},
+    },
 }
 DO_NOT_USE = 1
 N_EMPTY = 10000

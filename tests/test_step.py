@@ -188,7 +188,7 @@ def test_saved_parameters_give_the_same_run():
 
 #: Parameters that shape no number: of the catalog, of the run and of the output.
 NOT_SETTINGS = {
-    *("catalog", "ra_column", "dec_column", "x_column", "y_column", "label_column"),
+    *("catalog", "kron_from", "ra_column", "dec_column", "x_column", "y_column", "label_column"),
     *("spectral_type_column", "select", "keep_columns", "on_image_only", "storage_options"),
     *("output_units", "save_plots", "save_residual", "verify_checksums", "n_threads", "suffix"),
 }

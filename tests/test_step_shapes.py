@@ -90,3 +90,68 @@ def test_what_cannot_work_ends_in_one_line(image, columns, options, said):
     with pytest.raises((CatalogError, ValueError), match=said) as caught:
         run_step(image, catalog, aperture_shape="ellipse", **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def reference(image, tmp_path_factory):
+    """Path of a product with Kron apertures."""
+    path = tmp_path_factory.mktemp("reference") / "reference.asdf"
+    run_step(image, Table(GALAXIES), aperture_shape="kron").save(path)
+    return str(path)
+
+
+def brighter_elsewhere(image):
+    """An image in which all is twice as bright, with another noise."""
+    other = level2_image(seed=3)
+    other.data += 2 * (image.data - 2)
+    return other
+
+
+def test_kron_apertures_of_one_image_are_forced_on_another(image, reference):
+    positions = Table({name: GALAXIES[name] for name in ("ra", "dec")})
+    options = {"aperture_shape": "kron", "kron_from": reference}
+    forced = run_step(brighter_elsewhere(image), positions, **options).source_catalog
+    first = ForcedPhotometryModel(reference).source_catalog
+    for name in ("kron_radius", "semimajor", "semiminor"):
+        np.testing.assert_allclose(forced[name][:2], first[name][:2], rtol=1e-5)
+    assert forced["orientation_sky"][0] == pytest.approx(first["orientation_sky"][0])
+    assert forced["kron_flux"][0] == pytest.approx(2 * first["kron_flux"][0], rel=0.05)
+
+
+def test_kron_apertures_are_found_by_label_beside_models_of_the_catalog(image, reference):
+    catalog = Table({**GALAXIES, "label": [1, 2, 3]})[[2, 0]]
+    product = run_step(image, catalog, aperture_shape="kron", kron_from=reference)
+    first = ForcedPhotometryModel(reference).source_catalog
+    found = product.source_catalog["kron_radius"][1]
+    assert found == pytest.approx(first["kron_radius"][0], rel=1e-5)
+    assert product.meta.forced_phot.parameters["kron_from"] == reference
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "said"),
+    [
+        ({}, {"aperture_shape": "ellipse"}, "and aperture_shape ellipse, .*: expected Kron"),
+        ({}, {"methods": "model"}, "methods model: expected Kron apertures"),
+        ({"label": [1, 2, 9]}, {}, "lacks 1 of the 3 sources of .*, the first with label 9"),
+        ({"label": [3, 2, 1]}, {}, "has label 3 .* arcsec from where .* has it"),
+        ({}, {"kron_from": "catalog.ecsv"}, "has no column kron_radius"),
+        ({}, {"kron_from": "nowhere.asdf"}, "nowhere.asdf"),
+    ],
+)
+def test_a_reference_that_does_not_fit_ends_in_one_line(
+    image, reference, tmp_path, monkeypatch, changes, options, said
+):
+    monkeypatch.chdir(tmp_path)
+    Table(GALAXIES | {"label": [1, 2, 3]}).write("catalog.ecsv")
+    given = {"aperture_shape": "kron", "kron_from": reference} | options
+    with pytest.raises(ValueError, match=said) as caught:
+        run_step(image, Table(GALAXIES | changes), **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_rows_of_one_label_are_refused(image, tmp_path):
+    path = tmp_path / "twice.asdf"
+    twice = Table(GALAXIES | {"label": [1, 1, 2]})
+    run_step(image, twice, aperture_shape="kron").save(path)
+    with pytest.raises(CatalogError, match="has label 1 in several rows"):
+        run_step(image, Table(GALAXIES), aperture_shape="kron", kron_from=str(path))

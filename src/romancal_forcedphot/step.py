@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .catalogs import read_sources
+from .catalogs import read_sources, shape_options
 from .exposures import InputError, Inspection, Measurement, check_settings, measure_exposure
 from .photometry import Settings, Sources, methods_for
 from .photometry.settings import DEFAULT_RADII
@@ -62,6 +62,7 @@ class ForcedPhotometryStep(FrameworkStep):
         annulus_radii = force_list(default='') # Radii of the background annulus; 20.0, 25.0 pixels, or 2.4, 2.8 arcsec (2.2, 2.75 for auto on mosaics), if empty
         aperture_shape = option('circle', 'ellipse', 'kron', default='circle') # Circles, or ellipses by the catalog's shapes: scaled, or of 2.5 Kron radii
         shape_scale = float(default=2.5) # Half axes of elliptical apertures, in those of the catalog's shapes
+        kron_from = string(default='') # Product of a reference image whose Kron apertures are forced on this one, with aperture_shape=kron
         match_psf_to = string(default='') # Filter, such as F213, whose wider PSF all apertures see the sky through, for colours
         bkg_estimator = option('median', 'mean', 'none', default='median') # Background estimator in the annulus; none subtracts nothing
         bkg_sigma = float(default=3.0) # Sigma-clipping limit in the annulus
@@ -164,7 +165,7 @@ class ForcedPhotometryStep(FrameworkStep):
             pictures.require_matplotlib()
         settings = Settings.from_parameters(self._settings())
         check_settings(settings)
-        return settings, self._read_catalog(shapes=settings.needs_shapes)
+        return settings, self._read_catalog(**shape_options(settings, self.kron_from))
 
     def _settings(self) -> dict[str, Any]:
         """Return the parameters that are settings, by name."""
@@ -201,8 +202,8 @@ class ForcedPhotometryStep(FrameworkStep):
 
         return write
 
-    def _read_catalog(self, *, shapes: bool) -> Sources:
-        """Read the catalog; raise an InputError if none is given."""
+    def _read_catalog(self, **shapes: Any) -> Sources:
+        """Read the catalog and the shapes in it; raise an InputError if none is given."""
         if not self.catalog:
             raise InputError(
                 "catalog is empty: expected the path of a source catalog; give it with "
@@ -217,7 +218,7 @@ class ForcedPhotometryStep(FrameworkStep):
             proper_motion=self.proper_motion,
             ref_epoch_wanted=self.ref_epoch is None,
             spectral_type_column=self.spectral_type_column,
-            shapes=shapes,
+            **shapes,
             storage_options=self.storage_options.options,
         )
 

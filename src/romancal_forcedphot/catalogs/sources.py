@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..photometry import Sources
 from .columns import CatalogColumns, open_catalog
 from .identifiers import to_labels, to_names
 from .kept import kept_columns
+from .kron import kron_apertures
 from .motion import read_motion
 from .names import ID_COLUMNS, USUAL_COLUMNS, folded
 from .positions import positions_of
@@ -42,6 +44,7 @@ def read_sources(
     select: str = "",
     spectral_type_column: str = "",
     shapes: bool = False,
+    kron_from: str = "",
     storage_options: Mapping[str, Any] | None = None,
 ) -> Sources:
     """Read the positions and ids of a catalog.
@@ -76,6 +79,8 @@ def read_sources(
         Column of spectral types, read as ``Sources.spectral_type``.
     shapes : bool
         Whether the shapes of the sources are read as ``Sources.shapes``; see `read_shapes`.
+    kron_from : str
+        Product or other catalog with Kron apertures, to be read as ``Sources.kron``.
     storage_options : mapping, optional
         How to reach a file that is not local. See `storage.open_remote`.
 
@@ -113,7 +118,11 @@ def read_sources(
         shapes=read_shapes(columns) if shapes else None,
         **positions,
     )
-    return sources.take(_selected(columns, selection)) if selection else sources
+    sources = sources.take(_selected(columns, selection)) if selection else sources
+    if not kron_from:
+        return sources
+    reference = read_sources(kron_from, shapes=True, storage_options=storage_options)
+    return replace(sources, kron=kron_apertures(sources, reference))
 
 
 def _wanted(named: Sequence[str], label_column: str) -> WantedColumns:

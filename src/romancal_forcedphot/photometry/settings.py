@@ -181,10 +181,15 @@ class Settings:
         return cls(**{name: parameters[name] for name in cls.names() if name in parameters})
 
     @property
+    def needs_profiles(self) -> bool:
+        """Whether a method fits the profiles of the catalog's sources."""
+        return "model" in self.methods
+
+    @property
     def needs_shapes(self) -> bool:
         """Whether a method asks for the shapes of the catalog's sources."""
         of_apertures = "aperture" in self.methods and self.aperture_shape != "circle"
-        return of_apertures or "model" in self.methods
+        return of_apertures or self.needs_profiles
 
     def resolved(self, *, is_mosaic: bool = False) -> Settings:
         """Return settings whose radii have a unit, on an image or on a mosaic.

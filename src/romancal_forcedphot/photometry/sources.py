@@ -68,6 +68,8 @@ class Sources:
         Spectral types, '' where missing. None if not requested.
     shapes : Shapes or None
         Ellipses or Sérsic profiles. None if not requested.
+    kron : Shapes or None
+        Kron apertures of a reference image, to be used instead of those of `shapes`.
     """
 
     label: np.ndarray
@@ -82,6 +84,7 @@ class Sources:
     n_read: int | None = None
     spectral_type: np.ndarray | None = None
     shapes: Shapes | None = None
+    kron: Shapes | None = None
 
     def __len__(self) -> int:
         return len(self.label)

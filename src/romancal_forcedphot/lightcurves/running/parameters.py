@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ...catalogs import read_sources
+from ...catalogs import read_sources, shape_options
 from ...photometry import Settings
 from ...references import REFERENCE_KINDS
 
@@ -100,8 +100,8 @@ class RunParameters:
         return {
             "proper_motion": self.settings.proper_motion,
             "ref_epoch_wanted": self.settings.ref_epoch is None,
-            "shapes": self.settings.needs_shapes,
             **self.catalog,
+            **shape_options(self.settings, self.catalog.get("kron_from", "")),
         }
 
 

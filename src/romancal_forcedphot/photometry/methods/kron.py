@@ -9,7 +9,7 @@ so that the table of one image, taken as catalog, forces its apertures on all ot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -61,14 +61,15 @@ class KronApertures(EllipticalApertures):
         """Prepare the measurement; see `Method.bind` and `EllipticalApertures.bind`."""
         del correction
         least = KRON_SCALE * SMALLEST_RADIUS
-        ellipses = self.ellipses(exposure, sources, x, y, least)
-        if sources.shapes.sersic_index is not None:
+        shapes = sources.shapes if sources.kron is None else sources.kron
+        ellipses = self.ellipses(exposure, replace(sources, shapes=shapes), x, y, least)
+        if shapes.sersic_index is not None:
             ellipses = ellipses.widened(PSF_SIGMA_PIX)
         given = {"area": area, "psf": psf, "n_threads": n_threads}
         subtracted = SubtractedSources.of(self.neighbors, exposure, sources, x, y, **given)
         sky = self.circles.background.masked_image(subtracted.image, x, y)
         crowded = has_neighbor(x, y, np.nan_to_num(least * ellipses.semimajor), n_threads=n_threads)
-        known = sources.shapes.kron_radius
+        known = shapes.kron_radius
         owner = None
         if known is None:
             owner = owners(exposure.shape, x, y, *ellipses.axes, size=OWNED)
