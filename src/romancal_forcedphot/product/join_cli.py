@@ -51,17 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         "every magnitude that both have.",
     )
     add = parser.add_argument
-    add(
-        "products",
-        nargs="+",
-        metavar="FILE",
-        help="products, *_forcedphot.asdf or .parquet, blue first",
-    )
+    add("products", nargs="+", metavar="FILE", help="products of strun forced_phot, blue first")
     add("--output", required=True, metavar="FILE", help="table: .ecsv, .parquet or .asdf")
     add(
         "--names",
         default="",
-        metavar="NAMES",
+        metavar="PREFIXES",
         help="prefixes of columns, such as f106,f158 (default: filters)",
     )
     return parser
