@@ -106,6 +106,21 @@ def test_pulls_of_a_crowded_field_are_those_of_noise(epsf):
     assert (abs(pulls) > 5).mean() < 0.001
 
 
+def test_pixels_that_lost_a_part_of_their_ramp_weigh_what_their_errors_say(epsf):
+    """Three in a hundred are 15 times as noisy as others, under stars and on the sky."""
+    image = simulate(epsf, *field(300, seed=8))
+    noisy = np.random.default_rng(8).random(SHAPE) < 0.03
+    extra = np.random.default_rng(9).normal(0, 15, SHAPE) * image.err
+    image.data[noisy] += extra[noisy]
+    image.err[noisy] *= np.sqrt(1 + 15**2)
+    result = fit(image, epsf)
+    inside = result.is_measured & ~result.is_masked & ~result.is_degenerate
+    pulls = ((result.flux - image.flux) / result.flux_err)[inside]
+    assert np.std(pulls) == pytest.approx(1.0, abs=3 / np.sqrt(2 * pulls.size))
+    assert np.median(result.chi2[inside]) == pytest.approx(1.0, abs=0.05)
+    assert not result.is_poor[inside].any()
+
+
 # Pulls with the sky of annuli are 1.06 to 1.26 wide in six fields like this one.
 @pytest.mark.parametrize(("sky", "tolerance"), [(MeshSky(50), 0.15), (AnnulusSky(12, 20), 0.3)])
 def test_sky_and_pixel_area_in_a_field_of_moderate_density(epsf, sky, tolerance):

@@ -41,3 +41,16 @@ def test_level_of_a_variance_is_the_inverse(curve):
 def test_an_image_without_a_usable_pixel():
     curve = VarianceCurve.of_image(np.full((4, 4), np.nan), np.ones((4, 4)))
     np.testing.assert_array_equal(curve(np.array([-1.0, 0.0, 50.0])), 1.0)
+
+
+def test_the_excess_is_what_exceptional_pixels_have_beyond_the_curve(curve):
+    data = np.full((3, 4), 10.0, dtype=np.float32)
+    expected = float(curve(np.float32([10.0]))[0])
+    err = np.full(data.shape, expected**0.5)
+    err[0, 1] *= 1.9  # noisy, but not beyond what its own noise may do
+    err[1, 2] *= 10
+    data[2, 3] = np.nan
+    excess = curve.excess(data, err)
+    assert excess[1, 2] == pytest.approx(99 * expected, rel=1e-4)
+    excess[1, 2] = 0
+    np.testing.assert_array_equal(excess, 0)

@@ -43,7 +43,8 @@ def fit_fluxes(
     data : (ny, nx) ndarray of float32
         Surface brightness; NaN where a pixel may not be used.
     err : (ny, nx) ndarray
-        Standard deviation; only how it depends on the light is taken from it.
+        Standard deviation. How it depends on the light is taken from it, and which pixels are far
+        noisier than others with their light.
     profiles : Profiles
         Of n sources, at finite positions on the image or off it.
     area : (ny, nx) ndarray, optional
@@ -60,11 +61,11 @@ def fit_fluxes(
     usable = np.isfinite(data) & np.isfinite(err) & (np.asarray(err) > 0)
     scale = float(np.median(err[usable].astype(np.float64))) if usable.any() else 1.0
     scaled = np.where(usable, np.asarray(data, dtype=np.float32) / np.float32(scale), np.nan)
-    image = FitImage(
-        data=np.ascontiguousarray(scaled, dtype=np.float32),
-        area=area,
-        variance=VarianceCurve.of_image(scaled, np.asarray(err, dtype=np.float32) / scale),
-    )
+    scaled = np.ascontiguousarray(scaled, dtype=np.float32)
+    scaled_err = np.asarray(err, dtype=np.float32) / np.float32(scale)
+    variance = VarianceCurve.of_image(scaled, scaled_err)
+    excess = variance.excess(scaled, scaled_err)
+    image = FitImage(data=scaled, area=area, variance=variance, excess=excess)
     unknowns = Unknowns.of(profiles.x, profiles.y, profiles.shape_id)
     of_unknowns = profiles.for_rows(unknowns.row)
     estimate = solve_jointly(image, of_unknowns, sky or MeshSky(), n_threads=n_threads)

@@ -87,11 +87,14 @@ class FitImage:
         Relative pixel area; None for 1 everywhere.
     variance : VarianceCurve
         Variance of a pixel against its expected level.
+    excess : (ny, nx) ndarray of float32
+        What the variance of single pixels has beyond that.
     """
 
     data: NDArray[np.float32]
     area: NDArray | None
     variance: VarianceCurve
+    excess: NDArray[np.float32]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -120,7 +123,7 @@ class FitImage:
         data = window.cut(self.data, np.nan)
         area = np.float32(1) if self.area is None else window.cut(self.area, 1.0).astype(np.float32)
         usable = np.isfinite(data)
-        variance = self.variance(window.cut(estimate.level))
+        variance = self.variance(window.cut(estimate.level)) + window.cut(self.excess)
         weight = np.where(usable, 1 / (variance * area**2), np.float32(0))
         light = (data - window.cut(estimate.sky)) * area - window.cut(estimate.model)
         residual = np.where(usable, light, np.float32(0))

@@ -4,6 +4,9 @@ The ``err`` of a Level-2 image follows the noise of its own pixel: one that happ
 low ``err`` too, and weights 1/err² would pull every flux down. The variance as a function of the
 data, in the median over many pixels, has no such memory; evaluated on the model of the image it
 gives weights that are independent of the noise.
+
+Some pixels are much noisier than their light tells: where a cosmic ray cut a ramp, for instance,
+only a part of it counts. What their err² has beyond the curve is kept with them (`excess`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ _BULK_BINS = 50  # each with as many pixels, below BULK
 _BULK = 0.99
 _TAIL_BINS = 30  # of equal width in the logarithm of the light, above
 _LEAST_IN_BIN = 20
+_EXCEPTIONAL = 4.0  # times the curve's variance: far beyond what a pixel's own noise does to err²
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,10 @@ class VarianceCurve:
         bins = np.split(np.arange(level.size), _ends_of_bins(level))
         filled = [b for b in bins if b.size >= _LEAST_IN_BIN] or [np.arange(level.size)]
         medians = np.array([[np.median(level[b]), np.median(variance[b])] for b in filled])
-        return cls(medians[:, 0], np.maximum.accumulate(medians[:, 1]))
+        # Noisy pixels fill the bins below and far above the sky. The variance grows with the
+        # light, so no bin is noisier than those of more light.
+        rising = np.minimum.accumulate(medians[::-1, 1])[::-1]
+        return cls(medians[:, 0], rising)
 
     def __call__(self, level: NDArray) -> NDArray:
         """Return the variance of pixels with some light, in the floating type of `level`."""
@@ -74,6 +81,24 @@ class VarianceCurve:
         if top > 0:
             variance *= np.maximum(np.asarray(level) / top, 1.0)
         return variance.astype(np.asarray(level).dtype, copy=False)
+
+    def excess(self, data: NDArray, err: NDArray) -> NDArray[np.float32]:
+        """Return the variance that exceptional pixels have beyond the curve.
+
+        Parameters
+        ----------
+        data, err : (ny, nx) ndarray
+            Light and standard deviation of each pixel.
+
+        Returns
+        -------
+        (ny, nx) ndarray of float32
+            0 for all pixels whose err² is at most 4 times that of the curve at their light, and
+            for those that are not finite.
+        """
+        expected = self(np.asarray(data, dtype=np.float32))
+        variance = np.asarray(err, dtype=np.float32) ** 2
+        return np.where(variance > _EXCEPTIONAL * expected, variance - expected, np.float32(0))
 
     def level_of(self, variance: NDArray) -> NDArray:
         """Return the level up to which pixels have no more than some variance."""
