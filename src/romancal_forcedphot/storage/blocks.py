@@ -156,7 +156,7 @@ class _CheckedBlock(ReadBlock):
             data = self._decompressed(pieces)
         except StorageError:
             collections.deque(pieces, maxlen=0)  # the rest, for the checksum
-            if digest.value != checksum:
+            if digest.n_bytes == self._header["used_size"] and digest.value != checksum:
                 raise self._other_checksum() from None
             raise
         # The standard asks for the MD5 of what is stored; asdf before 5.3 wrote that of the
@@ -231,9 +231,16 @@ class _CheckedBlock(ReadBlock):
 
 
 class _Digest:
-    """MD5 of pieces of bytes, computed in a second thread while they are used."""
+    """MD5 of pieces of bytes, computed in a second thread while they are used.
+
+    Attributes
+    ----------
+    n_bytes : int
+        How many bytes there were; fewer than the block has if it could not be read to its end.
+    """
 
     def __init__(self) -> None:
+        self.n_bytes = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._pool = ThreadPoolExecutor(1)
 
@@ -246,6 +253,7 @@ class _Digest:
     def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Yield pieces; each is used while its MD5 is computed."""
         for piece in pieces:
+            self.n_bytes += len(piece)
             if len(piece) < _THREAD_FROM_BYTES:
                 self._md5.update(piece)
                 yield piece
