@@ -104,6 +104,26 @@ def test_sigterm_cleans_up_as_an_interrupt_does(tmp_path):
     assert (tmp_path / "out.asdf").read_bytes() == b"old"
 
 
+def test_sigterm_at_the_moment_the_file_appears(tmp_path):
+    """After the system made it, before the process has it in its hands."""
+    code = """
+import io, os, signal, sys
+from romancal_forcedphot.storage import write_atomically
+
+class Interrupted(io.FileIO):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.modules["romancal_forcedphot.storage.atomic"].PartFile.__bases__ = (Interrupted,)
+with write_atomically(sys.argv[1]) as file:
+    file.write(b"never")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "product.asdf")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGTERM
+    assert names_in(tmp_path) == []
+
+
 def test_the_handlers_of_a_host_are_left_alone(tmp_path):
     def of_the_host(signum, frame):
         pass

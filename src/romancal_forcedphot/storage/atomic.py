@@ -51,8 +51,8 @@ class PartFile(io.FileIO):
         The path at which the file will appear.
     """
 
-    def __init__(self, directory: Path, destination: Path) -> None:
-        super().__init__(directory / part_name(destination), "x+b")
+    def __init__(self, path: Path, destination: Path) -> None:
+        super().__init__(path, "x+b")
         self.destination = destination
 
     def write(self, content) -> int:
@@ -188,11 +188,24 @@ def _destination(path: str | os.PathLike) -> Path:
 @contextlib.contextmanager
 def _part(destination: Path) -> Iterator[PartFile]:
     """Make the temporary file, and remove it if it is still there at the end."""
-    directory = destination.parent
+    path = destination.parent / part_name(destination)
+    # A signal may come as soon as the file is there, before anybody has the open file.
     try:
-        part = PartFile(directory, destination)
+        with _opened(path, destination) as part:
+            yield part
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, destination: Path) -> Iterator[PartFile]:
+    """Open the temporary file, and close it at the end."""
+    try:
+        part = PartFile(path, destination)
     except OSError as error:
         # A directory is missed as a missing file is, and a file below a file as a directory is.
+        directory = destination.parent
         why = "is a file, not a directory" if directory.is_file() else reason(error)
         raise StorageError(
             f"cannot write {shown(destination)}: {shown(directory)} {why}; "
@@ -203,8 +216,6 @@ def _part(destination: Path) -> Iterator[PartFile]:
     finally:
         with contextlib.suppress(OSError):
             part.close()
-        with contextlib.suppress(OSError):
-            os.unlink(part.name)
 
 
 @contextlib.contextmanager
