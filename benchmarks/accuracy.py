@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import roman_datamodels as rdm
+from accuracy_galaxies import galaxy_scene
 from accuracy_oracles import Fluxes, Pixels, notebook_recipe, read_curve, read_epsf, slow_oracle
 from accuracy_scenes import (
     EMPTY_DISTANCE,
@@ -35,6 +36,7 @@ from astropy.table import Table
 
 CORRECTIONS = ("apcorr", "epsf")
 CROWDED = {"wfi09_f106_20000"}
+GALAXIES = {"wfi09_f106_galaxies"}
 BINS = ((18, 20), (20, 22), (22, 24), (20, 24))
 TREND_BIN = (18, 20)
 FAINTER = 3.5
@@ -279,6 +281,8 @@ def main() -> None:
         print(f"\n{name}", flush=True)
         if name in CROWDED:
             crowded_scene(case, options.corrections, options.mask_radii)
+        elif name in GALAXIES:
+            galaxy_scene(case)
         else:
             sparse.append(sparse_scene(case, options.corrections))
     if len(sparse) > 1:
