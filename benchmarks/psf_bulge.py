@@ -35,10 +35,10 @@ def read_epsf(path: Path) -> GriddedEPSF:
         return GriddedEPSF(stamps, x, y, int(model.meta.oversample))
 
 
-def simulate(epsf: GriddedEPSF, side: int) -> tuple[np.ndarray, ...]:
+def simulate(epsf: GriddedEPSF, side: int, density: float = DENSITY) -> tuple[np.ndarray, ...]:
     """Return an image, its errors, and positions, magnitudes and fluxes of its stars."""
     rng = np.random.default_rng(1)
-    n_stars = int(DENSITY * side**2)
+    n_stars = int(density * side**2)
     x, y = rng.uniform(-0.5, side - 0.5, (2, n_stars))
     ends = 10 ** (SLOPE * np.array([BRIGHT, FAINT]))
     magnitude = np.log10(rng.uniform(*ends, n_stars)) / SLOPE
