@@ -105,7 +105,7 @@ def read_sources(
     found = {axis: columns.find(name, f"{axis}_column") for axis, name in given.items() if name}
     keep = [columns.find(name, "keep_columns") for name in keep_columns]
     label, source_name = _ids(columns, label_column)
-    positions = positions_of(columns, found)
+    positions: dict[str, Any] = positions_of(columns, found)
     moving = proper_motion and "ra" in positions
     sources = Sources(
         label=label,
