@@ -15,10 +15,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.read import read_myst_markdown_notebook
 from nbformat import NotebookNode
@@ -67,8 +69,19 @@ def run(chapter: Path, directory: Path, example: Path) -> NotebookNode:
         raise RuntimeError(f"{chapter.name} causes warnings:\n" + "\n".join(warnings))
     CACHE.parent.mkdir(parents=True, exist_ok=True)
     bundle = CacheBundleIn(notebook, os.fspath(chapter), data={"execution_seconds": result.time})
-    get_cache(CACHE).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    with open_cache() as cache:
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     return notebook
+
+
+@contextmanager
+def open_cache() -> Iterator[JupyterCacheBase]:
+    """Open the cache of outputs; its database, which jupyter_cache leaves open, is closed after."""
+    cache = get_cache(CACHE)
+    try:
+        yield cache
+    finally:
+        cache.db.dispose()
 
 
 def read(chapter: Path) -> NotebookNode:
@@ -79,7 +92,8 @@ def read(chapter: Path) -> NotebookNode:
 def has_run(chapter: Path) -> bool:
     """Whether the outputs of a chapter, as it stands, are in the cache."""
     try:
-        get_cache(CACHE).match_cache_notebook(read(chapter))
+        with open_cache() as cache:
+            cache.match_cache_notebook(read(chapter))
     except KeyError:
         return False
     return True
