@@ -6,9 +6,7 @@ pixels apart. romancal's own flux and resample steps make the mosaic of them, wi
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 from astropy import units as u
 
 from .files import Record, Renamed, plain_directory
-from .optics import Optics, make_optics
+from .optics import Optics, make_optics, no_log_lines
 from .scene import Recipe, Report, Scene, expose, make_catalog, scene_metadata
 
 __all__ = ["MosaicRecipe", "MosaicScene", "make_mosaic", "resample"]
@@ -141,7 +139,7 @@ def resample(exposures: Sequence[Path], recipe: MosaicRecipe) -> Any:
     -------
     roman_datamodels.datamodels.MosaicModel
     """
-    with _quiet_romancal():
+    with no_log_lines():
         from roman_datamodels import datamodels as rdm
         from romancal.datamodels import ModelLibrary
         from romancal.flux import FluxStep
@@ -191,14 +189,3 @@ def _point(model: Any, optics: Optics, number: int) -> None:
     exposure = model.meta.exposure
     for name in ("start_time", "end_time"):
         exposure[name] = exposure[name] + number * _DAYS_APART * u.day
-
-
-@contextlib.contextmanager
-def _quiet_romancal() -> Iterator[None]:
-    """Context without the log lines of romancal's steps."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)

@@ -95,7 +95,7 @@ def siaf_distortion(detector: str, *, first_pixel: tuple[float, float] = (0.0, 0
     """
     from astropy.modeling import models
 
-    with quiet_romanisim(), _quiet_pysiaf():
+    with quiet_romanisim(), no_log_lines():  # pysiaf compares JWST tables with a server
         import pysiaf
 
         aperture = pysiaf.Siaf("Roman")[f"{detector}_FULL"]
@@ -122,8 +122,8 @@ def siaf_distortion(detector: str, *, first_pixel: tuple[float, float] = (0.0, 0
 
 
 @contextlib.contextmanager
-def _quiet_pysiaf() -> Iterator[None]:
-    """Suppress the warning of pysiaf's comparison of its JWST tables with a server at import."""
+def no_log_lines() -> Iterator[None]:
+    """Suppress log lines up to warnings, of whatever package."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
