@@ -26,7 +26,7 @@ from romancal_forcedphot.example import (
     make_crds_cache,
     make_mosaic,
 )
-from romancal_forcedphot.example.scene import Recipe
+from romancal_forcedphot.example.simulation import Recipe
 
 RECIPE = MosaicRecipe(
     scene=Recipe(n_pixels=1000, n_stars=420, n_galaxies=90, magnitudes=(17.5, 24.5), seed=77)

@@ -18,7 +18,8 @@ from romancal_forcedphot.example import cli, summary
 from romancal_forcedphot.example.crds_cache import crds_environment
 from romancal_forcedphot.example.files import Record, Renamed
 from romancal_forcedphot.example.optics import encircled_energy
-from romancal_forcedphot.example.scene import Scene, make_scene, optics_of
+from romancal_forcedphot.example.scene import Scene, make_scene
+from romancal_forcedphot.example.simulation import optics_of
 
 SIDE = 256
 

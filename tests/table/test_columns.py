@@ -8,7 +8,7 @@ from astropy.units import Unit
 from roman_datamodels.datamodels import ImageSourceCatalogModel
 
 from romancal_forcedphot.table import FLAG_MEANINGS, WarningFlag, aperture_name, table_columns
-from romancal_forcedphot.table.columns import Column
+from romancal_forcedphot.table.method_columns import Column
 from small import output_columns
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from ..storage.progress import Progress
 from .crds_cache import crds_environment, make_crds_cache
-from .scene import STAGES, Report, Scene, make_scene
+from .scene import Scene, make_scene
 from .series import Series, make_series
 from .series_summary import summarize_series
+from .simulation import STAGES, Report
 from .summary import compare, summarize
 
 QUARTER = {"n_pixels": 2044, "n_stars": 650, "n_galaxies": 45}

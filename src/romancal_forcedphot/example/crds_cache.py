@@ -22,7 +22,8 @@ import numpy as np
 
 from .files import Record, Renamed, plain_directory
 from .optics import CURVE_RADII_ARCSEC, Optics, encircled_energy, epsf_stamp
-from .scene import MICRONS, Report, Scene, optics_of
+from .scene import Scene
+from .simulation import MICRONS, Report, optics_of
 
 RECIPE = 1  # count up whenever the same scenes give other references
 CONTEXT = "roman_0001.pmap"

@@ -15,7 +15,8 @@ from astropy import units as u
 
 from .files import Record, Renamed, plain_directory
 from .optics import Optics, make_optics, no_log_lines
-from .scene import Recipe, Report, Scene, expose, make_catalog, scene_metadata
+from .scene import Scene, make_catalog
+from .simulation import Recipe, Report, expose, scene_metadata
 
 __all__ = ["MosaicRecipe", "MosaicScene", "make_mosaic", "resample"]
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from ..psfs import GriddedEPSF
 from .crds_cache import make_crds_cache
 from .files import Record, Renamed, plain_directory
-from .scene import GAIN, Report, Scene, make_scene
+from .scene import Scene, make_scene
+from .simulation import GAIN, Report
 
 __all__ = ["Series", "SeriesRecipe", "make_series", "true_flux"]
 

@@ -5,7 +5,9 @@ Measuring code and file formats both use this package; it imports no other part 
 
 from __future__ import annotations
 
-from .columns import (
+from .columns import check_catalog_columns, is_flux_column, known_column, table_columns
+from .flags import FLAG_MEANINGS, WarningFlag
+from .method_columns import (
     FLUX_UNITS,
     Column,
     aperture_column_names,
@@ -13,18 +15,13 @@ from .columns import (
     aperture_name,
     apertures_in,
     background_columns,
-    check_catalog_columns,
     coverage_columns,
     ellipse_columns,
     error_columns,
-    is_flux_column,
-    known_column,
     kron_columns,
     model_columns,
     psf_columns,
-    table_columns,
 )
-from .flags import FLAG_MEANINGS, WarningFlag
 from .rows import count_rows, make_table, median_ee_fractions, on_image
 from .units import convert_flux, in_flux_unit, table_unit
 

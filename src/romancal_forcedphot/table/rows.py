@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 
-from .columns import Column
 from .flags import WarningFlag
+from .method_columns import Column
 
 __all__ = ["count_rows", "make_table", "median_ee_fractions", "on_image"]
 

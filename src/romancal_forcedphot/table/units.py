@@ -14,7 +14,8 @@ from astropy import units as u
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import FLUX_UNITS, Column, is_flux_column
+from .columns import is_flux_column
+from .method_columns import FLUX_UNITS, Column
 
 __all__ = ["convert_flux", "in_flux_unit", "table_unit"]
 
