@@ -121,18 +121,19 @@ def test_pixels_that_lost_a_part_of_their_ramp_weigh_what_their_errors_say(epsf)
     assert not result.is_poor[inside].any()
 
 
-# Pulls with the sky of annuli are 1.06 to 1.26 wide in six fields like this one.
-@pytest.mark.parametrize(("sky", "tolerance"), [(MeshSky(50), 0.15), (AnnulusSky(12, 20), 0.3)])
-def test_sky_and_pixel_area_in_a_field_of_moderate_density(epsf, sky, tolerance):
+@pytest.mark.parametrize("sky", [MeshSky(50), AnnulusSky(12, 20), AnnulusSky(20, 25)], ids=str)
+@pytest.mark.parametrize("seed", [7, 10, 12])
+def test_sky_and_pixel_area_in_a_field_of_moderate_density(epsf, sky, seed, caplog):
     y, x = np.mgrid[:200, :200]
     level = 2.0 + 0.004 * x
     area = 1 + 0.0004 * (y - 100)
-    image = simulate(epsf, *field(250, seed=7), sky=level, area=area)
+    image = simulate(epsf, *field(250, seed=seed), sky=level, area=area)
     result = fit(image, epsf, sky, area=area)
+    assert "still changes" not in caplog.text
     good = result.is_measured & ~result.is_masked & ~result.is_degenerate
     pulls = ((result.flux - image.flux) / result.flux_err)[good]
     assert abs(np.mean(pulls)) < 0.25
-    assert np.std(pulls) == pytest.approx(1.0, abs=tolerance)
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.15)
     expected = 2.0 + 0.004 * image.x
     assert np.nanmedian(abs(result.sky - expected)) < 0.03
     assert np.nanmedian(result.sky_err) < 0.05

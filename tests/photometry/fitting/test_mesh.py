@@ -72,3 +72,11 @@ def test_the_surface_is_bilinear_between_centres(mesh):
         mesh.at(values, x.ravel(), y.ravel()), surface(inside).ravel(), atol=1e-12
     )
     np.testing.assert_array_equal(mesh.repeated(values)[::20, ::20], values.astype(np.float32))
+
+
+def test_positions_that_share_a_cell_have_their_mean(mesh):
+    x, y = mesh.means_of_positions(np.array([1.0, 45.0, 4.0, 99.0]), np.array([2.0, 30, 8, -3.0]))
+    np.testing.assert_allclose([x, y], [[2.5, 99.0, 45.0], [5.0, -3.0, 30.0]])
+    cells = mesh.of_positions(x, y, np.array([7.0, np.nan, 9.0]))
+    assert (cells[0, 0], cells[1, 2]) == (7.0, 9.0)
+    assert cells[0, 4] == 9.0  # the nearest that is known

@@ -127,8 +127,7 @@ class FluxFit:
     @property
     def sky(self) -> NDArray:
         """(n,) sky at the sources, in units of the image."""
-        level = self.estimate.sky[self._center] + self.estimate.sky_at_source
-        return self._of_sources(self.scale * level)
+        return self._of_sources(self.scale * self.estimate.sky[self._center])
 
     @property
     def sky_err(self) -> NDArray:

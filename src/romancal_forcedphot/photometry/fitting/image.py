@@ -40,9 +40,11 @@ class Estimate:
     far_wings : (ny, nx) ndarray of float32
         What `model` has of light beyond the stamps.
     sky : (ny, nx) ndarray of float32
-        The sky on pixels, in units of the image.
-    sky_at_source, sky_err : (m,) ndarray of float64
-        What the sky has in addition at each source's place; and its standard error there.
+        The sky in units of the image.
+    sky_err : (m,) ndarray of float64
+        Standard error of the sky at each source.
+    local_sky : (r, c) ndarray of float64, optional
+        What `sky` has of each square around sources, if it has.
     level : (ny, nx) ndarray of float32
         Model and sky from which the weights are taken.
     """
@@ -57,9 +59,9 @@ class Estimate:
     absorbed: NDArray[np.float32]
     far_wings: NDArray[np.float32]
     sky: NDArray[np.float32]
-    sky_at_source: NDArray
     sky_err: NDArray
     level: NDArray[np.float32]
+    local_sky: NDArray | None = None
 
     @classmethod
     def nothing(cls, n_unknowns: int, shape: tuple[int, int]) -> Estimate:
@@ -67,7 +69,7 @@ class Estimate:
         dark, zero = np.zeros(shape, dtype=np.float32), np.zeros(n_unknowns)
         unknown = np.full(n_unknowns, np.nan)
         none, no = np.zeros(n_unknowns, dtype=np.intp), np.zeros(n_unknowns, dtype=bool)
-        return cls(zero, unknown, zero, zero, none, no, dark, dark, dark, dark, zero, zero, dark)
+        return cls(zero, unknown, zero, zero, none, no, dark, dark, dark, dark, zero, dark)
 
     @property
     def is_fitted(self) -> NDArray[np.bool_]:

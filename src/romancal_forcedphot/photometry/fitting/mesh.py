@@ -112,6 +112,26 @@ class Mesh:
         rows = np.add.reduceat(image, self.edges_y[:-1], axis=0, dtype=np.float64)
         return np.add.reduceat(rows, self.edges_x[:-1], axis=1)
 
+    # --- from positions to cells -----------------------------------------------------------------
+
+    def means_of_positions(self, x: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the mean of the positions (n,) of each cell that has some: x and y, (k,) each."""
+        cell = np.ravel_multi_index(self.cell_of(x, y), self.shape)
+        n_cells = self.shape[0] * self.shape[1]
+        n = np.bincount(cell, minlength=n_cells)
+        has_some = n > 0
+        sums = (np.bincount(cell, at, minlength=n_cells)[has_some] for at in (x, y))
+        return tuple(each / n[has_some] for each in sums)
+
+    def of_positions(self, x: NDArray, y: NDArray, values: NDArray) -> NDArray:
+        """Return cells (r, c) with values (k,) at positions, of which a cell has one at most.
+
+        A cell without, or with NaN, has the value of the nearest that has one.
+        """
+        cells = np.full(self.shape, np.nan)
+        cells[self.cell_of(x, y)] = values
+        return _filled(cells)
+
     # --- from cells to pixels --------------------------------------------------------------------
 
     def repeated(self, cells: NDArray) -> NDArray[np.float32]:

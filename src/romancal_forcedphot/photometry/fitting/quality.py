@@ -77,7 +77,7 @@ def _tile_quality(
 ) -> tuple[NDArray[np.intp], NDArray]:
     rows, half_size = tile.rows, core[tile.rows]
     window = Window.around(profiles.x[rows], profiles.y[rows], half_size)
-    weight, residual, area = (each.astype(np.float64) for each in image.pixels(window, estimate))
+    weight, residual, _ = (each.astype(np.float64) for each in image.pixels(window, estimate))
     usable = (weight > 0).astype(np.float64)
     stamps = stamp_matrix(profiles, rows, half_size, window).astype(np.float64)
     squares = _with_data(stamps, stamps.data**2)
@@ -87,15 +87,8 @@ def _tile_quality(
     own = np.flatnonzero(tile.is_own)
     stamps, squares, rows, half_size = stamps[own], squares[own], rows[own], half_size[own]
     ones = _with_data(stamps, np.ones_like(stamps.data))
-    sky = estimate.sky_at_source[rows]
-    sums = [
-        [kind @ image for kind in (ones, stamps)]
-        for image in (weight * residual**2, weight * residual * area, weight * area**2, free)
-    ]
-    chi2, gof = (
-        _ratio(squared - 2 * sky * cross + sky**2 * level, expected)
-        for squared, cross, level, expected in zip(*sums, strict=True)
-    )
+    squared = weight * residual**2
+    chi2, gof = (_ratio(kind @ squared, kind @ free) for kind in (ones, stamps))
     flux = estimate.flux[rows]
     middle = np.minimum(_BLEND_HALF_SIZE, half_size)
     model = window.cut(estimate.model).ravel().astype(np.float64)

@@ -156,11 +156,11 @@ def _rough_tile(
     image: FitImage, profiles: Profiles, estimate: Estimate, n_iterations: int, tile: Tile
 ) -> _TileResult:
     rows = tile.rows
-    equations, residual, area = _equations(image, profiles, estimate, rows)
-    diagonal, sky_light = equations.diagonal, equations.sums(area)
+    equations, residual, _ = _equations(image, profiles, estimate, rows)
+    diagonal = equations.diagonal
     err = 1 / np.sqrt(diagonal)
     flux = estimate.flux[rows]
-    right_side = equations.right_side(residual, flux) - estimate.sky_at_source[rows] * sky_light
+    right_side = equations.right_side(residual, flux)
     step = solve(
         equations.product,
         lambda vector: vector / diagonal,
@@ -189,10 +189,9 @@ def _improved_tile(
     def approximate(vector: NDArray) -> NDArray:
         return (inverse @ vector.astype(np.float32)).astype(np.float64)
 
-    sky_light = equations.sums(area)
     err = np.sqrt(inverse.diagonal().astype(np.float64))
     flux = estimate.flux[rows]
-    right_side = equations.right_side(residual, flux) - estimate.sky_at_source[rows] * sky_light
+    right_side = equations.right_side(residual, flux)
     step = solve(
         equations.product,
         approximate,
@@ -204,6 +203,7 @@ def _improved_tile(
     result = replace(_result(tile, equations, flux, step, err), inverse=inverse)
     if not is_new:
         return result
+    sky_light = equations.sums(area)
     response = solve(
         equations.product,
         approximate,
