@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from reference_models import epsf_model
 from romancal_forcedphot.catalogs import CatalogError
 from romancal_forcedphot.product.model import ForcedPhotometryModel
 from romancal_forcedphot.table import WarningFlag
@@ -37,9 +38,9 @@ def test_products_hold_what_the_method_measures(image, tmp_path, shape):
     assert list(product.meta.forced_phot.methods) == [shape]
     table = product.source_catalog
     assert (table[f"{shape}_flux"][0] > 0).all()
-    assert np.isfinite(table[f"{shape}_flux"]).all()
     is_bad = (table["warning_flags"] & WarningFlag.BAD_SHAPE) > 0
     np.testing.assert_array_equal(is_bad, [False, False, True])
+    np.testing.assert_array_equal(np.isnan(table[f"{shape}_flux"]), is_bad)
     path = tmp_path / "product.asdf"
     product.save(path)
     with ForcedPhotometryModel(path) as again, asdf.open(path) as plain:
@@ -147,6 +148,88 @@ def test_a_reference_that_does_not_fit_ends_in_one_line(
     with pytest.raises(ValueError, match=said) as caught:
         run_step(image, Table(GALAXIES | changes), **given)
     assert "\n" not in str(caught.value)
+
+
+def test_impossible_shapes_of_a_reference_are_flagged_where_they_are_forced(image, reference):
+    """The third source has a negative radius; here the catalog tells no shapes."""
+    positions = Table({name: GALAXIES[name] for name in ("ra", "dec")})
+    options = {"aperture_shape": "kron", "kron_from": reference}
+    table = run_step(image, positions, **options).source_catalog
+    is_bad = (table["warning_flags"] & WarningFlag.BAD_SHAPE) > 0
+    np.testing.assert_array_equal(is_bad, [False, False, True])
+    np.testing.assert_array_equal(np.isnan(table["kron_flux"]), is_bad)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"aperture_shape": "ellipse"}, "other.asdf' has no shapes: looked for"),
+        ({}, "other.asdf' has no shapes: looked for"),
+    ],
+)
+def test_products_without_kron_apertures_are_no_reference(image, tmp_path, options, said):
+    path = tmp_path / "other.asdf"
+    run_step(image, Table(GALAXIES), **options).save(path)
+    with pytest.raises(CatalogError, match=said) as caught:
+        run_step(image, Table(GALAXIES), aperture_shape="kron", kron_from=str(path))
+    assert "\n" not in str(caught.value)
+
+
+BAD = {
+    "n": (np.nan, 20.0, 0.0, -1.0),
+    "half_light_radius": (np.nan, -0.3, 0.0, np.inf, 1e-300, 1e6),
+    "ba": (np.nan, 0.0, 2.0),
+    "pa": (np.nan, np.inf, -999.0),
+}
+BAD_MOMENTS = {
+    "semimajor": (np.nan, -0.3, 0.0, np.inf, 0.1),
+    "semiminor": (np.nan, -0.1, 0.0, np.inf, 0.4),
+    "orientation_sky": (np.nan, np.inf),
+}
+BAD_RADII = {"kron_radius": (np.nan, 0.0, -1.0, np.inf, 1e9)}
+GOOD = {"n": 1.0, "half_light_radius": 0.3, "ba": 0.5, "pa": 30.0}
+GOOD_MOMENTS = {"semimajor": 0.3, "semiminor": 0.15, "orientation_sky": 30.0}
+
+
+def bad_and_good(good, *bad):
+    """A catalog with each of the bad values in a row of its own, between two good rows."""
+    rows = [good | {name: value} for each in bad for name in each for value in each[name]]
+    rows = [good, *rows, good]
+    x, y = (places.ravel()[: len(rows)] for places in np.meshgrid(*[np.linspace(20, 160, 5)] * 2))
+    columns = {name: [row[name] for row in rows] for name in good}
+    return Table({"x": x, "y": y, **columns})
+
+
+@pytest.mark.parametrize(
+    ("catalog", "options", "name"),
+    [
+        (bad_and_good(GOOD, BAD), {"aperture_shape": "ellipse"}, "ellipse_flux"),
+        (bad_and_good(GOOD, BAD), {"aperture_shape": "kron"}, "kron_flux"),
+        (bad_and_good(GOOD, BAD), {"methods": "model"}, "model_flux"),
+        (
+            bad_and_good(GOOD_MOMENTS, BAD_MOMENTS),
+            {"aperture_shape": "ellipse"},
+            "ellipse_flux",
+        ),
+        (
+            bad_and_good(GOOD_MOMENTS | {"kron_radius": 0.22}, BAD_MOMENTS, BAD_RADII),
+            {"aperture_shape": "kron"},
+            "kron_flux",
+        ),
+    ],
+)
+def test_bad_shapes_end_in_flags_and_leave_other_rows_alone(image, catalog, options, name):
+    """Also beside each other, for a bad row is left out of the catalog of the second run."""
+    given = {"override_apcorr": "N/A", "override_epsf": epsf_model()} | options
+    if "methods" in options:
+        given["aperture_correction"] = "epsf"
+    table = run_step(image, catalog, **given).source_catalog
+    is_good = np.isin(np.arange(len(catalog)), [0, len(catalog) - 1])
+    np.testing.assert_array_equal((table["warning_flags"] & WarningFlag.BAD_SHAPE) > 0, ~is_good)
+    np.testing.assert_array_equal(np.isfinite(table[name]), is_good)
+    alone = run_step(image, catalog[is_good], **given).source_catalog
+    tolerance = 0.1 * table[f"{name}_err"][is_good] if "methods" in options else 0
+    assert (abs(table[name][is_good] - alone[name]) <= tolerance).all()
 
 
 def test_two_rows_of_one_label_are_refused(image, tmp_path):

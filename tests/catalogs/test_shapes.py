@@ -23,6 +23,13 @@ SERSIC = {
     "ba": [0.25, 1.0, 1.0, 0.64],
     "pa": [10.0, 0.0, 200.0, -30.0],
 }
+RAD = {
+    "semimajor": [0.3, 0.2, 0.5, np.nan] * u.arcsec,
+    "semiminor": [0.1, 0.2, 0.6, 0.1] * u.arcsec,
+    "orientation_pix": [0.0, 10.0, 20.0, 30.0] * u.deg,
+    "orientation_sky": [180.0, 190.0, 200.0, 210.0] * u.deg,
+    "kron_radius": [0.154, 0.22, 0.33, 0.44] * u.arcsec,
+}
 
 
 def shapes_of(columns, **more):
@@ -65,11 +72,14 @@ def test_without_a_type_all_rows_are_galaxies():
         ("half_light_radius", 0.0),
         ("half_light_radius", 1e6),
         ("half_light_radius", np.inf),
+        ("half_light_radius", 1e-300),
         ("ba", 0.0),
         ("ba", 2.0),
         ("ba", -0.5),
         ("ba", np.nan),
         ("pa", np.nan),
+        ("pa", -999.0),
+        ("type", ""),
     ],
 )
 def test_impossible_shapes_are_flagged(name, value, caplog):
@@ -79,6 +89,7 @@ def test_impossible_shapes_are_flagged(name, value, caplog):
     np.testing.assert_array_equal(shapes.is_bad, [True, False, False, False])
     np.testing.assert_array_equal(shapes.has_shape, [False, False, True, True])
     assert np.isnan(shapes.sersic_index[0])
+    assert np.isnan(shapes.semimajor[0])
     assert "1 of 3 shapes are impossible, the first in row 1" in caplog.text
 
 
@@ -109,22 +120,32 @@ def test_a_catalog_without_shapes_says_what_was_looked_for():
         ({"semimajor": [1.0] * 4, "orientation_sky": [1.0] * 4}, "no column 'semiminor'"),
         ({**SERSIC, "pa": ["north"] * 4}, "'pa' has 'north' in row 1: expected a number"),
         ({**SERSIC, "half_light_radius": [1.0] * 4 * u.s}, "'half_light_radius' is in 's'"),
-        ({**SERSIC, "type": [1, 2, 3, 4]}, "expected one name in a row"),
+        (
+            {**SERSIC, "half_light_radius": [1.0] * 4 * u.mag},
+            "is in 'mag', expected arcsec, .*arcs",
+        ),
+        ({**SERSIC, "half_light_radius": [1.0] * 4 * u.pix}, "is in 'pix', expected arcsec"),
+        ({**SERSIC, "n": [1.0] * 4 * u.mag}, "'n' is in 'mag', which is no plain number"),
+        ({**SERSIC, "type": [1, 2, 3, 4]}, "expected one name in a row; SER for galaxies"),
+        ({**SERSIC, "type": ["SER", "PSF", "DEV", "?"]}, "'type' has 'DEV' in row 3: expected SER"),
+        ({**RAD, "semiminor": [1.0] * 4 * u.pix}, "'semiminor' is in 'pix', expected arcsec"),
+        ({**RAD, "kron_radius": [1.0] * 4 * u.mag}, "'kron_radius' is in 'mag', which is no plain"),
     ],
 )
 def test_half_shapes_and_odd_ones_are_errors_of_one_line(columns, said):
     with pytest.raises(CatalogError, match=said) as caught:
         shapes_of(columns)
     assert "\n" not in str(caught.value)
+    assert "--aperture_shape=circle" in str(caught.value)
+    assert "correct it, or correct it" not in str(caught.value)
 
 
-RAD = {
-    "semimajor": [0.3, 0.2, 0.5, np.nan] * u.arcsec,
-    "semiminor": [0.1, 0.2, 0.6, 0.1] * u.arcsec,
-    "orientation_pix": [0.0, 10.0, 20.0, 30.0] * u.deg,
-    "orientation_sky": [180.0, 190.0, 200.0, 210.0] * u.deg,
-    "kron_radius": [0.154, 0.22, 0.33, 0.44] * u.arcsec,
-}
+def test_an_axis_without_a_unit_has_that_of_the_other():
+    """By its name it would be in arcsec."""
+    columns = {"semimajor": [5.0] * 4 * u.pix, "semiminor": [2.0] * 4, "orientation_sky": [3.0] * 4}
+    shapes = shapes_of(columns)
+    assert shapes.axes_in_pixels
+    np.testing.assert_array_equal(shapes.semiminor, 2.0)
 
 
 def test_rads_kron_radius_in_arcsec_counts_half_axes():

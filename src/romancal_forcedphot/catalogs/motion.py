@@ -76,7 +76,7 @@ def read_motion(
         return _of_coordinates(columns, with_epoch)
     epoch_name = names.pop("ref_epoch")
     motion = {
-        quantity: to_numbers(*columns.get(name), _UNITS[quantity], f"correct it, or {_REMEDY}")
+        quantity: to_numbers(*columns.get(name), _UNITS[quantity], _REMEDY)
         for quantity, name in names.items()
         if name
     }

@@ -37,12 +37,14 @@ log = logging.getLogger(f"romancal.{__name__}")
 
 SERSIC = ("n", "half_light_radius", "ba", "pa")
 AXIS_RATIO_RANGE = (0.05, 1.001)  # float32 columns may round a circle up
-LARGEST_ARCSEC = 15.0
-LARGEST_PIX = 150.0
+SIZE_RANGE_ARCSEC = (1e-6, 15.0)
+SIZE_RANGE_PIX = (1e-5, 150.0)
+ANGLE_RANGE = (-720.0, 720.0)  # beyond it are numbers such as -999 that stand for none
 KRON_RANGE = (0.1, 20.0)
 
 _WITHOUT = "measure without shapes, by --aperture_shape=circle and --methods other than model"
 _REMEDY = f"correct it, or {_WITHOUT}"
+_TYPES = "SER for galaxies and PSF for stars"
 
 
 @dataclass(frozen=True)
@@ -116,18 +118,14 @@ def _sersic(columns: CatalogColumns) -> Shapes:
         _numbers(columns, name, unit)
         for name, unit in zip(SERSIC, (u.one, u.arcsec, u.one, u.deg), strict=True)
     )
-    is_galaxy = np.ones(n.shape, dtype=bool)
-    if column := columns.first(["type"]):
-        names = to_names(*columns.get(column), "it says PSF for stars and SER for galaxies")
-        is_galaxy = np.char.upper(names) == "SER"
-    good = (
-        _in_range(n, *SERSIC_INDEX_RANGE) & _in_range(ratio, *AXIS_RATIO_RANGE) & np.isfinite(angle)
-    )
-    good &= _in_range(radius / np.sqrt(np.where(ratio > 0, ratio, np.nan)), 0, LARGEST_ARCSEC)
+    is_star, is_galaxy = _types(columns, n.size)
+    semimajor = radius / np.sqrt(np.where(ratio > 0, ratio, np.nan))
+    good = is_galaxy & _in_range(n, *SERSIC_INDEX_RANGE) & _in_range(angle, *ANGLE_RANGE)
+    good &= _in_range(ratio, *AXIS_RATIO_RANGE) & _in_range(semimajor, *SIZE_RANGE_ARCSEC)
     ratio = np.minimum(np.where(good, ratio, 1.0), 1.0)
     return _checked(
         columns,
-        is_galaxy,
+        ~is_star,
         good,
         {
             "semimajor": radius / np.sqrt(ratio),
@@ -136,6 +134,22 @@ def _sersic(columns: CatalogColumns) -> Shapes:
             "sersic_index": n,
         },
     )
+
+
+def _types(columns: CatalogColumns, n_sources: int) -> tuple[NDArray, NDArray]:
+    """Which rows ``type`` calls stars and which galaxies, all of them galaxies without it."""
+    column = columns.first(["type"])
+    if not column:
+        return np.zeros(n_sources, dtype=bool), np.ones(n_sources, dtype=bool)
+    names = np.char.upper(to_names(*columns.get(column), f"{_TYPES}; {_REMEDY}"))
+    unknown = ~np.isin(names, ["SER", "PSF", ""])
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise CatalogError(
+            f"{columns.shown}: column {column!r} has {str(names[row])!r} in row {row + 1}: "
+            f"expected {_TYPES}; {_REMEDY}"
+        )
+    return names == "PSF", names == "SER"
 
 
 def _moments(
@@ -151,13 +165,14 @@ def _moments(
         )
     in_pixels = _is_in_pixels(columns, axes[0], kind.unit)
     unit = u.pix if in_pixels else u.arcsec
-    semimajor, semiminor = (_numbers(columns, name, kind.unit, unit) for name in axes)
+    usual = kind.unit if kind.unit.is_equivalent(unit) else unit  # that of the other axis
+    semimajor, semiminor = (_numbers(columns, name, usual, unit) for name in axes)
     angle = _numbers(columns, angle_column, u.deg)
     kron = _kron_radius(columns, kind, scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = semiminor / semimajor
-    good = _in_range(semimajor, 0, LARGEST_PIX if in_pixels else LARGEST_ARCSEC)
-    good &= _in_range(ratio, *AXIS_RATIO_RANGE) & np.isfinite(angle)
+    good = _in_range(semimajor, *(SIZE_RANGE_PIX if in_pixels else SIZE_RANGE_ARCSEC))
+    good &= _in_range(ratio, *AXIS_RATIO_RANGE) & _in_range(angle, *ANGLE_RANGE)
     on_pixels = not columns.first(kind.sky_angle)
     if (in_pixels or on_pixels) and (sky := columns.first(["ra", "alpha_j2000"])):
         log.warning(
@@ -210,15 +225,15 @@ def _numbers(
             f"{columns.shown} has shapes, but no column {name!r}: its columns are "
             f"{columns.listed}; {_REMEDY}"
         )
-    values = to_numbers(*columns.get(found), unit or usual, _REMEDY)
+    values = to_numbers(*columns.get(found), unit or usual, _WITHOUT)
     if unit is None or _unit_of(columns, found) is not None:
         return values
     return values * usual.to(unit)
 
 
 def _in_range(values: NDArray, least: float, most: float) -> NDArray[np.bool_]:
-    """Which values are finite, positive and in a range."""
-    return (values > 0) & (values >= least) & (values <= most)
+    """Which values are in a range; NaN is in none."""
+    return (values >= least) & (values <= most)
 
 
 def _checked(
@@ -235,7 +250,8 @@ def _checked(
         row = int(np.argmax(bad))
         shown = ", ".join(f"{name} {value[row]:g}" for name, value in values.items())
         log.warning(
-            "%s: %d of %d shapes are impossible, the first in row %d (%s); they are flagged",
+            "%s: %d of %d shapes are impossible, the first in row %d (%s); they are flagged, and "
+            "their model, ellipse and Kron fluxes are NaN",
             columns.shown,
             np.count_nonzero(bad),
             np.count_nonzero(wanted),

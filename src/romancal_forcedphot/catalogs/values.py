@@ -109,7 +109,7 @@ def to_numbers(column: object, what: str, default: u.UnitBase, remedy: str) -> n
     default : astropy.units.UnitBase
         The unit to convert to, which is also that of numbers without one.
     remedy : str
-        What the error message advises.
+        What the error message advises beside correcting the column.
 
     Returns
     -------
@@ -122,6 +122,8 @@ def to_numbers(column: object, what: str, default: u.UnitBase, remedy: str) -> n
         The column holds something else than one such number in a row.
     """
     expected = f"expected {default}, a unit that converts to it"
+    if default == u.one:
+        expected = "which is no plain number: expected percent"
     return _in_unit(column, what, default, expected, remedy)
 
 
@@ -229,8 +231,9 @@ def _in_unit(
     """Return a column in a unit, float64, NaN where masked or infinite."""
     unit = _unit(column, wanted)
     if unit is not None and not unit.is_equivalent(wanted):
+        meant = f" ({wanted})" if str(wanted) else ""
         raise CatalogError(
-            f"{what} is in {str(unit)!r}, {expected}, or no unit ({wanted}); {remedy}"
+            f"{what} is in {str(unit)!r}, {expected}, or no unit{meant}; correct it, or {remedy}"
         )
     values = _numbers(column, what, remedy)
     return values if unit in (None, wanted) else values * unit.to(wanted)

@@ -176,10 +176,25 @@ def test_sources_without_a_shape_are_measured_in_the_circle(scene):
     table = measure(scene, sources, [EllipticalApertures(aperture_radii=(4.0,))])
     circles = measure(scene, sources, [CircularApertures(aperture_radii=(4.0,))])
     np.testing.assert_allclose(
-        table["ellipse_flux"][1:], circles["aper4pix_flux"][1:], rtol=1e-5, atol=1e-4
+        table["ellipse_flux"][1], circles["aper4pix_flux"][1], rtol=1e-5, atol=1e-4
     )
     is_bad = (table["warning_flags"] & WarningFlag.BAD_SHAPE) > 0
     np.testing.assert_array_equal(is_bad, [False, False, True])
+    np.testing.assert_array_equal(np.isnan(table["ellipse_flux"]), is_bad)
+
+
+def test_an_impossible_shape_has_the_flags_of_its_place():
+    """On good pixels, on a dead one, and beyond the edge, but as near as another's ellipse."""
+    data = np.ones(SHAPE)
+    data[60, 60] = np.nan
+    shape = np.array([np.nan] * 3 + [0.5])
+    places = [100.0, 60.0, -5.0, 5.0], [150.0, 60.0, 90.0, 40.0]
+    sources = sources_at(*places, shape, shape, np.zeros(4))
+    table = measure(flat_exposure(data), sources, [EllipticalApertures()])
+    off_image = WarningFlag.CENTER_UNUSABLE | WarningFlag.NOT_PLACED
+    of_place = np.array([0, WarningFlag.CENTER_UNUSABLE, off_image])
+    np.testing.assert_array_equal(table["warning_flags"][:3], of_place | WarningFlag.BAD_SHAPE)
+    np.testing.assert_array_equal(np.isnan(table["ellipse_flux"]), np.isnan(shape))
 
 
 def test_an_ellipse_larger_than_the_psf_is_not_corrected(scene):

@@ -176,7 +176,8 @@ def test_stars_alone_are_psf_photometry(field, psf):
         np.testing.assert_array_equal(table[f"model_{quantity}"], table[f"psf_{quantity}"])
 
 
-def test_impossible_shapes_are_points_with_a_flag(field, psf):
+def test_impossible_shapes_are_fitted_as_points_and_flagged(field, psf):
+    """All others, fitted with them, are as beside points; their own fluxes are NaN."""
     bad = [2, 7]
     shapes = shapes_of(INDEX, RADIUS, RATIO, ANGLE, bad=bad)
     as_stars = replace(shapes, is_bad=np.zeros(len(FIELD), dtype=bool))
@@ -184,7 +185,8 @@ def test_impossible_shapes_are_points_with_a_flag(field, psf):
     table = model_table(field, pixel_sources(X, Y, shapes=shapes), psf)
     has_flag = table["warning_flags"] & WarningFlag.BAD_SHAPE > 0
     np.testing.assert_array_equal(np.flatnonzero(has_flag), bad)
-    np.testing.assert_array_equal(table["model_flux"], points["model_flux"])
+    for name in ("model_flux", "model_flux_err", "model_abmag", "model_chi2"):
+        np.testing.assert_array_equal(table[name], np.where(has_flag, np.nan, points[name]))
 
 
 def test_impossible_shapes_of_a_catalog_end_in_flags(field, psf):
@@ -201,7 +203,7 @@ def test_impossible_shapes_of_a_catalog_end_in_flags(field, psf):
     table = model_table(field, sources, psf)
     has_flag = table["warning_flags"] & WarningFlag.BAD_SHAPE > 0
     np.testing.assert_array_equal(has_flag, [True] * 5 + [False])
-    assert np.isfinite(table["model_flux"]).all()
+    np.testing.assert_array_equal(np.isnan(table["model_flux"]), has_flag)
     assert table["model_flux"][-1] == pytest.approx(njy(FLUX[0]), rel=0.03)
 
 

@@ -2,7 +2,7 @@
 
 Flux, error, background and flags are those of circles (see `aperture`). An annulus begins outside
 its source's ellipse, however large that is. A source without a shape is measured in the first of
-the circles; one with an impossible shape too, and it has a flag.
+the circles; one with an impossible shape is not measured, and has a flag.
 """
 
 from __future__ import annotations
@@ -205,8 +205,9 @@ class BoundEllipses:
         scale, shape_columns = self._scales(rows, background)
         scale[scale * self.ellipses.semimajor[rows] > self._largest] = np.nan
         columns |= {column.name: np.full(rows.size, np.nan) for column in self._flux_columns}
-        flags[np.isnan(scale)] |= WarningFlag.BAD_SHAPE
-        for some, half_size in stamps_by_size(scale * self.ellipses.semimajor[rows]):
+        reach = scale * self.ellipses.semimajor[rows]
+        flags |= np.where(np.isnan(reach), self._flags_without_size(rows), np.int32(0))
+        for some, half_size in stamps_by_size(reach):
             its_background = None if background is None else _of(background, some)
             values, its_flags = self._in_ellipses(
                 rows[some], scale[some], half_size, its_background, in_annulus[some]
@@ -215,6 +216,18 @@ class BoundEllipses:
             for name, value in values.items():
                 columns[name][some] = value
         return columns | shape_columns | {"warning_flags": flags}
+
+    def _flags_without_size(self, rows: NDArray) -> NDArray[np.int32]:
+        """Flags of sources whose aperture has no size, (m,)."""
+        row, column = (np.rint(at[rows]).astype(np.intp) for at in (self.y, self.x))
+        ny, nx = self.exposure.shape
+        inside = (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
+        flags = np.where(
+            inside, WarningFlag(0), WarningFlag.NOT_PLACED | WarningFlag.CENTER_UNUSABLE
+        )
+        center = self.exposure.data[np.where(inside, row, 0), np.where(inside, column, 0)]
+        flags[~np.isfinite(center)] |= WarningFlag.CENTER_UNUSABLE
+        return (flags | WarningFlag.BAD_SHAPE).astype(np.int32)
 
     def _in_ellipses(
         self,
@@ -262,7 +275,8 @@ class BoundEllipses:
         radii = RadiiOnImage.on(self.exposure, self.method.radius_unit)
         r_in, r_out = radii.at(x, y, self.method.circles.annulus_radii)
         r_in, r_out = (np.broadcast_to(r, x.shape) for r in (r_in, r_out))
-        reach = np.minimum(self._widest * self.ellipses.semimajor[rows], self._largest)
+        semimajor = np.nan_to_num(self.ellipses.semimajor[rows])
+        reach = np.minimum(self._widest * semimajor, self._largest)
         excess = np.maximum(reach / r_in, 1.0)
         step = np.ceil(np.log(excess) / np.log(ANNULUS_STEP) - 1e-9)
         wider = r_in * ANNULUS_STEP**step

@@ -272,9 +272,10 @@ class BoundFit:
         fit, of_fit = self.fit, self.fitted.row[rows]
         scale = calibration.flux_scale(self.exposure.conversion, self.exposure.pixel_area)
         measured = fit.is_measured[of_fit] & ~fit.is_masked[of_fit]
+        is_known = measured & (self.source_flags[rows] & WarningFlag.BAD_SHAPE == 0)
 
         def of_rows(values: NDArray) -> NDArray:
-            return np.where(measured, values[of_fit], np.nan)
+            return np.where(is_known, values[of_fit], np.nan)
 
         flux, flux_err = scale * of_rows(fit.flux), scale * of_rows(fit.flux_err)
         magnitude, magnitude_err = calibration.ab_magnitude(flux, flux_err)

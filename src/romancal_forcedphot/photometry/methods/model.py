@@ -1,9 +1,10 @@
 """Model photometry at fixed positions: galaxies of known shapes and points, all fitted at once.
 
 A source with a Sérsic shape in the catalog is that profile convolved with the PSF, any other one a
-point (see `joint_fit`). A source with an impossible shape is a point too, and has a flag. What a
-model flux is depends on the shape as much as on the image: it is the total light of the profile,
-out to infinity.
+point (see `joint_fit`). A source with an impossible shape is fitted as a point, so that its light
+is not its neighbours'; that flux is none of a galaxy, so it is NaN and has a flag. What a model
+flux is depends on the shape as much as on the image: it is the total light of the profile, out to
+infinity.
 """
 
 from __future__ import annotations

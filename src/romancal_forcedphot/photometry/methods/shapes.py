@@ -21,7 +21,7 @@ class Ellipses:
     Attributes
     ----------
     semimajor, semiminor, theta : (n,) ndarray of float64
-        Half axes in pixels and angle in radian.
+        Half axes in pixels and angle in radian, NaN of an impossible shape.
     is_round, is_bad : (n,) ndarray of bool
         Sources without a shape, and those with an impossible one.
     jacobian : (n, 2, 2) ndarray of float64
@@ -45,7 +45,7 @@ class Ellipses:
         *,
         circle_pix: NDArray | float,
     ) -> Ellipses:
-        """Bring the shapes of sources onto an image; those without one are circles.
+        """Bring the shapes of sources onto an image; points, which have none, are circles.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Ellipses:
             )
         jacobian = local_jacobian(exposure.wcs, x, y)
         axes = sources.shapes.on_pixels(jacobian)
-        is_round = ~sources.shapes.has_shape
+        is_round = ~(sources.shapes.has_shape | sources.shapes.is_bad)
         circle = (circle_pix, circle_pix, 0.0)
         axes = (np.where(is_round, c, a) for c, a in zip(circle, axes, strict=True))
         return cls(*axes, is_round, sources.shapes.is_bad, jacobian)
