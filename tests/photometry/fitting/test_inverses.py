@@ -69,3 +69,26 @@ def test_nothing_to_solve():
     options = {"tolerance": 0.1, "max_iterations": 5}
     np.testing.assert_array_equal(solve(unchanged, unchanged, zero, one, **options), zero)
     assert solve(unchanged, unchanged, np.zeros(0), np.zeros(0), **options).size == 0
+
+
+def test_groups_that_hang_together_with_no_other_are_inverted_whole():
+    """Pairs, triples and larger groups far apart, and one too large for that."""
+    rng = np.random.default_rng(5)
+    sizes = [1, 1, 2, 3, 3, 9, 40]
+    x, y = (np.concatenate([200.0 * k + rng.uniform(0, 6, n) for k, n in enumerate(sizes)]),) * 2
+    x = x + rng.uniform(0, 3, x.size)
+    order = rng.permutation(x.size)
+    x, y = x[order], y[order]
+    distance2 = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    matrix = np.exp(-distance2 / 4) * (distance2 < 1e4) + 0.2 * np.eye(x.size)
+    found = inverse_by_blocks(csr_array(matrix), x, y)
+    assert found.nnz == sum(n * n for n in sizes)
+    np.testing.assert_allclose(found.toarray(), np.linalg.inv(matrix), rtol=1e-4, atol=1e-4)
+
+
+def test_a_singular_group_has_positive_variances():
+    matrix = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
+    x = np.array([10.0, 10.0, 500.0])
+    found = inverse_by_blocks(csr_array(matrix), x, x).toarray()
+    assert (np.diagonal(found) > 0).all()
+    assert found[2].tolist() == [0, 0, 0.5]

@@ -5,6 +5,8 @@ distance: beyond some pixels one flux no longer depends on the other. So its row
 the inverses of blocks of the matrix: a block has the sources in a square of pixels and in a halo
 around it, and the rows of those in the square are kept. The result is at once the covariance of
 the fluxes and a preconditioner for the equations.
+
+Sources that hang together with few others need no blocks, see `group_inverse`.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .dense_inverse import last_rows_of_inverse
+from .group_inverse import inverses_of_groups, small_groups
 
 __all__ = ["inverse_by_blocks"]
 
 _HALO_PIX = 8.0
 _CELLS_OF_SQUARE = 3  # along each side
+_SMALL_GROUP = 24  # sources; where all overlap, squares and halos have more
 
 Runs = list[slice]
 
@@ -45,6 +49,28 @@ def inverse_by_blocks(
     (n, n) csr_array of float32
         Row k is the row of source k in the inverse of the block that has it in its square.
     """
+    groups = small_groups(matrix, _SMALL_GROUP)
+    n_each = np.zeros(x.size, dtype=np.intp)
+    for same in groups:
+        n_each[same] = same.shape[1]
+    is_left = n_each == 0
+    left = np.flatnonzero(is_left)
+    by_blocks = _by_blocks(matrix[left][:, left], x[left], y[left], halo)
+    n_each[left] = np.diff(by_blocks.indptr)
+    indptr = np.concatenate([[0], np.cumsum(n_each)])
+    data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
+    of_left = np.repeat(is_left, n_each)
+    data[of_left], indices[of_left] = by_blocks.data, left[by_blocks.indices]
+    for members, inverse in inverses_of_groups(matrix, groups):
+        filled = indptr[members][:, :, None] + np.arange(members.shape[1])
+        data[filled], indices[filled] = inverse, members[:, None]
+    return csr_array((data, indices, indptr), shape=matrix.shape)
+
+
+def _by_blocks(matrix: csr_array, x: NDArray, y: NDArray, halo: float) -> csr_array:
+    """Return what `inverse_by_blocks` does, from blocks alone."""
+    if not x.size:
+        return csr_array(matrix.shape, dtype=np.float32)
     cells = _Cells.of(x, y, halo)
     blocks = list(cells.blocks())
     n_each = np.zeros(x.size, dtype=np.intp)
@@ -102,11 +128,10 @@ class _Cells:
     def blocks(self) -> Iterator[tuple[Runs, Runs]]:
         """Yield squares of several cells that are not empty, and each with its halo."""
         n = _CELLS_OF_SQUARE
-        for row in range(0, self.shape[0], n):
-            for column in range(0, self.shape[1], n):
-                square = self._runs(row, row + n, column, column + n)
-                if any(run.stop > run.start for run in square):
-                    yield square, self._runs(row - 1, row + n + 1, column - 1, column + n + 1)
+        cell = np.column_stack(np.divmod(np.flatnonzero(np.diff(self.start)), self.shape[1]))
+        for row, column in (n * np.unique(cell // n, axis=0)).tolist():
+            square = self._runs(row, row + n, column, column + n)
+            yield square, self._runs(row - 1, row + n + 1, column - 1, column + n + 1)
 
     def _runs(self, bottom: int, top: int, left: int, right: int) -> Runs:
         """Return the sources of a rectangle of cells, a run for each row of it."""
