@@ -35,7 +35,7 @@ def test_equals_the_variance_of_the_linear_estimate(epsf, fitted):
     offset = np.arange(-HALF, HALF + 1)
     disk = (np.hypot(offset, offset[:, None]) < 3.2).astype(float)
     weights = np.repeat(disk[None], rows.size, axis=0)
-    variance = result.scale**2 * result.image.variance(result.estimate.level).ravel()
+    variance = (result.scale**2 / result.estimate.weight).ravel()
     on_pixels = weights_on_image(weights, image.x, image.y)
     of_pixels = (on_pixels**2) @ variance
 

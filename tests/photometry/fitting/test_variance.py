@@ -54,3 +54,12 @@ def test_the_excess_is_what_exceptional_pixels_have_beyond_the_curve(curve):
     assert excess[1, 2] == pytest.approx(99 * expected, rel=1e-4)
     excess[1, 2] = 0
     np.testing.assert_array_equal(excess, 0)
+
+
+def test_the_table_for_many_pixels_is_the_curve(curve):
+    """Below the first level, between levels, and beyond the last; for any unit and a flat curve."""
+    level = np.geomspace(1e-2, 1e5, 200_001).astype(np.float32)
+    np.testing.assert_allclose(curve.on_pixels(level - 1), curve(level - 1), rtol=2e-3)
+    assert curve.on_pixels(level.reshape(3, -1)).shape == (3, 66_667)
+    flat = VarianceCurve(np.zeros(1), np.ones(1))
+    np.testing.assert_array_equal(flat.on_pixels(np.float32([-5, 0, 7])), 1.0)

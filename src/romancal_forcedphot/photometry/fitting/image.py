@@ -6,15 +6,22 @@ is the PSF as it is, and the area enters in one place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .parallel import in_order
 from .variance import VarianceCurve
 from .windows import Window
 
 __all__ = ["Estimate", "FitImage"]
+
+Rows = slice | NDArray[np.intp]
+
+_ALL = slice(None)
+_STRIP_PIXELS = 250_000  # 1 MB for each array
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +52,8 @@ class Estimate:
         Standard error of the sky at each source.
     local_sky : (r, c) ndarray of float64, optional
         What `sky` has of each square around sources, if it has.
-    level : (ny, nx) ndarray of float32
-        Model and sky from which the weights are taken.
+    weight : (ny, nx) ndarray of float32
+        One over the variance of light on each pixel, 0 where it may not be used.
     """
 
     flux: NDArray
@@ -60,7 +67,7 @@ class Estimate:
     far_wings: NDArray[np.float32]
     sky: NDArray[np.float32]
     sky_err: NDArray
-    level: NDArray[np.float32]
+    weight: NDArray[np.float32]
     local_sky: NDArray | None = None
 
     @classmethod
@@ -103,17 +110,39 @@ class FitImage:
         """Rows and columns."""
         return self.data.shape
 
-    def surface(self, light: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the surface brightness of light on all pixels."""
-        return light if self.area is None else (light / self.area).astype(np.float32, copy=False)
+    def strips(self) -> Iterator[slice]:
+        """Yield the rows of strips of the image that the cache of a processor holds."""
+        at_once = max(_STRIP_PIXELS // self.shape[1], 1)
+        for first in range(0, self.shape[0], at_once):
+            yield slice(first, min(first + at_once, self.shape[0]))
 
-    def residual(self, estimate: Estimate) -> NDArray[np.float32]:
+    def surface(self, light: NDArray[np.float32], rows: Rows = _ALL) -> NDArray[np.float32]:
+        """Return the surface brightness of light on all pixels, or on those of some rows."""
+        if self.area is None:
+            return light[rows]
+        return (light[rows] / self.area[rows]).astype(np.float32, copy=False)
+
+    def residual(self, estimate: Estimate, rows: Rows = _ALL) -> NDArray[np.float32]:
         """Return the data less all sources and the sky on pixels."""
-        return self.data - self.surface(estimate.model) - estimate.sky
+        return self.data[rows] - self.level(estimate, rows)
 
-    def level(self, estimate: Estimate) -> NDArray[np.float32]:
+    def level(self, estimate: Estimate, rows: Rows = _ALL) -> NDArray[np.float32]:
         """Return what the pixels are expected to have."""
-        return self.surface(estimate.model) + estimate.sky
+        return self.surface(estimate.model, rows) + estimate.sky[rows]
+
+    def weighted(self, estimate: Estimate, n_threads: int = 1) -> Estimate:
+        """Return an estimate with the weights of its model and sky."""
+        weight = np.empty(self.shape, dtype=np.float32)
+
+        def fill(rows: slice) -> None:
+            variance = self.variance.on_pixels(self.level(estimate, rows)) + self.excess[rows]
+            if self.area is not None:
+                variance *= np.square(self.area[rows], dtype=np.float32)
+            weight[rows] = np.where(np.isfinite(self.data[rows]), 1 / variance, np.float32(0))
+
+        for _ in in_order(fill, self.strips(), n_threads):
+            pass
+        return replace(estimate, weight=weight)
 
     def pixels(
         self, window: Window, estimate: Estimate
@@ -122,12 +151,9 @@ class FitImage:
 
         Weight 0 and residual 0 mark pixels that may not be used. Both are those of light.
         """
-        data = window.cut(self.data, np.nan)
+        data, weight = window.cut(self.data), window.cut(estimate.weight)
         area = np.float32(1) if self.area is None else window.cut(self.area, 1.0).astype(np.float32)
-        usable = np.isfinite(data)
-        variance = self.variance(window.cut(estimate.level)) + window.cut(self.excess)
-        weight = np.where(usable, 1 / (variance * area**2), np.float32(0))
         light = (data - window.cut(estimate.sky)) * area - window.cut(estimate.model)
-        residual = np.where(usable, light, np.float32(0))
+        residual = np.where(weight > 0, light, np.float32(0))
         area = np.broadcast_to(area, data.shape)
         return weight.ravel(), residual.ravel(), area.ravel()

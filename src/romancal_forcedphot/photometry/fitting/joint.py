@@ -62,7 +62,7 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
     participants = find_participants(image, profiles, n_threads)
     blocks = Mesh.over(image.shape, BLOCK_PIX)
     if not participants.own_half_size.any():
-        return sky.corrected(image, profiles, estimate)
+        return sky.corrected(image, profiles, estimate, n_threads)
     estimate = replace(estimate, is_guest=participants.is_guest)
     estimate = _rough_start(image, profiles, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
@@ -79,7 +79,7 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
         )
         if n_round < _FAR_WINGS_ROUNDS:
             estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
-        estimate = sky.corrected(image, profiles, estimate)
+        estimate = sky.corrected(image, profiles, estimate, n_threads)
         tolerance = _TOLERANCE
         changes = np.quantile(abs(step[estimate.is_fitted]), [0.5, 0.999, 1.0])
         log.debug("Round %d: fluxes change by %.2g, %.2g, %.2g sigma", n_round + 1, *changes)
@@ -100,13 +100,14 @@ def _rough_start(
 ) -> Estimate:
     """Return an estimate good enough for the sizes of stamps."""
     half_size = participants.own_half_size
-    estimate = sky.corrected(image, profiles, replace(estimate, half_size=half_size))
-    estimate = replace(estimate, level=image.level(estimate))
+    estimate = replace(estimate, half_size=half_size)
+    estimate = sky.corrected(image, profiles, estimate, n_threads)
+    estimate = image.weighted(estimate, n_threads)
     tiles = tiles_of(profiles, half_size)
     estimate = roughly_improved(
         image, profiles, estimate, tiles, n_iterations=_ROUGH_ITERATIONS, n_threads=n_threads
     )
-    return sky.corrected(image, profiles, estimate)
+    return sky.corrected(image, profiles, estimate, n_threads)
 
 
 def _with_stamps(
@@ -128,7 +129,7 @@ def _with_stamps(
         )
         estimate = replace(estimate, far_wings=beyond)
     estimate = with_model(profiles, estimate, tiles_of(profiles, half_size), n_threads)
-    return replace(estimate, level=image.level(estimate)), is_crowded
+    return image.weighted(estimate, n_threads), is_crowded
 
 
 def _with_far_wings(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ..pixels.background import MEDIAN_ERROR_FACTOR, MIN_PIXELS, clipped_statistics
+from .parallel import in_order
 from .windows import Window
 
-__all__ = ["Mesh"]
+__all__ = ["Mesh", "Strip"]
 
 _CLIP_SIGMA = 3.0
 _CLIP_ROUNDS = 10
 _ENOUGH_ROWS = 32  # of pixels of a cell; of larger ones every second row, or third, will do
+_ENOUGH_OF_MODEL = 16  # rows and columns, where pixels have no noise
+_STRIP_PIXELS = 500_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +64,28 @@ class Mesh:
 
     # --- from pixels to cells --------------------------------------------------------------------
 
-    def medians(self, image: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    def strips(self, *, all_rows: bool = False) -> Iterator[Strip]:
+        """Yield strips of whole cells, with every second row of pixels, or third, if these do."""
+        height = np.diff(self.edges_y)
+        steps = np.ones_like(height) if all_rows else _steps(height, _ENOUGH_ROWS)
+        n_rows = -(-height // steps)
+        at_once = max(_STRIP_PIXELS // int(n_rows.max() * self.edges_x[-1]), 1)
+        for first in range(0, height.size, at_once):
+            cells = slice(first, min(first + at_once, height.size))
+            of_each = zip(self.edges_y[cells], height[cells], steps[cells], strict=True)
+            rows = np.concatenate([start + np.arange(0, n, step) for start, n, step in of_each])
+            edges_y = np.concatenate([[0], np.cumsum(n_rows[cells])])
+            yield Strip(cells, rows, Mesh(edges_y, self.edges_x))
+
+    def medians(self, image: NDArray[np.float32], n_threads: int = 1) -> tuple[NDArray, NDArray]:
         """Return sigma-clipped medians of the cells.
 
         Parameters
         ----------
         image : (ny, nx) ndarray of float32
             NaN at pixels that do not count.
+        n_threads : int
+            Threads over strips.
 
         Returns
         -------
@@ -73,44 +93,61 @@ class Mesh:
             Median of the pixels within 3 standard deviations, and its standard error. A cell with
             less than 30 such pixels has those of the nearest that has more; NaN if there is none.
         """
-        moments = np.array(
-            [
-                clipped_statistics(self._sorted_cells(image, row), _CLIP_SIGMA, _CLIP_ROUNDS)
-                for row in range(self.shape[0])
-            ]
-        )
-        median, _, std, n = np.moveaxis(moments, 1, 0)
+
+        def of_strip(strip: Strip) -> NDArray:
+            return strip.mesh.own_medians(image[strip.rows])
+
+        return self.filled(in_order(of_strip, self.strips(), n_threads))
+
+    def own_medians(self, image: NDArray[np.float32], *, sparse: bool = False) -> NDArray:
+        """Return what `medians` does, (2, r, c), of all rows; NaN for cells with too few pixels.
+
+        Fewer rows and columns count if `sparse`, as will do where pixels have no noise.
+        """
+        sides = np.diff(self.edges_y).max(), np.diff(self.edges_x).max()
+        step_y, step_x = _steps(np.array(sides), _ENOUGH_OF_MODEL if sparse else max(sides))
+        most = -(-sides[0] // step_y) * -(-sides[1] // step_x)
+        pixels = np.full((*self.shape, most + 1), np.inf, dtype=np.float32)
+        for row, column in np.ndindex(self.shape):
+            (top, bottom), (left, right) = (
+                edges[k : k + 2] for edges, k in ((self.edges_y, row), (self.edges_x, column))
+            )
+            cell = image[top:bottom:step_y, left:right:step_x]
+            pixels[row, column, : cell.size] = cell.ravel()
+        pixels[np.isnan(pixels)] = np.inf
+        pixels[..., -1] = np.nan  # sorted to the end, after inf
+        pixels.sort(axis=2)
+        flat = pixels.reshape(-1, pixels.shape[2])
+        median, _, std, n = clipped_statistics(flat, _CLIP_SIGMA, _CLIP_ROUNDS)
         err = MEDIAN_ERROR_FACTOR * std / np.sqrt(np.maximum(n, 1))
         few = n < MIN_PIXELS
-        return tuple(_filled(np.where(few, np.nan, value)) for value in (median, err))
-
-    def _sorted_cells(self, image: NDArray[np.float32], row: int) -> NDArray[np.float32]:
-        """Return the pixels of a row of cells, sorted, inf and NaN last: (c, k)."""
-        bottom, top = self.edges_y[row : row + 2]
-        band = image[bottom : top : max((top - bottom) // _ENOUGH_ROWS, 1)]
-        width = int(np.diff(self.edges_x).max())
-        pixels = np.full((self.shape[1], len(band) * width + 1), np.inf, dtype=np.float32)
-        pixels[:, -1] = np.nan
-        for column in range(self.shape[1]):
-            cell = band[:, self.edges_x[column] : self.edges_x[column + 1]]
-            pixels[column, : cell.size] = cell.ravel()
-        counted = pixels[:, :-1]
-        counted[np.isnan(counted)] = np.inf
-        pixels.sort(axis=1)
-        return pixels
+        return np.where(few, np.nan, [median, err]).reshape(2, *self.shape)
 
     def means(self, image: NDArray[np.float32]) -> NDArray:
         """Return the means (r, c) of the pixels of each cell that are not NaN.
 
         A cell without has that of the nearest that has some.
         """
+        (means,) = self.filled([self.own_means(image)[None]])
+        return means
+
+    def own_means(self, image: NDArray[np.float32]) -> NDArray:
+        """Return what `means` does, NaN for cells without a pixel."""
         counted = np.isfinite(image)
         sums, n = self._sums(np.where(counted, image, np.float32(0))), self._sums(counted)
-        return _filled(np.divide(sums, n, out=np.full(self.shape, np.nan), where=n > 0))
+        return np.divide(sums, n, out=np.full(self.shape, np.nan), where=n > 0)
 
     def _sums(self, image: NDArray) -> NDArray:
-        rows = np.add.reduceat(image, self.edges_y[:-1], axis=0, dtype=np.float64)
-        return np.add.reduceat(rows, self.edges_x[:-1], axis=1)
+        of_rows = [
+            np.sum(image[top:bottom], axis=0, dtype=np.float32)
+            for top, bottom in pairwise(self.edges_y)
+        ]
+        return np.add.reduceat(of_rows, self.edges_x[:-1], axis=1, dtype=np.float64)
+
+    @staticmethod
+    def filled(of_strips: Iterable[NDArray]) -> NDArray:
+        """Join values (..., r, c) of strips; those that are NaN become the nearest that is not."""
+        return np.array([_filled(each) for each in np.concatenate(list(of_strips), axis=1)])
 
     # --- from positions to cells -----------------------------------------------------------------
 
@@ -150,9 +187,10 @@ class Mesh:
         up = cells[up_y, low_x] * (1 - share_x) + cells[up_y, up_x] * share_x
         return low * (1 - share_y) + up * share_y
 
-    def on_pixels(self, cells: NDArray) -> NDArray[np.float32]:
-        """Return the surface of `at` on all pixels of the image (ny, nx)."""
-        low_y, up_y, share_y = self._between(self.edges_y, np.arange(self.edges_y[-1]))
+    def on_pixels(self, cells: NDArray, rows: NDArray[np.intp] | None = None) -> NDArray:
+        """Return the surface of `at` on all pixels of the image (ny, nx), or of some rows."""
+        rows = np.arange(self.edges_y[-1]) if rows is None else rows
+        low_y, up_y, share_y = self._between(self.edges_y, rows)
         low_x, up_x, share_x = self._between(self.edges_x, np.arange(self.edges_x[-1]))
         columns = cells[:, low_x] * (1 - share_x) + cells[:, up_x] * share_x
         columns, share_y = columns.astype(np.float32), share_y[:, None].astype(np.float32)
@@ -165,6 +203,30 @@ class Mesh:
         place = np.interp(position, centers, np.arange(centers.size))
         low = np.minimum(place.astype(np.intp), max(centers.size - 2, 0))
         return low, np.minimum(low + 1, centers.size - 1), place - low
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Some rows of cells of a mesh, with some rows of their pixels.
+
+    Attributes
+    ----------
+    cells : slice
+        Rows of cells.
+    rows : (k,) ndarray of intp
+        Rows of pixels of the image.
+    mesh : Mesh
+        The cells on an image of these rows alone.
+    """
+
+    cells: slice
+    rows: NDArray[np.intp]
+    mesh: Mesh
+
+
+def _steps(length: NDArray[np.intp], enough: int) -> NDArray[np.intp]:
+    """Return the steps in which to go so as to make about so many of a length, 1 at least."""
+    return np.maximum((length // enough).astype(np.intp), 1)
 
 
 def _filled(cells: NDArray) -> NDArray:

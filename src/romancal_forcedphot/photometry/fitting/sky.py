@@ -13,6 +13,7 @@ under bright stars tell little of the sky and much of the PSF.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from ..pixels.background import local_background
 from .image import Estimate, FitImage
 from .mesh import Mesh
+from .parallel import in_order
 from .profiles import Profiles
+from .quiet import QuietStrip
 
 __all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky"]
 
-_QUIET = 1.2  # times the variance of the median pixel
 _LEAST_LEFT = 0.05
 _CORRECTIONS = 3
 _AT_REST = 0.003  # of a flux's error
@@ -36,7 +38,9 @@ _SQUARE_PIX = 8.0
 class Sky(Protocol):
     """A way to estimate the sky."""
 
-    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+    def corrected(
+        self, image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int = 1
+    ) -> Estimate:
         """Return an estimate with the sky that its residuals tell, and fluxes that follow it."""
         ...
 
@@ -45,9 +49,11 @@ class Sky(Protocol):
 class NoSky:
     """Nothing is subtracted."""
 
-    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+    def corrected(
+        self, image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int = 1
+    ) -> Estimate:
         """Return the estimate as it is."""
-        del image, profiles
+        del image, profiles, n_threads
         return estimate
 
 
@@ -63,9 +69,11 @@ class MeshSky:
 
     size: float = _CELL_PIX
 
-    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+    def corrected(
+        self, image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int = 1
+    ) -> Estimate:
         """Return an estimate with a better `Estimate.sky`; see `Sky.corrected`."""
-        return _with_mesh(image, profiles, estimate, self.size)[0]
+        return _with_mesh(image, profiles, estimate, self.size, n_threads=n_threads)[0]
 
 
 @dataclass(frozen=True)
@@ -88,17 +96,22 @@ class AnnulusSky:
     r_in: float = 20.0
     r_out: float = 25.0
 
-    def corrected(self, image: FitImage, profiles: Profiles, estimate: Estimate) -> Estimate:
+    def corrected(
+        self, image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int = 1
+    ) -> Estimate:
         """Return an estimate with a better `Estimate.sky`; see `Sky.corrected`.
 
         An annulus with less than 30 usable pixels has what the nearest has, or nothing.
         """
-        estimate, residual = _with_mesh(image, profiles, estimate, _CELL_PIX)
+        estimate, strips = _with_mesh(
+            image, profiles, estimate, _CELL_PIX, n_threads=n_threads, all_rows=True
+        )
         fitted = estimate.is_fitted
         if not fitted.any():
             return estimate
         squares = Mesh.over(image.shape, _SQUARE_PIX)
         before = np.zeros(squares.shape) if estimate.local_sky is None else estimate.local_sky
+        residual = np.concatenate([strip.residual for strip in strips])
         residual += squares.on_pixels(before)
         x, y = squares.means_of_positions(profiles.x[fitted], profiles.y[fitted])
         annuli = local_background(residual, x, y, self.r_in, self.r_out)
@@ -118,37 +131,47 @@ class AnnulusSky:
 
 
 def _with_mesh(
-    image: FitImage, profiles: Profiles, estimate: Estimate, size: float
-) -> tuple[Estimate, NDArray[np.float32]]:
-    """Return an estimate corrected by medians of cells, and the residual of its quiet pixels."""
+    image: FitImage,
+    profiles: Profiles,
+    estimate: Estimate,
+    size: float,
+    *,
+    n_threads: int,
+    all_rows: bool = False,
+) -> tuple[Estimate, list[QuietStrip]]:
+    """Return an estimate corrected by medians of cells, and what its quiet pixels have left."""
     mesh = Mesh.over(image.shape, size)
-    residual, left = _quiet_residual(image, estimate, mesh)
-    kept = 1 - image.surface(estimate.absorbed)
-    model, sky, flux = estimate.model.copy(), estimate.sky.copy(), estimate.flux
+    of_strip = partial(QuietStrip.of, image, estimate)
+    strips = list(in_order(of_strip, mesh.strips(all_rows=all_rows), n_threads))
+    means = mesh.filled(strip.mean_kept() for strip in strips)[0]
+    left = np.clip(np.nan_to_num(means, nan=1.0), _LEAST_LEFT, 1.0)
+    flux, total = estimate.flux, np.zeros(mesh.shape)
     for _ in range(_CORRECTIONS):
-        median, err = mesh.medians(residual)
+        median, err = mesh.filled(in_order(QuietStrip.medians, strips, n_threads))
         correction = np.nan_to_num(median) / left
-        on_pixels = mesh.on_pixels(correction)
-        sky += on_pixels
-        residual -= kept * on_pixels
-        model -= estimate.absorbed * on_pixels
+        total += correction
+        corrected = partial(QuietStrip.with_more_sky, mesh=mesh, cells=correction)
+        strips = list(in_order(corrected, strips, n_threads))
         change = estimate.response * mesh.at(correction, profiles.x, profiles.y)
         flux = flux - change
         if not np.any(abs(change) > _AT_REST * estimate.err):
             break
     sky_err = mesh.at(np.nan_to_num(err) / np.sqrt(left), profiles.x, profiles.y)
-    return replace(estimate, flux=flux, model=model, sky=sky, sky_err=sky_err), residual
+    estimate = replace(estimate, flux=flux, sky_err=sky_err)
+    return _with_more_sky(image, estimate, mesh, total, n_threads), strips
 
 
-def _quiet_residual(
-    image: FitImage, estimate: Estimate, mesh: Mesh
-) -> tuple[NDArray[np.float32], NDArray]:
-    """Return the residual of quiet pixels, NaN elsewhere, and what cells keep of a sky of 1."""
-    level = image.level(estimate)
-    level[np.isnan(image.data)] = np.nan
-    middle, _ = mesh.medians(level)
-    limit = image.variance.level_of(_QUIET * image.variance(middle))
-    residual = image.residual(estimate)
-    residual[level > mesh.repeated(limit)] = np.nan
-    kept = np.where(np.isnan(residual), np.float32(np.nan), 1 - image.surface(estimate.absorbed))
-    return residual, np.clip(np.nan_to_num(mesh.means(kept), nan=1.0), _LEAST_LEFT, 1.0)
+def _with_more_sky(
+    image: FitImage, estimate: Estimate, mesh: Mesh, cells: NDArray, n_threads: int
+) -> Estimate:
+    """Return an estimate whose sky is higher by the surface through the cells of a mesh."""
+    model, sky = np.empty_like(estimate.model), np.empty_like(estimate.sky)
+
+    def fill(rows: slice) -> None:
+        more = mesh.on_pixels(cells, np.arange(rows.start, rows.stop))
+        np.add(estimate.sky[rows], more, out=sky[rows])
+        np.subtract(estimate.model[rows], estimate.absorbed[rows] * more, out=model[rows])
+
+    for _ in in_order(fill, image.strips(), n_threads):
+        pass
+    return replace(estimate, model=model, sky=sky)

@@ -12,6 +12,7 @@ only a part of it counts. What their err² has beyond the curve is kept with the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ _BULK_BINS = 50  # each with as many pixels, below BULK
 _BULK = 0.99
 _TAIL_BINS = 30  # of equal width in the logarithm of the light, above
 _LEAST_IN_BIN = 20
+_STEPS = 4096  # of a table for the many faint pixels
+_MOST_IN_TABLE = 4.0  # times the lowest variance: in a step it changes by about a thousandth
 _EXCEPTIONAL = 4.0  # times the curve's variance: far beyond what a pixel's own noise does to err²
 
 
@@ -59,8 +62,8 @@ class VarianceCurve:
             usable pixel, 1 everywhere.
         """
         step = max(data.size // _SAMPLED, 1)
-        level = np.asarray(data).reshape(-1)[::step].astype(np.float64)
-        variance = np.asarray(err).reshape(-1)[::step].astype(np.float64) ** 2
+        level = np.asarray(data).reshape(-1)[::step].astype(np.float32)
+        variance = np.asarray(err).reshape(-1)[::step].astype(np.float32) ** 2
         usable = np.isfinite(level) & np.isfinite(variance) & (variance > 0)
         if not usable.any():
             return cls(np.zeros(1), np.ones(1))
@@ -82,23 +85,49 @@ class VarianceCurve:
             variance *= np.maximum(np.asarray(level) / top, 1.0)
         return variance.astype(np.asarray(level).dtype, copy=False)
 
+    def on_pixels(self, level: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the variance of many pixels, to a thousandth, from a table where most are.
+
+        Parameters
+        ----------
+        level : (...) ndarray of float32
+            Their light, finite.
+        """
+        low, high, table = self._table
+        steps_per_level = np.float32(table.size) / (high - low or np.float32(1))
+        step = np.clip((level - low) * steps_per_level, 0, table.size - 1)
+        variance = table[step.astype(np.int32)]
+        beyond = level > high
+        variance[beyond] = self(level[beyond])
+        return variance
+
+    @cached_property
+    def _table(self) -> tuple[np.float32, np.float32, NDArray[np.float32]]:
+        """First and last level, and the variance in the middle of each step between them."""
+        last = np.searchsorted(self.variance, _MOST_IN_TABLE * self.variance[0], side="right") - 1
+        low, high = np.float32(self.level[0]), np.float32(self.level[last])
+        middle = low + (np.arange(_STEPS) + 0.5) * (high - low) / _STEPS
+        return low, high, self(middle).astype(np.float32)
+
     def excess(self, data: NDArray, err: NDArray) -> NDArray[np.float32]:
         """Return the variance that exceptional pixels have beyond the curve.
 
         Parameters
         ----------
-        data, err : (ny, nx) ndarray
+        data, err : (...) ndarray
             Light and standard deviation of each pixel.
 
         Returns
         -------
-        (ny, nx) ndarray of float32
+        (...) ndarray of float32
             0 for all pixels whose err² is at most 4 times that of the curve at their light, and
             for those that are not finite.
         """
-        expected = self(np.asarray(data, dtype=np.float32))
-        variance = np.asarray(err, dtype=np.float32) ** 2
-        return np.where(variance > _EXCEPTIONAL * expected, variance - expected, np.float32(0))
+        data, variance = np.asarray(data, dtype=np.float32), np.asarray(err, np.float32) ** 2
+        usable = np.isfinite(data) & np.isfinite(variance)
+        expected = self.on_pixels(np.where(usable, data, np.float32(0)))
+        exceptional = usable & (variance > _EXCEPTIONAL * expected)
+        return np.where(exceptional, variance - expected, np.float32(0))
 
     def level_of(self, variance: NDArray) -> NDArray:
         """Return the level up to which pixels have no more than some variance."""
