@@ -17,22 +17,45 @@ import gc
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import asdf.schema
 import pytest
 import yaml
+from xdist.scheduler import LoadFileScheduling
 
-from romancal_forcedphot.example import crds_environment, make_crds_cache, make_example, make_scene
+from romancal_forcedphot.example import (
+    crds_environment,
+    make_crds_cache,
+    make_example,
+    make_mosaic,
+    make_scene,
+)
 from romancal_forcedphot.example.series import make_series
 from stpsf_tree import make_tree
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the files of slow tests: what runs last should be short."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the files that take longest, as if a slow test took as long as thirty others."""
+    weights = Counter()
+    for item in items:
+        weights[item.path] += 30 if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[item.path])
+
+
+class Scheduling(LoadFileScheduling):
+    """Share the tests among processes by file, but chapters of the tutorial one by one."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return nodeid if file.endswith("test_tutorial.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,12 +100,12 @@ def example_directory(request) -> Path:
 
 @pytest.fixture(scope="session")
 def alone(example_directory):
-    """A context in which no other process of the test run makes a scene."""
+    """A context in which no other process of the test run makes the scene of a name."""
 
     @contextlib.contextmanager
-    def wait():
+    def wait(name):
         example_directory.mkdir(parents=True, exist_ok=True)
-        with (example_directory / ".lock").open("w") as file:
+        with (example_directory / f".{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -92,7 +115,7 @@ def alone(example_directory):
 @pytest.fixture(scope="session")
 def example(example_directory, alone):
     """The full-size example: (Scene, CRDS cache)."""
-    with alone():
+    with alone("full"):
         return make_example(example_directory)
 
 
@@ -117,7 +140,7 @@ def crds_env(crds_cache) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def small_scene(example_directory, alone):
     """A window of 256 pixels at the centre of another detector, in another filter."""
-    with alone():
+    with alone("small"):
         return make_scene(
             example_directory / "small",
             detector="WFI09",
@@ -132,7 +155,7 @@ def small_scene(example_directory, alone):
 @pytest.fixture(scope="session")
 def small_cache(small_scene, alone) -> Path:
     """The CRDS cache with the references of `small_scene`."""
-    with alone():
+    with alone("small"):
         return make_crds_cache(small_scene.directory / "crds", [small_scene])
 
 
@@ -140,8 +163,22 @@ def small_cache(small_scene, alone) -> Path:
 def series(example_directory, small_cache, alone):
     """The series of the example, beside the scene that it begins with."""
     assert small_cache.is_dir()
-    with alone():
+    with alone("series"):
         return make_series(example_directory)
+
+
+@pytest.fixture(scope="session")
+def mosaic(example_directory, alone):
+    """Three dithered windows of a detector, the mosaic of them, and their sources."""
+    with alone("mosaic"):
+        return make_mosaic(example_directory / "mosaic")
+
+
+@pytest.fixture(scope="session")
+def mosaic_cache(mosaic, alone) -> Path:
+    """The CRDS cache with the references of `mosaic`."""
+    with alone("mosaic"):
+        return make_crds_cache(mosaic.scene.directory / "crds", [mosaic.scene])
 
 
 @pytest.fixture
@@ -171,7 +208,7 @@ def strun():
 @pytest.fixture(scope="session")
 def stpsf_data(example_directory, alone) -> Path:
     """Data for STPSF, of WFI01 and F106, made from GalSim's."""
-    with alone():
+    with alone("stpsf"):
         return make_tree(example_directory)
 
 

@@ -9,7 +9,7 @@ import pytest
 import roman_datamodels as rdm
 from astropy.table import Table
 
-from romancal_forcedphot.example import crds_environment, make_crds_cache, make_mosaic
+from romancal_forcedphot.example import crds_environment
 
 pytestmark = pytest.mark.slow
 
@@ -17,17 +17,8 @@ RADII = "0.22,0.33,0.55"
 
 
 @pytest.fixture(scope="module")
-def mosaic(example_directory, alone):
-    """Three dithered windows of a detector, the mosaic of them, and their sources."""
-    with alone():
-        return make_mosaic(example_directory / "mosaic")
-
-
-@pytest.fixture(scope="module")
-def environment(mosaic, alone):
-    with alone():
-        cache = make_crds_cache(mosaic.scene.directory / "crds", [mosaic.scene])
-    return os.environ | crds_environment(cache)
+def environment(mosaic_cache):
+    return os.environ | crds_environment(mosaic_cache)
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,15 @@ def load(name: str):
 
 runner = load("run_chapters")
 
+#: What chapters make that tests of other files make as well.
+SHARED = {"lightcurves": ["series"], "mosaics": ["mosaic_cache"]}
+
 
 @pytest.mark.parametrize("chapter", runner.CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_runs_and_shows_its_pictures(chapter, crds_cache, tmp_path):
+def test_a_chapter_runs_and_shows_its_pictures(chapter, crds_cache, tmp_path, request):
     """Without a warning of Python, of which `run` tells."""
+    for fixture in SHARED.get(chapter.stem, ()):  # so that no two processes make it
+        request.getfixturevalue(fixture)
     notebook = runner.run(chapter, tmp_path, crds_cache.parent)
     pictures = [
         imread(io.BytesIO(base64.b64decode(png)), format="png") for png in runner.pictures(notebook)
