@@ -16,6 +16,7 @@ MARGIN_PIX = 1.5  #: around an aperture, in which pixels must be usable as well
 _CANDIDATES_PER_POSITION = 12  # random positions drawn for each one wanted
 _MAX_USEFUL_DISTANCE_PIX = 60.0  # positions farther from all sources are not preferred any more
 _MIN_SEPARATION_PIX = 8.0  # between the edge of an aperture and the nearest source
+_FIRST_BLOCK = 500  # positions that are compared each with each
 _MAX_PIXELS = 2_000_000  # of the cutouts around positions in one chunk
 
 
@@ -124,9 +125,21 @@ def _is_usable(data: NDArray, positions: NDArray, radius: float) -> NDArray:
 
 
 def _separated(positions: NDArray, separation: float) -> NDArray:
-    """Whether no earlier position is closer than a separation in pixels (bool)."""
-    separated = np.ones(len(positions), dtype=bool)
-    if len(positions) > 1:
-        pairs = cKDTree(positions).query_pairs(separation, output_type="ndarray")
-        separated[pairs.max(axis=1)] = False
+    """Whether no earlier position is closer than a separation in pixels (bool).
+
+    In blocks, each as long as all before it: where positions are dense, the earlier blocks leave
+    few of the later ones, whose pairs are then few as well.
+    """
+    separated = np.zeros(len(positions), dtype=bool)
+    first, last = 0, _FIRST_BLOCK
+    while first < len(positions):
+        block = positions[first:last]
+        rest = np.arange(len(block))
+        if first:
+            earlier = cKDTree(positions[:first])
+            nearest, _ = earlier.query(block, distance_upper_bound=separation)
+            rest = np.flatnonzero(np.isinf(nearest))
+        near = cKDTree(block).query_ball_point(block[rest], separation)
+        separated[first + rest] = [min(each) for each in near] == rest
+        first, last = last, 2 * last
     return separated
