@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import roman_datamodels as rdm
 from astropy.io.votable import from_table
-from astropy.table import Table
+from astropy.table import Column, Table, vstack
 from matplotlib.image import imread
 from romancal.flux import FluxStep
 from romancal.stpipe import RomanPipeline
@@ -56,6 +56,11 @@ def _here(tmp_path, monkeypatch):
 def assert_same(table, expected):
     for name in ("psf_flux", "psf_flux_err", "aper3pix_flux", "warning_flags"):
         np.testing.assert_array_equal(table[name], expected[name], err_msg=name)
+
+
+def bright_star(table):
+    """The row of the brightest star without a flag."""
+    return np.argmax(np.where(table["warning_flags"] == 0, table["psf_flux"], 0))
 
 
 def product_of(path):
@@ -110,7 +115,21 @@ def test_apertures_without_neighbors(small_scene, parameters, expected):
     assert np.median(abs(apart / expected["aper3pix_total_flux_err"][alone])) < 0.3
 
 
-@pytest.mark.parametrize("kind", ["fits", "csv", "vot", "parquet", "hats", "table"])
+def roman_catalog(positions):
+    """A catalog as romancal's SourceCatalogStep saves it: all columns of RAD, here with zeros."""
+    model = rdm.datamodels.ImageSourceCatalogModel.create_minimal(
+        {"meta": rdm.datamodels.ImageModel.create_fake_data(shape=(8, 8)).meta}
+    )
+    columns = model.create_empty_catalog().itercols()
+    empty = [Column(np.zeros(len(positions), c.dtype), c.name, unit=c.unit) for c in columns]
+    model.source_catalog = Table(empty)
+    for name in ("ra", "dec"):
+        model.source_catalog[name] = Column(positions[name], unit="deg")
+    model.source_catalog["label"] = np.arange(1, len(positions) + 1, dtype="int32")
+    return model
+
+
+@pytest.mark.parametrize("kind", ["fits", "csv", "vot", "parquet", "hats", "table", "asdf"])
 def test_every_format_of_catalog(small_scene, parameters, expected, tmp_path, kind):
     catalog = Table.read(small_scene.catalog)["ra", "dec"]
     path = tmp_path / f"catalog.{kind}"
@@ -122,6 +141,9 @@ def test_every_format_of_catalog(small_scene, parameters, expected, tmp_path, ki
         (path / "hats.properties").write_text(
             "obs_collection=stars\ndataproduct_type=object\nhats_col_ra=ra\nhats_col_dec=dec\n"
         )
+    elif kind == "asdf":
+        path = tmp_path / "r0003201001001001004_0001_wfi09_f158_cat.asdf"
+        roman_catalog(catalog).save(path)
     elif kind != "table":
         catalog.write(path, format={"parquet": "parquet"}.get(kind))
     options = parameters | {"catalog": catalog if kind == "table" else str(path)}
@@ -199,6 +221,39 @@ def test_an_image_without_a_usable_pixel_ends_in_flags(small_scene, parameters):
     assert on_image.any()
     assert (table["warning_flags"][on_image] & WarningFlag.PSF_MASKED != 0).all()
     assert np.isnan(table["psf_flux"]).all()
+
+
+def test_fewer_usable_pixels_than_sources_end_in_flags(small_scene, parameters, expected):
+    star = bright_star(expected)
+    x, y = (round(float(expected[axis][star])) for axis in "xy")
+    catalog = Table.read(small_scene.catalog)["ra", "dec"]
+    near = Table(np.repeat(catalog[star : star + 1], 8))
+    near["dec"] += np.arange(8) * 0.02 / 3600  # fifths of a pixel
+    with rdm.open(small_scene.image) as image:
+        dq = np.array(image.dq)
+        usable = np.zeros(dq.shape, dtype=bool)
+        usable[y, x - 1 : x + 2] = True
+        image.dq = np.where(usable, dq, dq | 1).astype(dq.dtype)
+        options = parameters | {"catalog": near, "subtract_neighbors": True}
+        table = ForcedPhotometryStep.call(image, **options).source_catalog
+    either = WarningFlag.PSF_MASKED | WarningFlag.PSF_DEGENERATE
+    assert (table["warning_flags"] & either != 0).all()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_sources_in_one_place_share_its_flux(small_scene, parameters, expected):
+    star, n = bright_star(expected), 100_000
+    catalog = Table.read(small_scene.catalog)["ra", "dec"]
+    options = parameters | {"catalog": vstack([catalog, Table(np.repeat(catalog[[star]], n - 1))])}
+    table = ForcedPhotometryStep.call(str(small_scene.image), **options).source_catalog
+    same = np.append(star, np.arange(len(catalog), len(table)))
+    flux, err = expected["psf_flux"][star], expected["psf_flux_err"][star]
+    assert (table["warning_flags"][same] & WarningFlag.PSF_DEGENERATE != 0).all()
+    assert table["psf_flux"][same].sum(dtype=np.float64) == pytest.approx(flux, abs=float(err))
+    assert (table["psf_flux_err"][same] > 0.99 * flux).all()
+    others = np.delete(np.arange(len(catalog)), star)
+    apart = table["psf_flux"][others] - expected["psf_flux"][others]
+    assert np.nanmax(abs(apart) / expected["psf_flux_err"][others]) < 0.02
 
 
 def test_a_catalog_without_rows(small_scene, parameters):
