@@ -35,16 +35,27 @@ def read_epsf(path: Path) -> GriddedEPSF:
         return GriddedEPSF(stamps, x, y, int(model.meta.oversample))
 
 
-def simulate(epsf: GriddedEPSF, side: int, density: float = DENSITY) -> tuple[np.ndarray, ...]:
-    """Return an image, its errors, and positions, magnitudes and fluxes of its stars."""
-    rng = np.random.default_rng(1)
+def random_stars(rng: np.random.Generator, side: int, density: float) -> tuple[np.ndarray, ...]:
+    """Return positions, magnitudes and fluxes of stars on a square."""
     n_stars = int(density * side**2)
     x, y = rng.uniform(-0.5, side - 0.5, (2, n_stars))
     ends = 10 ** (SLOPE * np.array([BRIGHT, FAINT]))
     magnitude = np.log10(rng.uniform(*ends, n_stars)) / SLOPE
-    flux = 10 ** (-0.4 * (magnitude - ZERO_POINT))
-    image = np.full(side * side, SKY)
-    for half, low, high in HALF_SIZES:
+    return x, y, magnitude, 10 ** (-0.4 * (magnitude - ZERO_POINT))
+
+
+def starlight(
+    epsf: GriddedEPSF,
+    x: np.ndarray,
+    y: np.ndarray,
+    magnitude: np.ndarray,
+    flux: np.ndarray,
+    side: int,
+    half_sizes: tuple[tuple[int, float, float], ...] = HALF_SIZES,
+) -> np.ndarray:
+    """Return the light of stars on the pixels of a square."""
+    image = np.zeros(side * side)
+    for half, low, high in half_sizes:
         rows = np.flatnonzero((magnitude >= low) & (magnitude < high))
         offset = np.arange(-half, half + 1)
         for some in np.array_split(rows, rows.size * offset.size**2 // 4_000_000 + 1):
@@ -53,10 +64,18 @@ def simulate(epsf: GriddedEPSF, side: int, density: float = DENSITY) -> tuple[np
             on = (row >= 0) & (row < side) & (column >= 0) & (column < side)
             light = epsf.on_pixels(x[some], y[some], offset.size) * flux[some, None, None]
             image += np.bincount((row * side + column)[on], light[on], minlength=image.size)
+    return image.reshape(side, side)
+
+
+def simulate(epsf: GriddedEPSF, side: int, density: float = DENSITY) -> tuple[np.ndarray, ...]:
+    """Return an image, its errors, and positions, magnitudes and fluxes of its stars."""
+    rng = np.random.default_rng(1)
+    stars = random_stars(rng, side, density)
+    x, y, magnitude, flux = stars
+    image = SKY + starlight(epsf, x, y, magnitude, flux, side)
     variance = image / GAIN_SECONDS + READ_VARIANCE
-    data = image + rng.standard_normal(image.size) * np.sqrt(variance)
-    images = (each.astype(np.float32).reshape(side, side) for each in (data, np.sqrt(variance)))
-    return *images, x, y, magnitude, flux
+    data = image + rng.standard_normal(image.shape) * np.sqrt(variance)
+    return data.astype(np.float32), np.sqrt(variance).astype(np.float32), *stars
 
 
 def main() -> None:
