@@ -7,6 +7,10 @@ import pytest
 from astropy.table import Table
 from roman_datamodels import datamodels as rdm
 
+from reference_models import OVERSAMPLE, epsf_model, gaussian_pixels, reference
+from romancal_forcedphot import Settings, measure_exposure
+from romancal_forcedphot.catalogs import read_sources
+from romancal_forcedphot.references import ReferenceFileError
 from small import CENTER, level2_image, run_step
 
 RADII = np.arange(1, 201) * 0.025
@@ -55,6 +59,78 @@ def test_a_star_has_one_flux_in_both_filters(apcorr):
     assert unmatched > 1.02 * other
     total = [each.source_catalog["aper3pix_total_flux"][0] for each in (blue, plain)]
     assert total[0] == pytest.approx(total[1], rel=0.003)
+
+
+WIDER = {"F106": 0.8, "F213": 1.3}  # standard deviations in pixels
+
+
+class EPSFs:
+    """A finder of ePSFs of Gaussians, by filter, and of nothing else but an apcorr file."""
+
+    def __init__(self, *bands, apcorr=None):
+        self.bands, self.apcorr = bands, apcorr
+
+    def find(self, kind, parameters):
+        band = parameters["roman.meta.instrument.optical_element"]
+        if kind == "epsf" and band in self.bands:
+            return reference(kind, gaussian_epsf(band))
+        return reference(kind, self.apcorr) if kind == "apcorr" and self.apcorr else None
+
+
+def gaussian_epsf(band):
+    model = epsf_model()
+    offset = np.arange(-20 * OVERSAMPLE, 20 * OVERSAMPLE + 1) / OVERSAMPLE
+    star = gaussian_pixels(offset, offset[:, None], WIDER[band]).astype(np.float32)
+    model.psf = np.broadcast_to(star, (*model.psf.shape[:3], *star.shape)).copy()
+    model.meta.instrument.optical_element = band
+    return model
+
+
+def stars_and_galaxy(band):
+    """Three stars at different places on their pixels, and a Gaussian galaxy of 1 pixel."""
+    image = level2_image()
+    image.meta.instrument.optical_element = band
+    y, x = np.mgrid[: image.data.shape[0], : image.data.shape[1]]
+    widths = [WIDER[band]] * 3 + [np.hypot(WIDER[band], 1.0)]
+    image.data = sum(
+        1e4 * gaussian_pixels(x - at, y - 50.3 - at / 3, width)
+        for at, width in zip(PLACES, widths, strict=True)
+    ).astype(np.float32)
+    return image
+
+
+PLACES = np.array([40.0, 80.4, 120.25, 160.7])
+
+
+def fluxes(band, finder, **settings):
+    given = {"aperture_correction": "epsf", "pixel_area": "none", "bkg_estimator": "none"}
+    sources = read_sources(Table({"x": PLACES, "y": 50.3 + PLACES / 3}))
+    measurement = measure_exposure(
+        stars_and_galaxy(band), Settings(**given | settings), sources, finder
+    )
+    return np.asarray(measurement.table["aper3pix_flux"]), measurement.provenance["psf_matching"]
+
+
+def test_colours_through_the_epsfs_of_two_filters():
+    """The truth is one flux of each source in both; 0.25 mag lie between the apertures."""
+    finder = EPSFs("F106", "F213")
+    blue, told = fluxes("F106", finder, match_psf_to="F213")
+    red, _ = fluxes("F213", finder, match_psf_to="F213")
+    plain, _ = fluxes("F106", finder)
+    np.testing.assert_allclose(blue, red, rtol=0.006)
+    assert np.median(blue / red) == pytest.approx(1, abs=0.002)
+    assert (plain > 1.05 * red).all()
+    assert told["reference"] == told["reference_of_image"] == "epsf of a test"
+
+
+def test_without_the_epsf_of_the_other_filter_curves_match(apcorr):
+    blue, told = fluxes("F106", EPSFs("F106", apcorr=apcorr), match_psf_to="F213")
+    assert np.isfinite(blue).all()
+    assert told["reference"] == told["reference_of_image"] == "apcorr of a test"
+    with pytest.raises(ReferenceFileError, match="no apcorr reference for F213") as told:
+        fluxes("F106", EPSFs("F106"), match_psf_to="F213")
+    assert "or leave out --match_psf_to=F213" in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_products_tell_what_was_matched(apcorr):

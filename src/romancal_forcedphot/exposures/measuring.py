@@ -227,7 +227,7 @@ def _measure(
         sources, exposure.mid_time, ref_epoch=settings.ref_epoch
     )
     area, area_provenance = area_map(exposure, settings, finder)
-    matching, matching_provenance = _matching(exposure, settings, finder, methods)
+    matching, matching_provenance = _matching(exposure, sources, settings, finder, methods)
     correction, correction_provenance = _correction(exposure, sources, settings, finder, methods)
     psf, psf_provenance = _psf(exposure, sources, settings, finder, methods, correction)
     bound: list[BoundMethod] = []
@@ -290,12 +290,16 @@ def _correction(
 
 
 def _matching(
-    exposure: Exposure, settings: Settings, finder: Finder, methods: list[Method]
+    exposure: Exposure,
+    sources: Sources,
+    settings: Settings,
+    finder: Finder,
+    methods: list[Method],
 ) -> tuple[PSFMatching | None, dict[str, Any]]:
     """Matching of the PSF and its provenance, if a method uses one."""
     if not (settings.match_psf_to and any("matching" in method.uses for method in methods)):
         return None, {"filter": "none"}
-    return psf_matching(exposure, settings, finder)
+    return psf_matching(exposure, sources, settings, finder)
 
 
 def _psf(

@@ -11,7 +11,7 @@ from .contract import PSF, Correction
 from .curve import CurveOfGrowth
 from .epsf import GriddedEPSF
 from .errors import CorrectionUnavailable, PSFError
-from .matching import PSFMatching
+from .matching import PSFMatching, curve_of_epsf
 from .normalization import integrate_over_pixels, normalize_epsf, normalize_extended_psf
 from .spectra import EPSFBySpectralType, default_type, nearest_types
 
@@ -24,6 +24,7 @@ __all__ = [
     "GriddedEPSF",
     "PSFError",
     "PSFMatching",
+    "curve_of_epsf",
     "default_type",
     "integrate_over_pixels",
     "nearest_types",

@@ -13,11 +13,19 @@ Radii that hold the same encircled-energy fraction of a star do that for stars a
 F106 they lose up to 1 mag of a galaxy, as its own width shares in none of the change.
 
 T is taken from curves of growth, T(k) = ∫ J₀(2πkr) dEE(r), and so averaged over the position angle.
+Both curves are of the optics, or both of ePSFs, with the pixel, which leaves the ratio as it is.
+
+The background subtracts a share of the source's own light, that in its annulus, which is larger in
+the filter with the wider PSF: from a circle of 10 pixels 1 % more in F213 than in F106. A
+background is a median and has no weights to be matched. Instead a sum is brought to the annulus of
+the other filter: with the encircled-energy fraction E of the weights, their sum W and a star's mean
+fraction per pixel p of the annulus, it is multiplied by ::
+
+    (E - W p₂) / (E - W p₁)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +35,13 @@ from scipy.special import j0, j1
 
 from .apcorr import half_light_radius
 from .curve import CurveOfGrowth
+from .epsf import GriddedEPSF
 from .errors import PSFError
 from .fourier import sample_frequencies
 
-__all__ = ["PSFMatching", "transfer_function"]
+__all__ = ["PSFMatching", "curve_of_epsf", "transfer_function"]
 
-MARGIN_PIX = 4.0  # of the weights around the nominal aperture; 0.001 mag lies beyond
+MARGIN_PIX = 12.0  # of the weights around the nominal aperture; 4 lose 0.005 mag of F106 to F213
 LEAST_TRANSFER = 0.01  # below it T₁ says nothing
 LARGEST_RATIO = 1.05  # of T₂ / T₁; above it the other PSF is the sharper one
 MIN_RADII = 8  # of a curve within four half-light radii
@@ -40,6 +49,7 @@ MIN_RADII = 8  # of a curve within four half-light radii
 _OVERSAMPLE = 2  # of the weights, against ringing
 _WRAPPED = 8  # pixels between a stamp and its periodic image
 _SOURCES_AT_ONCE = 64
+_N_RADII_OF_EPSF = 160
 _N_RINGS, _WING_REACH = 2000, 100.0  # rings within the curve; how far the wings go, in its end
 _HIGHEST, _N_FREQUENCIES = 2.2, 800  # cycles per pixel: the corner of the oversampled plane is 1.42
 
@@ -69,6 +79,24 @@ def transfer_function(curve: CurveOfGrowth, frequency: NDArray) -> NDArray:
     return j0(2 * np.pi * np.multiply.outer(frequency, radius)) @ (in_ring / in_ring.sum())
 
 
+def curve_of_epsf(epsf: GriddedEPSF) -> CurveOfGrowth:
+    """Return the curve of growth of an ePSF, averaged over its positions.
+
+    Parameters
+    ----------
+    epsf : GriddedEPSF
+        The ePSF, normalised to the total flux.
+
+    Returns
+    -------
+    CurveOfGrowth
+        In pixels, to the edge of the stamps; of a PSF that includes the integration over a pixel.
+    """
+    radii = epsf.stamp_radius * (np.arange(1, _N_RADII_OF_EPSF + 1) / _N_RADII_OF_EPSF) ** 1.5
+    light = [epsf.in_annulus(epsf.x, epsf.y, 0.0, radius).mean() for radius in radii]
+    return CurveOfGrowth(radii, np.array(light), "pixel", psf="pixel", fractions_from="the ePSF")
+
+
 @dataclass(frozen=True, eq=False)
 class PSFMatching:
     """The ratio of two optical transfer functions, and the aperture weights that follow from it.
@@ -79,13 +107,14 @@ class PSFMatching:
         Cycles per unit of the curves, from 0 on.
     ratio : (k,) ndarray of float64
         T₂ / T₁ there, 0 where T₁ says nothing.
-    units_per_pixel : callable
-        (x, y) in pixels -> units of the curves per pixel there.
+    own, other : CurveOfGrowth
+        The curves of the image's filter and of the other one.
     """
 
     frequency: NDArray
     ratio: NDArray
-    units_per_pixel: Callable[[NDArray, NDArray], NDArray]
+    own: CurveOfGrowth
+    other: CurveOfGrowth
 
     @classmethod
     def of_curves(cls, own: CurveOfGrowth, other: CurveOfGrowth) -> PSFMatching:
@@ -126,7 +155,7 @@ class PSFMatching:
                 f"{frequency[ratio.argmax()]:.3g} cycles per {own.radius_unit}: expected the "
                 "filter with the widest PSF of those that are compared, the reddest"
             )
-        return cls(frequency, ratio, own.units_per_pixel)
+        return cls(frequency, ratio, own, other)
 
     def aperture_weights(
         self,
@@ -157,13 +186,52 @@ class PSFMatching:
             aperture's half axes.
         """
         side = 2 * reach + 1
-        scale = self.units_per_pixel(x, y)
+        scale = self.own.units_per_pixel(x, y)
         columns = (x - np.rint(x), y - np.rint(y), semimajor, semiminor, theta, scale)
         weights = np.empty((x.size, side, side))
         for first in range(0, x.size, _SOURCES_AT_ONCE):
             rows = slice(first, first + _SOURCES_AT_ONCE)
             weights[rows] = self._weights(*(each[rows] for each in columns), side=side)
         return weights
+
+    def annulus_factor(
+        self,
+        x: NDArray,
+        y: NDArray,
+        weights: NDArray,
+        area: NDArray,
+        r_in: float | NDArray,
+        r_out: float | NDArray,
+        *,
+        share: NDArray | float = 1.0,
+    ) -> NDArray:
+        """Return what brings sums to the source's own light in the annulus of the other filter.
+
+        Parameters
+        ----------
+        x, y : (n,) ndarray of float64
+            0-indexed pixel positions.
+        weights : (n, s, s) ndarray of float64
+            Weights of the sums, on usable pixels, as of `aperture_weights`.
+        area : (n,) ndarray of float64
+            Sums of the weights, times pixel areas.
+        r_in, r_out : float or (n,) ndarray
+            Radii of the annulus in pixels.
+        share : (n,) ndarray or float
+            Of the light in the annulus that is in its background; the rest was subtracted before.
+
+        Returns
+        -------
+        (n,) ndarray of float64
+            Factors of background-subtracted sums; 1 where these hold nothing of a star.
+        """
+        fraction = self.own.in_aperture(x, y, None, weights=weights)
+        per_pixel = share * area / (np.pi * (np.square(r_out) - np.square(r_in)))
+        seen, sought = (
+            fraction - per_pixel * curve.in_annulus(x, y, r_in, r_out)
+            for curve in (self.own, self.other)
+        )
+        return np.divide(sought, seen, out=np.ones(x.shape), where=seen > 0)
 
     def _weights(
         self,

@@ -104,6 +104,30 @@ def test_colours_are_those_of_the_sky(name):
         assert abs(colour[galaxies]).max() < 0.03
 
 
+NEAR = {"annulus_radii": (6.5, 8.0), "bkg_estimator": "mean", "bkg_sigma": 100.0}
+NEAR_METHODS = {
+    "aper6pix": CircularApertures((6.0,), **NEAR),
+    "ellipse": EllipticalApertures(aperture_radii=(6.0,), **NEAR),
+    "kron": KronApertures(aperture_radii=(6.0,), **NEAR),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_METHODS)
+def test_the_light_in_the_annulus_is_matched_too(name):
+    """A near annulus takes 0.02 mag more from a star in the red than in the blue."""
+    matching = PSFMatching.of_curves(curve(BLUE), curve(RED))
+    options = {"correction": curve(BLUE), "matching": matching}
+    blue = measure(exposure(BLUE), sources(), [NEAR_METHODS[name]], **options)
+    red = measure(exposure(RED), sources(), [NEAR_METHODS[name]], correction=curve(RED))
+    colour = -2.5 * np.log10(blue[f"{name}_flux"] / red[f"{name}_flux"])
+    stars = np.arange(len(colour)) < N_STARS
+    assert abs(np.median(colour[stars])) < 0.003
+    assert abs(np.median(colour[~stars])) < 0.01
+    if f"{name}_total_flux" in blue.colnames:
+        ratio = (blue[f"{name}_total_flux"] / red[f"{name}_total_flux"])[stars]
+        assert abs(np.median(ratio) - 1) < 0.003
+
+
 def test_total_fluxes_of_stars_stay_right():
     matching = PSFMatching.of_curves(curve(BLUE), curve(RED))
     method = CircularApertures((3.0,), bkg_estimator="none")

@@ -272,8 +272,11 @@ class BoundApertures:
         for name, radius in zip(self.method.names, radii, strict=True):
             sums = around.with_errors(self._sums(around.stamps, x, y, radius))
             of_circle = radius if self.matching is None else None
-            fraction = ee_fraction(sums, x, y, of_circle, correction, in_annulus)
-            columns |= calibrated_columns(self.exposure, sums, background, fraction, name)
+            factor = self._annulus_factor(rows, sums)
+            fraction = factor * ee_fraction(sums, x, y, of_circle, correction, in_annulus)
+            columns |= calibrated_columns(
+                self.exposure, sums, background, fraction, name, factor=factor
+            )
             flags |= aperture_flags(sums, fraction)
             off_image &= sums.off_image
         flags[off_image] |= WarningFlag.NOT_PLACED  # even with the largest aperture
@@ -286,6 +289,15 @@ class BoundApertures:
         if self.matching is None:
             return sum_in_circle(stamps, radius)
         return matched_sums(stamps, self.matching, x, y, radius, radius, 0.0)
+
+    def _annulus_factor(self, rows: NDArray, sums: ApertureSums) -> NDArray | float:
+        """Factor of sums for the source's own light in the annulus of the other filter."""
+        if self.matching is None or not self.method.background.is_subtracted:
+            return 1.0
+        x, y = self.x[rows], self.y[rows]
+        r_in, r_out = self.radii.at(x, y, self.method.annulus_radii)
+        share = self.subtracted.light_left(rows, r_in, r_out)
+        return self.matching.annulus_factor(x, y, sums.weights, sums.area, r_in, r_out, share=share)
 
     def _stamps(self, rows: NDArray) -> Neighborhood:
         """Cut out the pixels that the largest apertures can overlap."""

@@ -61,6 +61,8 @@ def calibrated_columns(
     background: Background | None,
     fraction: NDArray,
     name: str,
+    *,
+    factor: NDArray | float = 1.0,
 ) -> dict[str, NDArray]:
     """Return the columns of one aperture for n sources (formulas in `aperture`).
 
@@ -76,6 +78,8 @@ def calibrated_columns(
         Encircled-energy fraction E.
     name : str
         Name of the aperture.
+    factor : (n,) ndarray or float
+        What the background-subtracted sums are multiplied by, see `PSFMatching.annulus_factor`.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def calibrated_columns(
     """
     value, value_err = (0.0, 0.0) if background is None else (background.value, background.err)
     scale = calibration.flux_scale(exposure.conversion, exposure.pixel_area)
-    measurable = np.where(sums.area > 0, scale, np.nan)
+    measurable = np.where(sums.area > 0, scale, np.nan) * factor
     flux = measurable * (sums.flux - value * sums.area)
     flux_err = measurable * np.sqrt(sums.variance + (value_err * sums.area) ** 2)
     total, total_err = flux / fraction, flux_err / fraction

@@ -222,12 +222,11 @@ class BoundEllipses:
         row, column = (np.rint(at[rows]).astype(np.intp) for at in (self.y, self.x))
         ny, nx = self.exposure.shape
         inside = (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
-        flags = np.where(
-            inside, WarningFlag(0), WarningFlag.NOT_PLACED | WarningFlag.CENTER_UNUSABLE
-        )
         center = self.exposure.data[np.where(inside, row, 0), np.where(inside, column, 0)]
-        flags[~np.isfinite(center)] |= WarningFlag.CENTER_UNUSABLE
-        return (flags | WarningFlag.BAD_SHAPE).astype(np.int32)
+        flags = np.full(rows.size, np.int32(WarningFlag.BAD_SHAPE))
+        flags[~inside] |= WarningFlag.NOT_PLACED
+        flags[~inside | ~np.isfinite(center)] |= WarningFlag.CENTER_UNUSABLE
+        return flags
 
     def _in_ellipses(
         self,
@@ -249,19 +248,34 @@ class BoundEllipses:
         else:
             sums = matched_sums(around.stamps, self.matching, x, y, *ellipses)
         sums = around.with_errors(sums)
-        fraction = self._fraction(rows, sums, in_annulus)
-        values = calibrated_columns(exposure, sums, background, fraction, self.method.name)
+        factor = self._annulus_factor(rows, sums)
+        fraction = self._fraction(rows, sums, in_annulus, factor)
+        values = calibrated_columns(
+            exposure, sums, background, fraction, self.method.name, factor=factor
+        )
         flags = aperture_flags(sums, fraction)
         flags[sums.off_image] |= WarningFlag.NOT_PLACED
         return {column.name: values[column.name] for column in self._flux_columns}, flags
 
-    def _fraction(self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray) -> NDArray:
-        """Fraction of a point source's light in each ellipse."""
+    def _fraction(
+        self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray, factor: NDArray | float
+    ) -> NDArray:
+        """Fraction of a point source's light in each ellipse, times the factor of the sums."""
         correction = None if self.correction is None else self.correction.for_rows(rows)
+        places = self.x[rows], self.y[rows]
         try:
-            return ee_fraction(sums, self.x[rows], self.y[rows], None, correction, in_annulus)
+            return factor * ee_fraction(sums, *places, None, correction, in_annulus)
         except PSFError:  # an ellipse larger than what the PSF knows
             return np.full(rows.size, np.nan)
+
+    def _annulus_factor(self, rows: NDArray, sums: ApertureSums) -> NDArray | float:
+        """Factor of sums for the source's own light in the annulus of the other filter."""
+        if self.matching is None or not self.background.is_subtracted:
+            return 1.0
+        r_in, r_out = self._annuli(rows)
+        share = self.subtracted.light_left(rows, r_in, r_out)
+        x, y = self.x[rows], self.y[rows]
+        return self.matching.annulus_factor(x, y, sums.weights, sums.area, r_in, r_out, share=share)
 
     @property
     def _flux_columns(self) -> list[Column]:

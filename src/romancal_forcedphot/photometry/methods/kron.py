@@ -126,7 +126,9 @@ class BoundKron(BoundEllipses):
         }
         return KRON_SCALE * radius, columns
 
-    def _fraction(self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray) -> NDArray:
+    def _fraction(
+        self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray, factor: NDArray | float
+    ) -> NDArray:
         """No correction: the Kron flux is that in the aperture."""
-        del sums, in_annulus
+        del sums, in_annulus, factor
         return np.ones(rows.size)
