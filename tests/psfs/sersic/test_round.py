@@ -13,7 +13,6 @@ from romancal_forcedphot.psfs.sersic.round import (
     light_within,
     log_surface_brightness,
     radius_brighter_than,
-    radius_of_light,
 )
 from romancal_forcedphot.psfs.sersic.transform import (
     TransformTable,
@@ -34,7 +33,6 @@ def test_light_within_is_the_integral_of_the_surface_brightness(n):
         expected, _ = quad(light, -40, np.log(radius), epsabs=1e-12, epsrel=1e-10, limit=400)
         assert light_within(n, radius) == pytest.approx(expected, abs=1e-10)
     assert light_within(n, 1.0) == pytest.approx(0.5, abs=1e-14)
-    np.testing.assert_allclose(light_within(n, radius_of_light(n, [0.1, 0.9])), [0.1, 0.9])
 
 
 @pytest.mark.parametrize("n", [0.5, 1.0, 4.0, 6.0])

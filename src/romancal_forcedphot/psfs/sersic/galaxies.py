@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..epsf import GriddedEPSF
 from .profiles import SersicProfiles
-from .round import light_within, radius_of_light
+from .round import light_within
 from .spectrum import Spectrum, spectrum_of
 from .transform import transform_table
 
@@ -63,29 +63,6 @@ class SersicGalaxies:
     def for_rows(self, rows: Any) -> SersicGalaxies:
         """Return some of the galaxies, given by index, mask or slice."""
         return SersicGalaxies(self.epsf, self.profiles[rows], self._spectra)
-
-    def side_for_light(self, share: float, largest: int) -> NDArray[np.intp]:
-        """Return the side of stamps that hold a share of each galaxy's light.
-
-        Steep profiles keep their light far out: 95 % of that of n = 1, 4 and 6 lies within 2.8,
-        8.6 and 14 half-light radii.
-
-        Parameters
-        ----------
-        share : float
-            Of the light that the ePSF's stamps hold, 0 to 1.
-        largest : int
-            Odd side that no stamp exceeds.
-
-        Returns
-        -------
-        (n,) ndarray of intp
-            Odd sides in pixels.
-        """
-        each = np.sqrt(share)  # of the galaxy's and of the ePSF's light, which move independently
-        reach = self.profiles.reach_of(radius_of_light(self.profiles.index, each))
-        reach += _reach_of_epsf(self.epsf, each)
-        return np.minimum(2 * np.ceil(reach).astype(np.intp) + 1, largest)
 
     def on_pixels(self, x: ArrayLike, y: ArrayLike, side: int) -> NDArray:
         """Return the galaxies on the pixels around them.
@@ -139,16 +116,6 @@ def _next_period(least: NDArray) -> NDArray[np.intp]:
     least = np.maximum(least, 32)
     step = 2.0 ** np.floor(np.log2(least / 4 - 1e-9))
     return (np.ceil(least / step) * step).astype(np.intp)
-
-
-def _reach_of_epsf(epsf: GriddedEPSF, share: float) -> float:
-    """Return the half side in pixels of the square that holds a share of the ePSF's light."""
-    light = epsf.stamps.mean(axis=0)
-    from_y, from_x = (np.abs(np.arange(n) - (n - 1) / 2) / epsf.oversample for n in light.shape)
-    distance = np.maximum(from_y[:, None], from_x).ravel()
-    order = np.argsort(distance)
-    held = np.cumsum(light.ravel()[order]) / light.sum()
-    return float(distance[order][np.argmax(held >= share)])
 
 
 # --- the product of the transforms ----------------------------------------------------------------

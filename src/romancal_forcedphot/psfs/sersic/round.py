@@ -16,7 +16,6 @@ __all__ = [
     "light_within",
     "log_surface_brightness",
     "radius_brighter_than",
-    "radius_of_light",
 ]
 
 INDEX_RANGE = (0.3, 8.0)
@@ -30,12 +29,6 @@ def _exponent(n: ArrayLike) -> NDArray:
 def light_within(n: ArrayLike, radius: ArrayLike) -> NDArray:
     """Return the fraction of the light within radii (in half-light radii)."""
     return gammainc(2 * np.asarray(n), _exponent(n) * np.asarray(radius) ** (1 / np.asarray(n)))
-
-
-def radius_of_light(n: ArrayLike, share: ArrayLike) -> NDArray:
-    """Return the radius (in half-light radii) that holds a share of the light."""
-    n = np.asarray(n, dtype=float)
-    return (gammaincinv(2 * n, share) / _exponent(n)) ** n
 
 
 def log_surface_brightness(n: ArrayLike, radius: ArrayLike) -> NDArray:
