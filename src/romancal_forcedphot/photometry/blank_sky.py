@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ..table import apertures_in, error_columns
 from ..table.statistics import pull_width
@@ -25,6 +26,7 @@ from .calibration import surface_brightness_scale
 from .exposure import Exposure
 from .measuring import available_cores, measure_columns
 from .methods import CircularApertures
+from .noise_correlation import measure_noise_correlation
 from .sources import Sources
 
 __all__ = ["BlankSky", "calibrate_errors", "measure_blank_sky", "scale_errors"]
@@ -34,6 +36,7 @@ log = logging.getLogger(f"romancal.{__name__}")
 _SEED = 20240731
 _SOURCE_THRESHOLD = 5.0  # standard deviations above the background: an uncatalogued source
 _MIN_APERTURES = 100  # for statistics
+_N_NEARBY = 9
 _NOT_INCLUDED = (
     "the uncertainties of the flux calibration, of the pixel areas and of the aperture correction, "
     "which sources of one exposure share"
@@ -55,6 +58,10 @@ class BlankSky:
         error. Empty where there were too few positions.
     mean_fluxes_njy, mean_flux_errs_njy : tuple of float
         Mean flux and its standard error in nJy; consistent with 0 for an unbiased background.
+    positions : (n, 2) ndarray of float64
+        x and y of the apertures.
+    flux_errs : (n, number of radii) ndarray of float64
+        Errors of their fluxes in nJy.
     """
 
     n_apertures: int
@@ -63,6 +70,8 @@ class BlankSky:
     ratio_errs: tuple[float, ...] = ()
     mean_fluxes_njy: tuple[float, ...] = ()
     mean_flux_errs_njy: tuple[float, ...] = ()
+    positions: NDArray = field(default_factory=lambda: np.empty((0, 2)), compare=False, repr=False)
+    flux_errs: NDArray = field(default_factory=lambda: np.empty((0, 0)), compare=False, repr=False)
 
     @property
     def is_known(self) -> bool:
@@ -71,7 +80,8 @@ class BlankSky:
 
     def provenance(self) -> dict[str, Any]:
         """Return the statistics as a dict of plain values for the product's metadata."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        plain = {key: v for key, v in asdict(self).items() if not isinstance(v, np.ndarray)}
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}
 
 
 def calibrate_errors(
@@ -92,8 +102,8 @@ def calibrate_errors(
     exposure, area, n_threads
         As for `measure`.
     mode : {'none', 'empty', 'empty_scale'}
-        Do nothing, compare, or compare and multiply the errors of all fluxes and magnitudes by
-        the ratio of their aperture.
+        Do nothing, compare, or compare and scale the errors of all fluxes and magnitudes, see
+        `scale_errors`.
     method : CircularApertures
         The method that the table was measured with.
 
@@ -107,9 +117,12 @@ def calibrate_errors(
         return provenance
     x, y = (np.asarray(table[axis], dtype=float) for axis in "xy")
     sky = measure_blank_sky(exposure, x, y, method=method, area=area, n_threads=n_threads)
+    noise = measure_noise_correlation(exposure, x, y)
+    if noise is not None:
+        provenance["noise_correlation"] = noise.provenance()
     if mode == "empty_scale" and sky.is_known:
-        scale_errors(table, sky)
-        log.info("The errors of the sources are multiplied by these ratios")
+        scale_errors(table, sky, None if noise is None else noise.of_light)
+        log.info("The errors of the sources are scaled by these ratios")
         provenance["scaled"] = True
     return provenance | sky.provenance()
 
@@ -164,7 +177,9 @@ def measure_blank_sky(
     if result.n_apertures >= _MIN_APERTURES:
         nearest = float(distance.min()) if np.isfinite(distance).all() else None
         kept = {name: column[keep] for name, column in measured.items()}
-        result = BlankSky(result.n_apertures, nearest, *_statistics(kept, method.names))
+        errs = np.column_stack([kept[f"{name}_flux_err"] for name in method.names])
+        statistics = _statistics(kept, method.names)
+        result = BlankSky(result.n_apertures, nearest, *statistics, positions[keep], errs)
     if not quiet:
         _log_result(result, method.names)
     return result
@@ -192,8 +207,12 @@ def _measure_at(
     )
 
 
-def scale_errors(table: Table, sky: BlankSky) -> None:
-    """Multiply the errors of fluxes and magnitudes by the ratio of their aperture, in place.
+def scale_errors(table: Table, sky: BlankSky, of_light: float | None = None) -> None:
+    """Scale the errors of fluxes and magnitudes by what blank sky says of them, in place.
+
+    The part of a variance that the sky makes, which is that of the nearest blank-sky apertures, is
+    multiplied by the squared ratio of the aperture. The rest is noise of the source's own light,
+    which stays within the aperture whatever its correlation, and of which blank sky says nothing.
 
     Parameters
     ----------
@@ -201,10 +220,31 @@ def scale_errors(table: Table, sky: BlankSky) -> None:
         Result of `measure`.
     sky : BlankSky
         With one ratio for each aperture of the table.
+    of_light : float, optional
+        What errors by a source's own light are multiplied by, such as
+        `NoiseCorrelation.of_light`; the ratio of the aperture if not given.
     """
-    for aperture, ratio in zip(apertures_in(table.colnames), sky.ratios, strict=True):
+    of_sky = _errors_nearby(table, sky)
+    for index, (aperture, ratio) in enumerate(
+        zip(apertures_in(table.colnames), sky.ratios, strict=True)
+    ):
+        err = np.asarray(table[f"{aperture}_flux_err"], dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.minimum((of_sky[:, index] / err) ** 2, 1.0)
+        own = ratio if of_light is None else of_light
+        factor = np.sqrt(share * ratio**2 + (1 - share) * own**2)
         for name in error_columns(aperture):
-            table[name] *= np.float32(ratio)
+            table[name] *= factor.astype(np.float32)
+
+
+def _errors_nearby(table: Table, sky: BlankSky) -> NDArray:
+    """Medians (n, number of radii) of the errors of the blank-sky apertures nearest to sources."""
+    places = np.column_stack([np.asarray(table[axis], dtype=np.float64) for axis in "xy"])
+    placed = np.isfinite(places).all(axis=1)
+    nearby = np.full((len(places), sky.flux_errs.shape[1]), np.nan)
+    _, nearest = cKDTree(sky.positions).query(places[placed], k=_N_NEARBY)
+    nearby[placed] = np.median(sky.flux_errs[nearest], axis=1)
+    return nearby
 
 
 def _is_source_free(

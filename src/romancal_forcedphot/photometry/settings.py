@@ -92,7 +92,8 @@ class Settings:
         Whether data and errors are multiplied by gain/median(gain).
     error_calibration : {'none', 'empty', 'empty_scale'}
         Whether errors are compared with the scatter of blank-sky apertures (``'empty'``), and also
-        multiplied by the ratio (``'empty_scale'``).
+        scaled such that they agree (``'empty_scale'``); those of fits by the correlation of the
+        noise of pixels on blank sky.
     spectral_type : str
         Spectral type of an ``epsf`` reference to use; G2V, or its first, if empty.
     defocus : int

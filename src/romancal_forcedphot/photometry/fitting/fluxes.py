@@ -135,6 +135,12 @@ class FluxFit:
         return self._of_sources(self.scale * self.estimate.sky_err)
 
     @property
+    def sky_variance(self) -> NDArray:
+        """(n,) variance of a pixel with the sky at the sources alone, in units of the image."""
+        level = self.estimate.sky[self._center] + self.estimate.sky_at_source
+        return self._of_sources(self.scale**2 * self.image.variance(level))
+
+    @property
     def chi2(self) -> NDArray:
         """(n,) reduced χ² of the fitted pixels, see `quality.Quality`."""
         return self._of_sources(self.quality.chi2)

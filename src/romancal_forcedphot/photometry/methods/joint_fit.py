@@ -29,6 +29,7 @@ from .. import calibration
 from ..batches import spatial_batches
 from ..exposure import Exposure
 from ..fitting import AnnulusSky, FluxFit, MeshSky, NoSky, PointSources, Profiles, Sky, fit_fluxes
+from ..noise_correlation import NoiseCorrelation, measure_noise_correlation
 from ..pixels.cutouts import cutout_values, split_position
 from ..settings import Settings
 from ..sources import Sources
@@ -71,6 +72,7 @@ class FittedPhotometry:
 
     psf_background: str = "mesh"
     psf_mesh: int = 64
+    error_calibration: str = "none"
     _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     name: ClassVar[str]
@@ -90,7 +92,7 @@ class FittedPhotometry:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Make the method that settings describe."""
-        return cls(settings.psf_background, settings.psf_mesh)
+        return cls(settings.psf_background, settings.psf_mesh, settings.error_calibration)
 
     def columns(self) -> Sequence[Column]:
         """Return the columns of the method: some of those that `BoundFit.measure` has."""
@@ -158,7 +160,10 @@ class FittedPhotometry:
         """
         del correction
         fitted = self.fit(exposure, sources, x, y, area=area, psf=psf, n_threads=n_threads)
-        return BoundFit(self, exposure, x, y, fitted, self.source_flags(sources))
+        noise = None
+        if self.error_calibration != "none":
+            noise = measure_noise_correlation(exposure, x, y)
+        return BoundFit(self, exposure, x, y, fitted, self.source_flags(sources), noise)
 
     def fit(
         self,
@@ -228,6 +233,8 @@ class BoundFit:
         The fit.
     source_flags : (n,) ndarray of int32
         Flags that the sources have whatever the image.
+    noise : NoiseCorrelation or None
+        What errors are scaled by, if the method's ``error_calibration`` is ``'empty_scale'``.
     """
 
     method: FittedPhotometry
@@ -236,6 +243,7 @@ class BoundFit:
     y: NDArray
     fitted: FittedSources
     source_flags: NDArray[np.int32]
+    noise: NoiseCorrelation | None = None
 
     @property
     def fit(self) -> FluxFit:
@@ -277,7 +285,7 @@ class BoundFit:
         def of_rows(values: NDArray) -> NDArray:
             return np.where(is_known, values[of_fit], np.nan)
 
-        flux, flux_err = scale * of_rows(fit.flux), scale * of_rows(fit.flux_err)
+        flux, flux_err = scale * of_rows(fit.flux), scale * of_rows(self._flux_err)
         magnitude, magnitude_err = calibration.ab_magnitude(flux, flux_err)
         values = {
             "flux": flux,
@@ -305,6 +313,19 @@ class BoundFit:
         for flag, where in raised.items():
             flags[where] |= flag
         return flags
+
+    @cached_property
+    def _flux_err(self) -> NDArray:
+        """Errors of the fit's sources, scaled by the noise of pixels if requested.
+
+        The variance beyond that of the sky under the profile is taken for that of sources' light.
+        """
+        if self.noise is None or self.method.error_calibration != "empty_scale":
+            return self.fit.flux_err
+        with np.errstate(invalid="ignore", divide="ignore"):
+            of_sky = self.fit.nea * self.fit.sky_variance / self.fit.flux_err**2
+            scale = self.noise.scale(self.fit.nea, 1 - np.clip(of_sky, 0, 1))
+        return self.fit.flux_err * scale
 
     @cached_property
     def _is_poor(self) -> NDArray[np.bool_]:
