@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .image import Estimate, FitImage
+from .image import Estimate, FitImage, scaled_image
 from .joint import solve_jointly
 from .profiles import Profiles
 from .quality import Quality, quality_of
 from .sky import MeshSky, Sky
 from .unknowns import Unknowns
-from .variance import VarianceCurve
 
 __all__ = ["FluxFit", "fit_fluxes"]
 
@@ -58,18 +57,11 @@ def fit_fluxes(
     -------
     FluxFit
     """
-    usable = np.isfinite(data) & np.isfinite(err) & (np.asarray(err) > 0)
-    scale = float(np.median(err[usable].astype(np.float64))) if usable.any() else 1.0
-    scaled = np.where(usable, np.asarray(data, dtype=np.float32) / np.float32(scale), np.nan)
-    scaled = np.ascontiguousarray(scaled, dtype=np.float32)
-    scaled_err = np.asarray(err, dtype=np.float32) / np.float32(scale)
-    variance = VarianceCurve.of_image(scaled, scaled_err)
-    excess = variance.excess(scaled, scaled_err)
-    image = FitImage(data=scaled, area=area, variance=variance, excess=excess)
+    image, scale = scaled_image(data, err, area, n_threads)
     unknowns = Unknowns.of(profiles.x, profiles.y, profiles.shape_id)
     of_unknowns = profiles.for_rows(unknowns.row)
-    estimate = solve_jointly(image, of_unknowns, sky or MeshSky(), n_threads=n_threads)
-    quality = quality_of(image, of_unknowns, estimate, n_threads)
+    estimate, kept = solve_jointly(image, of_unknowns, sky or MeshSky(), n_threads=n_threads)
+    quality = quality_of(image, kept, estimate, n_threads)
     return FluxFit(image, profiles, unknowns, of_unknowns, estimate, quality, scale)
 
 

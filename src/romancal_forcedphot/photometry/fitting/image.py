@@ -6,22 +6,21 @@ is the PSF as it is, and the area enters in one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .parallel import in_order
+from .parallel import by_strips
 from .variance import VarianceCurve
 from .windows import Window
 
-__all__ = ["Estimate", "FitImage"]
+__all__ = ["Estimate", "FitImage", "scaled_image"]
 
 Rows = slice | NDArray[np.intp]
 
 _ALL = slice(None)
-_STRIP_PIXELS = 250_000  # 1 MB for each array
+_SAMPLED = 1_000_000  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +109,6 @@ class FitImage:
         """Rows and columns."""
         return self.data.shape
 
-    def strips(self) -> Iterator[slice]:
-        """Yield the rows of strips of the image that the cache of a processor holds."""
-        at_once = max(_STRIP_PIXELS // self.shape[1], 1)
-        for first in range(0, self.shape[0], at_once):
-            yield slice(first, min(first + at_once, self.shape[0]))
-
     def surface(self, light: NDArray[np.float32], rows: Rows = _ALL) -> NDArray[np.float32]:
         """Return the surface brightness of light on all pixels, or on those of some rows."""
         if self.area is None:
@@ -140,8 +133,7 @@ class FitImage:
                 variance *= np.square(self.area[rows], dtype=np.float32)
             weight[rows] = np.where(np.isfinite(self.data[rows]), 1 / variance, np.float32(0))
 
-        for _ in in_order(fill, self.strips(), n_threads):
-            pass
+        by_strips(fill, self.shape, n_threads)
         return replace(estimate, weight=weight)
 
     def pixels(
@@ -157,3 +149,43 @@ class FitImage:
         residual = np.where(weight > 0, light, np.float32(0))
         area = np.broadcast_to(area, data.shape)
         return weight.ravel(), residual.ravel(), area.ravel()
+
+
+def scaled_image(
+    data: NDArray[np.float32], err: NDArray, area: NDArray | None, n_threads: int = 1
+) -> tuple[FitImage, float]:
+    """Return an image in units of the median error of its pixels, and this unit.
+
+    Parameters
+    ----------
+    data, err, area, n_threads
+        See `fluxes.fit_fluxes`.
+    """
+    scale = np.float32(_median_error(data, err))
+    scaled, excess = (np.empty(data.shape, dtype=np.float32) for _ in range(2))
+
+    def fill(rows: slice) -> None:
+        light, sigma = data[rows], err[rows]
+        usable = np.isfinite(light) & np.isfinite(sigma) & (sigma > 0)
+        scaled[rows] = np.where(usable, light / scale, np.float32(np.nan))
+
+    by_strips(fill, data.shape, n_threads)
+    step = max(data.size // _SAMPLED, 1)
+    some = scaled.reshape(-1)[::step], err.reshape(-1)[::step].astype(np.float32) / scale
+    variance = VarianceCurve.of_image(*some)
+
+    def fill_excess(rows: slice) -> None:
+        excess[rows] = variance.excess(scaled[rows], err[rows].astype(np.float32) / scale)
+
+    by_strips(fill_excess, data.shape, n_threads)
+    return FitImage(scaled, area, variance, excess), float(scale)
+
+
+def _median_error(data: NDArray, err: NDArray) -> float:
+    """Return the median error of some usable pixels, 1 if there is none."""
+    for step in (max(data.size // _SAMPLED, 1), 1):
+        sigma = err.reshape(-1)[::step].astype(np.float32)
+        usable = np.isfinite(data.reshape(-1)[::step]) & np.isfinite(sigma) & (sigma > 0)
+        if usable.any():
+            return float(np.median(sigma[usable]))
+    return 1.0

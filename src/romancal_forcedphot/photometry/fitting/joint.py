@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .far_wings import BLOCK_PIX, far_wings
 from .image import Estimate, FitImage
+from .kept_stamps import KeptStamps
 from .mesh import Mesh
 from .participants import Participants, find_participants, invited
 from .profiles import Profiles
@@ -39,7 +40,9 @@ _AT_REST = 0.015  # change of the thousandth flux that changes most, in standard
 _MOST_ROUNDS = 10
 
 
-def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: int = 1) -> Estimate:
+def solve_jointly(
+    image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: int = 1
+) -> tuple[Estimate, Profiles]:
     """Fit all fluxes and the sky of an image.
 
     Parameters
@@ -57,29 +60,35 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
     -------
     Estimate
         Fluxes with their errors, the sky, and the model of the image.
+    Profiles
+        Those given, with stamps that need not be evaluated again.
     """
     estimate = Estimate.nothing(profiles.x.size, image.shape)
     participants = find_participants(image, profiles, n_threads)
     blocks = Mesh.over(image.shape, BLOCK_PIX)
     if not participants.own_half_size.any():
-        return sky.corrected(image, profiles, estimate, n_threads)
+        return sky.corrected(image, profiles, estimate, n_threads), profiles
     estimate = replace(estimate, is_guest=participants.is_guest)
-    estimate = _rough_start(image, profiles, estimate, participants, sky, n_threads)
+    kept = KeptStamps.of(profiles).with_sizes(participants.own_half_size, n_threads)
+    estimate = _rough_start(image, kept, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
         if n_round < len(_FIRST_TOLERANCES):
             if n_round == 1:
-                estimate = invited(image, profiles, estimate, participants, n_threads)
-            estimate, is_crowded = _with_stamps(
-                image, profiles, estimate, participants, blocks, n_threads
+                estimate = invited(image, kept, estimate, participants, n_threads)
+            estimate, is_crowded = _with_half_sizes(
+                image, kept, estimate, participants, blocks, n_threads
             )
-            tiles, inverses = tiles_of(profiles, estimate.half_size), None
+            kept = kept.with_sizes(estimate.half_size, n_threads)
+            tiles, inverses = tiles_of(kept, estimate.half_size), None
+            estimate = with_model(kept, estimate, tiles, n_threads)
+            estimate = image.weighted(estimate, n_threads)
             tolerance = _FIRST_TOLERANCES[n_round]
         estimate, inverses, step = improved(
-            image, profiles, estimate, tiles, inverses, tolerance=tolerance, n_threads=n_threads
+            image, kept, estimate, tiles, inverses, tolerance=tolerance, n_threads=n_threads
         )
         if n_round < _FAR_WINGS_ROUNDS:
-            estimate = _with_far_wings(image, profiles, estimate, blocks, is_crowded, n_threads)
-        estimate = sky.corrected(image, profiles, estimate, n_threads)
+            estimate = _with_far_wings(image, kept, estimate, blocks, is_crowded, n_threads)
+        estimate = sky.corrected(image, kept, estimate, n_threads)
         tolerance = _TOLERANCE
         changes = np.quantile(abs(step[estimate.is_fitted]), [0.5, 0.999, 1.0])
         log.debug("Round %d: fluxes change by %.2g, %.2g, %.2g sigma", n_round + 1, *changes)
@@ -87,7 +96,7 @@ def solve_jointly(image: FitImage, profiles: Profiles, sky: Sky, *, n_threads: i
             break
     else:
         log.warning("A thousandth of the fluxes still changes by %.2g sigma", changes[1])
-    return estimate
+    return estimate, kept
 
 
 def _rough_start(
@@ -110,7 +119,7 @@ def _rough_start(
     return sky.corrected(image, profiles, estimate, n_threads)
 
 
-def _with_stamps(
+def _with_half_sizes(
     image: FitImage,
     profiles: Profiles,
     estimate: Estimate,
@@ -118,7 +127,10 @@ def _with_stamps(
     blocks: Mesh,
     n_threads: int,
 ) -> tuple[Estimate, NDArray[np.bool_]]:
-    """Return an estimate with the stamps that its fluxes ask for, and the crowded blocks."""
+    """Return an estimate with half sizes that its fluxes ask for, and the crowded blocks.
+
+    Its model is still that of the stamps before.
+    """
     half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, participants, blocks)
     flux = np.where(half_size > 0, estimate.flux, 0.0)
     response = np.where(half_size > 0, estimate.response, 0.0)
@@ -128,8 +140,7 @@ def _with_stamps(
             profiles, estimate.flux, half_size, blocks, is_crowded, n_threads=n_threads
         )
         estimate = replace(estimate, far_wings=beyond)
-    estimate = with_model(profiles, estimate, tiles_of(profiles, half_size), n_threads)
-    return image.weighted(estimate, n_threads), is_crowded
+    return estimate, is_crowded
 
 
 def _with_far_wings(

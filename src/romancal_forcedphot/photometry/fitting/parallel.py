@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_order"]
+__all__ = ["by_strips", "in_order"]
+
+_STRIP_PIXELS = 250_000  # 1 MB for each array: what the cache of a processor holds
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -38,3 +40,21 @@ def in_order(
             result = running.popleft().result()
             running.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
             yield result
+
+
+def by_strips(function: Callable[[slice], None], shape: tuple[int, int], n_threads: int) -> None:
+    """Call a function for strips of rows of an image, which together are all of it.
+
+    Parameters
+    ----------
+    function : callable
+        Called on threads.
+    shape : (int, int)
+        Rows and columns of the image.
+    n_threads : int
+        How many threads.
+    """
+    at_once = max(_STRIP_PIXELS // max(shape[1], 1), 1)
+    strips = (slice(first, min(first + at_once, shape[0])) for first in range(0, shape[0], at_once))
+    for _ in in_order(function, strips, n_threads):
+        pass

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..batches import rows_near
+from ..pixels.cutouts import cutout_values, split_position
 from .equations import TileEquations
 from .image import Estimate, FitImage
 from .parallel import in_order
@@ -34,6 +35,7 @@ _FARTHEST_PIX = 24.0  # beyond the edge
 _GUEST_SIGMA = 5.0
 _GUEST_DISTANCE_PIX = 6.0
 _MOST_CALLS = 8
+_AT_ONCE = 10_000  # sources
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +69,10 @@ def find_participants(image: FitImage, profiles: Profiles, n_threads: int) -> Pa
     half_size = np.zeros(profiles.x.size, dtype=np.intp)
     is_guest = np.zeros(profiles.x.size, dtype=bool)
     pending = rows_near(profiles.x, profiles.y, image.shape, _FARTHEST_PIX)
-    whole = _is_whole(image, profiles, pending)
+    usable = np.isfinite(image.data)
+    whole = _is_whole(usable, profiles, pending)
     half_size[pending[whole]] = min(_FAINT_HALF_SIZE, profiles.largest_half_size)
     pending = pending[~whole]
-    usable = np.isfinite(image.data).astype(np.float32)
     on_image = np.zeros_like(is_guest)
     on_image[rows_near(profiles.x, profiles.y, image.shape, -1.5)] = True
     least = np.where(on_image, _LEAST_LIGHT, _LEAST_LIGHT_BEYOND)
@@ -88,26 +90,29 @@ def find_participants(image: FitImage, profiles: Profiles, n_threads: int) -> Pa
     return Participants(half_size, is_guest)
 
 
-def _is_whole(image: FitImage, profiles: Profiles, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _is_whole(
+    usable: NDArray[np.bool_], profiles: Profiles, rows: NDArray[np.intp]
+) -> NDArray[np.bool_]:
     """Return of which sources all pixels of the smallest stamp may be used."""
-    counts = np.cumsum(np.cumsum(np.isfinite(image.data), axis=0, dtype=np.int32), axis=1)
-    counts = np.pad(counts, ((1, 0), (1, 0)))
     half = _FAINT_HALF_SIZE
-    row, column = (np.rint(at[rows]).astype(np.intp) for at in (profiles.y, profiles.x))
-    bottom, top = (np.clip(row + k, 0, image.shape[0]) for k in (-half, half + 1))
-    left, right = (np.clip(column + k, 0, image.shape[1]) for k in (-half, half + 1))
-    inside = counts[top, right] - counts[bottom, right] - counts[top, left] + counts[bottom, left]
-    return inside == (2 * half + 1) ** 2
+    dy, dx = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1)
+    row, _ = split_position(profiles.y[rows], usable.shape[0], half)
+    column, _ = split_position(profiles.x[rows], usable.shape[1], half)
+    is_whole = np.zeros(rows.size, dtype=bool)
+    for first in range(0, rows.size, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        is_whole[some] = cutout_values(usable, row[some], column[some], dy, dx, fill=False).all(1)
+    return is_whole
 
 
 def _usable_light(
-    profiles: Profiles, half_size: NDArray[np.intp], usable: NDArray[np.float32], tile: Tile
+    profiles: Profiles, half_size: NDArray[np.intp], usable: NDArray[np.bool_], tile: Tile
 ) -> tuple[NDArray[np.intp], NDArray]:
     """Return a tile's own sources and their light in the stamp on usable pixels."""
     rows = tile.rows[tile.is_own]
     window = Window.around(profiles.x[rows], profiles.y[rows], half_size[rows])
     stamps = stamp_matrix(profiles, rows, half_size[rows], window)
-    return rows, stamps @ window.cut(usable).ravel()
+    return rows, stamps @ window.cut(usable).ravel().astype(np.float32)
 
 
 def invited(

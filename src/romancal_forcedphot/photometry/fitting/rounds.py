@@ -133,7 +133,7 @@ def _collected(
     estimate: Estimate, results: Iterable[_TileResult]
 ) -> tuple[Estimate, list[csr_array | None]]:
     """Return the estimate that the results of all tiles make, and their inverses."""
-    model, absorbed = estimate.far_wings.copy(), np.zeros_like(estimate.absorbed)
+    model, absorbed = estimate.far_wings.copy(), np.zeros(estimate.absorbed.shape, np.float32)
     flux, err, diagonal, response = (
         getattr(estimate, name).copy() for name in ("flux", "err", "diagonal", "response")
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..pixels.background import local_background
 from .image import Estimate, FitImage
 from .mesh import Mesh
-from .parallel import in_order
+from .parallel import by_strips, in_order
 from .profiles import Profiles
 from .quiet import QuietStrip
 
@@ -172,6 +172,5 @@ def _with_more_sky(
         np.add(estimate.sky[rows], more, out=sky[rows])
         np.subtract(estimate.model[rows], estimate.absorbed[rows] * more, out=model[rows])
 
-    for _ in in_order(fill, image.strips(), n_threads):
-        pass
+    by_strips(fill, image.shape, n_threads)
     return replace(estimate, model=model, sky=sky)
