@@ -33,6 +33,10 @@ MAX_ITERATIONS = 6
 CONVERGENCE_PIX = 1e-4  # a step this small leaves an error far below 1e-6 pixel
 ROUND_TRIP_ARCSEC = 1e-3
 POSITIONS_AT_ONCE = 65_536  # arrays of this length stay in the CPU cache
+# BLAS uses threads for products of more than about 260,000 multiplications. They cost more than
+# they save here, and other processes need their cores.
+_BLAS_AT_ONCE = 2048  # positions whose polynomial is evaluated
+_NODES_AT_ONCE = 100  # of the fit
 
 
 def pixel_to_sky(wcs, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
@@ -146,9 +150,10 @@ class _Footprint:
         plane = _project(frame, vectors)
         half_width = float(np.abs(plane).max())
         basis = chebyshev.chebvander2d(*(plane / half_width), (FIT_DEGREE, FIT_DEGREE))
-        # Normal equations: the iteration makes up for their loss of digits, and they are too small
-        # for the threads of BLAS, which take longer to start than all of the rest.
-        solution, *_ = np.linalg.lstsq(basis.T @ basis, basis.T @ pixels, rcond=None)
+        # Normal equations: the iteration makes up for their loss of digits, and they are small.
+        parts = [slice(n, n + _NODES_AT_ONCE) for n in range(0, len(basis), _NODES_AT_ONCE)]
+        normal = sum(basis[part].T @ basis[part] for part in parts)
+        solution, *_ = np.linalg.lstsq(normal, basis.T @ pixels, rcond=None)
         size = FIT_DEGREE + 1
         radius = 1.02 * float(np.arccos(np.clip(frame[2] @ vectors, -1, 1).min()))
         return cls(frame, radius, half_width, solution.reshape(size, size, 2), (ny, nx))
@@ -158,17 +163,22 @@ class _Footprint:
         center_dec = np.degrees(np.arcsin(np.clip(self.frame[2, 2], -1, 1)))
         in_band = np.abs(dec - center_dec) <= np.degrees(self.radius)
         rows = np.flatnonzero(in_band & (np.abs(dec) <= 90) & np.isfinite(ra))
-        inside = self.frame[2] @ _unit_vectors(ra[rows], dec[rows]) >= np.cos(self.radius)
+        along = sum(self.frame[2][:, None] * _unit_vectors(ra[rows], dec[rows]))
+        inside = along >= np.cos(self.radius)
         return rows[inside]
 
     def pixels(self, vectors: NDArray) -> NDArray:
         """Return the polynomial's pixel positions (2, n) of unit vectors (3, n)."""
-        plane = _project(self.frame, vectors) / self.half_width
         size = self.coefficients.shape[0]
-        basis = chebyshev.chebvander(plane[1], size - 1)
-        rows = basis @ self.coefficients.transpose(1, 0, 2).reshape(size, 2 * size)
-        along_x = chebyshev.chebvander(plane[0], size - 1)
-        return np.einsum("ni,nik->kn", along_x, rows.reshape(-1, size, 2))
+        coefficients = self.coefficients.transpose(2, 0, 1).reshape(2 * size, size)
+        found = np.empty((2, vectors.shape[1]))
+        for start in range(0, vectors.shape[1], _BLAS_AT_ONCE):
+            part = slice(start, start + _BLAS_AT_ONCE)
+            plane = _project(self.frame, vectors[:, part]) / self.half_width
+            along_x, along_y = chebyshev.chebvander(plane, size - 1).transpose(0, 2, 1)
+            rows = (coefficients @ along_y).reshape(2, size, -1)
+            found[:, part] = (rows * along_x).sum(axis=1)
+        return found
 
     def contains(self, pixels: NDArray) -> NDArray[np.bool_]:
         """Return whether pixel positions (2, n) are on the image or within its margin, (n,)."""
