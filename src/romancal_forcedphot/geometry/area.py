@@ -54,9 +54,10 @@ def solid_angle(wcs, x: ArrayLike, y: ArrayLike) -> NDArray:
     """
     x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     step = DIFFERENCE_STEP_PIX
-    along_x = unit_vectors_at(wcs, x + step, y) - unit_vectors_at(wcs, x - step, y)
-    along_y = unit_vectors_at(wcs, x, y + step) - unit_vectors_at(wcs, x, y - step)
-    return np.linalg.norm(np.cross(along_x, along_y, axis=0), axis=0) / (2 * step) ** 2
+    around_x, around_y = np.stack([x + step, x - step, x, x]), np.stack([y, y, y + step, y - step])
+    right, left, above, below = np.moveaxis(unit_vectors_at(wcs, around_x, around_y), 1, 0)
+    product = np.cross(right - left, above - below, axis=0)
+    return np.linalg.norm(product, axis=0) / (2 * step) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,11 @@ class PixelAreas:
             np.linspace(-0.5, n - 0.5, max(4, int(np.ceil(n / AREA_STEP_PIX)) + 1)) for n in shape
         )
         x, y = np.meshgrid(grid_x, grid_y)
-        spline = RectBivariateSpline(grid_y, grid_x, solid_angle(wcs, x, y))
-        return cls((ny, nx), spline, float(solid_angle(wcs, (nx - 1) / 2, (ny - 1) / 2)))
+        x, y = np.append(x, (nx - 1) / 2), np.append(y, (ny - 1) / 2)
+        *areas, at_center = solid_angle(wcs, x, y)  # at once: a WCS is slow to start
+        shape_of_grid = grid_y.size, grid_x.size
+        spline = RectBivariateSpline(grid_y, grid_x, np.reshape(areas, shape_of_grid))
+        return cls((ny, nx), spline, float(at_center))
 
     def scale(self, x: ArrayLike, y: ArrayLike) -> NDArray:
         """Return the pixel scale, the square root of the solid angle.
