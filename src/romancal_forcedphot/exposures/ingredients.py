@@ -22,7 +22,7 @@ __all__ = ["area_map", "gain_corrected"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-_COMPARISON_STEP_PIX = 8  # the maps are smooth
+_COMPARISON_STEP_PIX = 16  # the maps are smooth
 _CONSTANT = 5e-5  # relative: pixels of a mosaic that differ by less are taken to be equal
 _N_COMPARED = 64  # along each axis of a mosaic
 

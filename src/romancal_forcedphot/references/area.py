@@ -53,6 +53,13 @@ def read_area(reference: Reference, *, detector: str, shape: tuple[int, int]) ->
     ReferenceFileError
         The file is not an area reference, is for another detector, or its map is invalid.
     """
+    key = "area", detector, shape
+    if key not in reference.made:
+        reference.made[key] = _read(reference, detector, shape)
+    return reference.made[key]
+
+
+def _read(reference: Reference, detector: str, shape: tuple[int, int]) -> AreaReference:
     with open_reference(reference, rdm.PixelareaRefModel) as model:
         check_instrument(reference, model, detector=detector)
         photometry = model.meta.get("photometry") or {}

@@ -57,11 +57,14 @@ class Reference:
         Path of the file, or an open model of it.
     name : str
         Name for the metadata, such as ``'crds://roman_wfi_area_0001.asdf'``.
+    made : dict
+        What readers made of the content; a finder that keeps contents keeps it with them.
     """
 
     kind: str
     content: Any
     name: str
+    made: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def shown(self) -> str:

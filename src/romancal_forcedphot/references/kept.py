@@ -34,7 +34,9 @@ class KeepingFinder:
 
     finder: Finder
     most: int = 4
-    _kept: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict, repr=False)
+    _kept: OrderedDict[tuple[str, str], tuple[Any, dict]] = field(
+        default_factory=OrderedDict, repr=False
+    )
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def find(self, kind: str, parameters: Mapping[str, Any]) -> Reference | None:
@@ -47,9 +49,10 @@ class KeepingFinder:
             if key not in self._kept:
                 while len(self._kept) >= self.most:
                     self._kept.popitem(last=False)  # closed when its last user lets go of it
-                self._kept[key] = _opened(found.content)
+                self._kept[key] = _opened(found.content), {}
             self._kept.move_to_end(key)
-            return replace(found, content=self._kept[key])
+            content, made = self._kept[key]
+            return replace(found, content=content, made=made)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"finder": self.finder, "most": self.most}
