@@ -53,17 +53,32 @@ def _from_lz4(pieces: Iterator[bytes], n_bytes: int, size: int) -> NDArray[np.ui
 
 def _lz4_parts(pieces: Iterator[bytes], size: int) -> Iterator[bytearray]:
     """Yield the decompressed chunks; each begins with its own decompressed size."""
-    rest = bytearray()
-    for piece in pieces:
-        rest += piece
-        while len(rest) >= 4 and len(rest) - 4 >= (length := _LENGTH.unpack_from(rest)[0]):
-            chunk = bytes(memoryview(rest)[4 : 4 + length])
-            del rest[: 4 + length]
-            if struct.unpack_from("<I", chunk)[0] > size:
-                raise ValueError(f"one of its parts has more than {size} bytes")
-            yield lz4.block.decompress(chunk, return_bytearray=True)
-    if rest:
-        raise ValueError(f"{len(rest)} bytes at its end are no whole part")
+    stream = _Stream(pieces)
+    while head := stream.take(4):
+        chunk = stream.take(_LENGTH.unpack(head)[0]) if len(head) == 4 else b""
+        if len(head) < 4 or len(chunk) < _LENGTH.unpack(head)[0]:
+            raise ValueError(f"{len(head) + len(chunk)} bytes at its end are no whole part")
+        if struct.unpack_from("<I", chunk)[0] > size:
+            raise ValueError(f"one of its parts has more than {size} bytes")
+        yield lz4.block.decompress(chunk, return_bytearray=True)
+
+
+class _Stream:
+    """Pieces of bytes, taken in parts of other lengths with as few copies as there can be."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+
+    def take(self, n_bytes: int) -> bytes | memoryview:
+        """Return the next bytes, fewer at the end."""
+        parts, missing = [self._piece[:n_bytes]], n_bytes - len(self._piece)
+        self._piece = self._piece[n_bytes:]
+        while missing > 0 and (piece := next(self._pieces, None)) is not None:
+            parts.append(memoryview(piece)[:missing])
+            self._piece = memoryview(piece)[missing:]
+            missing -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _from_zlib(pieces: Iterator[bytes], n_bytes: int, size: int) -> NDArray[np.uint8]:
