@@ -148,3 +148,14 @@ def test_planes_of_different_shapes_are_refused(model):
     model.err = np.ones((5, 5), dtype=np.float16)
     with pytest.raises(ExposureError, match="expected three images of one shape"):
         read_level2(model)
+
+
+@pytest.mark.parametrize("kind", ["<f2", ">f2", "<f4"])
+def test_errors_must_be_finite_and_positive_whatever_their_bits(kind):
+    """All numbers of float16 that there are, in several types."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(256, 256)
+    image = level2_image(every.shape)
+    image.data, image.err = np.ones(every.shape, np.float32), every.astype(kind)
+    exposure = read_level2(image)
+    usable = [math.isfinite(number) and number > 0 for number in every.ravel().tolist()]
+    assert np.isfinite(exposure.data).ravel().tolist() == usable

@@ -34,7 +34,8 @@ __all__ = ["read_level2"]
 
 log = logging.getLogger(f"romancal.{__name__}")
 
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 64
+_N_POSITIVE_FLOAT16 = np.float16(np.inf).view(np.uint16) - np.uint16(1)
 #: Arrays that are read, with the kinds of their types.
 _PLANES = {"data": NUMBERS, "err": NUMBERS, "dq": INTEGERS}
 #: Parts of the metadata that a product has no use for, or that take long to copy.
@@ -144,17 +145,27 @@ def _read_planes(model: Any, bits: int, sign: float) -> tuple[np.ndarray, np.nda
             f"{shown_name(model)} has data, err and dq of shapes {data.shape}, {err.shape}, "
             f"{dq.shape}: expected three images of one shape"
         )
-    data = data.astype(np.float32)
     err = err if err.dtype.kind == "f" else err.astype(np.float32)
-    if sign < 0:
-        data, err = -data, -err
-    saturated = np.empty(data.shape, dtype=bool)
+    err = -err if sign < 0 else err
+    usable_data, saturated = np.empty(data.shape, np.float32), np.empty(data.shape, dtype=bool)
     for first in range(0, data.shape[0], _ROWS_AT_ONCE):  # keeps the temporaries in the cache
         rows = slice(first, first + _ROWS_AT_ONCE)
         saturated[rows] = (dq[rows] & np.uint32(dqflags.pixel.SATURATED.value)) != 0
-        usable = (dq[rows] & np.uint32(bits)) == 0
-        usable &= np.isfinite(err[rows]) & (err[rows] > 0) & np.isfinite(data[rows])
-        data[rows][~usable] = np.nan
+        values = usable_data[rows]
+        values[...] = data[rows]
+        if sign < 0:
+            np.negative(values, out=values)
+        unusable = (dq[rows] & np.uint32(bits)) != 0
+        unusable |= ~(_is_error(err[rows]) & np.isfinite(values))
+        np.copyto(values, np.nan, where=unusable)
     if bits == ANY_FLAG and "dq2" in model:
-        data[read_plane(model, "dq2", INTEGERS) != 0] = np.nan
-    return data, err, saturated
+        usable_data[read_plane(model, "dq2", INTEGERS) != 0] = np.nan
+    return usable_data, err, saturated
+
+
+def _is_error(err: np.ndarray) -> np.ndarray:
+    """Whether standard deviations are finite and positive."""
+    if err.dtype != np.float16:
+        return np.isfinite(err) & (err > 0)
+    # float16 is compared in software; the bits of its positive numbers count them from 1.
+    return err.view(np.uint16) - np.uint16(1) < _N_POSITIVE_FLOAT16
