@@ -91,6 +91,7 @@ def measure_image(
         storage_options=storage_options,
         verify_checksums=verify_checksums,
         mosaics=False,
+        validate=False,  # what is used of it is checked by its readers
     )
     try:
         measure = partial(_measured, model, settings, finder, options.flux)
