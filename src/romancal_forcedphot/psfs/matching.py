@@ -198,10 +198,10 @@ class PSFMatching:
         self,
         x: NDArray,
         y: NDArray,
-        weights: NDArray,
-        area: NDArray,
         r_in: float | NDArray,
         r_out: float | NDArray,
+        weights: NDArray,
+        area: NDArray,
         *,
         share: NDArray | float = 1.0,
     ) -> NDArray:
@@ -211,12 +211,12 @@ class PSFMatching:
         ----------
         x, y : (n,) ndarray of float64
             0-indexed pixel positions.
+        r_in, r_out : float or (n,) ndarray
+            Radii of the annulus in pixels.
         weights : (n, s, s) ndarray of float64
             Weights of the sums, on usable pixels, as of `aperture_weights`.
         area : (n,) ndarray of float64
             Sums of the weights, times pixel areas.
-        r_in, r_out : float or (n,) ndarray
-            Radii of the annulus in pixels.
         share : (n,) ndarray or float
             Of the light in the annulus that is in its background; the rest was subtracted before.
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...psfs import Correction, PSFMatching
+from ..pixels.aperture_sums import ApertureSums
 from ..pixels.background import Background, local_background
 from ..pixels.neighbors import mask_sources
 from ..settings import DEFAULT_RADII
 
-__all__ = ["ESTIMATORS", "AnnulusBackground"]
+__all__ = ["ESTIMATORS", "AnnulusBackground", "OwnLight"]
 
 #: Values of ``bkg_estimator``.
 ESTIMATORS = ("median", "mean", "none")
@@ -177,3 +179,48 @@ class AnnulusBackground:
             sigma=self.sigma,
             maxiters=self.maxiters,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class OwnLight:
+    """The light of n sources in their own annuli, which their backgrounds subtract.
+
+    Attributes
+    ----------
+    x, y : (n,) ndarray of float64
+        0-indexed pixel positions.
+    r_in, r_out : float or (n,) ndarray
+        Radii of the annuli in pixels.
+    share : (n,) ndarray of float64
+        Of this light that is in the image; 0 of sources without a background.
+    """
+
+    x: NDArray
+    y: NDArray
+    r_in: float | NDArray
+    r_out: float | NDArray
+    share: NDArray
+
+    @classmethod
+    def none(cls, x: NDArray, y: NDArray) -> OwnLight:
+        """Return that of sources without a background."""
+        return cls(x, y, 1.0, 2.0, np.zeros(x.shape))
+
+    def per_pixel(self, correction: Correction | None) -> NDArray:
+        """Return the mean fraction of each source's flux on a pixel; 0 without a correction."""
+        if correction is None or not self.share.any():
+            return np.zeros(self.x.shape)
+        fraction = correction.in_annulus(self.x, self.y, self.r_in, self.r_out)
+        return self.share * fraction / (np.pi * (self.r_out**2 - self.r_in**2))
+
+    def factor(self, matching: PSFMatching | None, sums: ApertureSums) -> NDArray | float:
+        """Return the factor of sums for a matched PSF, see `PSFMatching.annulus_factor`."""
+        if matching is None or not self.share.any():
+            return 1.0
+        annulus = self.x, self.y, self.r_in, self.r_out
+        return matching.annulus_factor(*annulus, sums.weights, sums.area, share=self.share)
+
+    def of(self, rows: NDArray) -> OwnLight:
+        """Return that of some of the sources."""
+        radii = (np.broadcast_to(radius, self.x.shape)[rows] for radius in (self.r_in, self.r_out))
+        return OwnLight(self.x[rows], self.y[rows], *radii, self.share[rows])

@@ -36,7 +36,7 @@ from ..pixels.background import Background
 from ..pixels.neighbors import has_neighbor
 from ..settings import DEFAULT_RADII, Settings, radii_or_default
 from ..sources import Sources
-from .annulus import AnnulusBackground
+from .annulus import AnnulusBackground, OwnLight
 from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
 from .matched import MARGIN_PIX, matched_sums
@@ -262,7 +262,8 @@ class BoundApertures:
         """Measure a batch; see `BoundMethod.measure`."""
         x, y = self.x[rows], self.y[rows]
         correction = None if self.correction is None else self.correction.for_rows(rows)
-        background, columns, in_annulus = self._background(rows, correction)
+        background, columns, own_light = self._background(rows)
+        in_annulus = own_light.per_pixel(correction)
         flags = self._neighbor_flags(rows)
         if background is not None:
             flags[~np.isfinite(background.value)] |= WarningFlag.FEW_BKG_PIXELS
@@ -272,7 +273,7 @@ class BoundApertures:
         for name, radius in zip(self.method.names, radii, strict=True):
             sums = around.with_errors(self._sums(around.stamps, x, y, radius))
             of_circle = radius if self.matching is None else None
-            factor = self._annulus_factor(rows, sums)
+            factor = own_light.factor(self.matching, sums)
             fraction = factor * ee_fraction(sums, x, y, of_circle, correction, in_annulus)
             columns |= calibrated_columns(
                 self.exposure, sums, background, fraction, name, factor=factor
@@ -290,15 +291,6 @@ class BoundApertures:
             return sum_in_circle(stamps, radius)
         return matched_sums(stamps, self.matching, x, y, radius, radius, 0.0)
 
-    def _annulus_factor(self, rows: NDArray, sums: ApertureSums) -> NDArray | float:
-        """Factor of sums for the source's own light in the annulus of the other filter."""
-        if self.matching is None or not self.method.background.is_subtracted:
-            return 1.0
-        x, y = self.x[rows], self.y[rows]
-        r_in, r_out = self.radii.at(x, y, self.method.annulus_radii)
-        share = self.subtracted.light_left(rows, r_in, r_out)
-        return self.matching.annulus_factor(x, y, sums.weights, sums.area, r_in, r_out, share=share)
-
     def _stamps(self, rows: NDArray) -> Neighborhood:
         """Cut out the pixels that the largest apertures can overlap."""
         exposure = self.exposure
@@ -306,19 +298,12 @@ class BoundApertures:
         stamps = cut_stamps(*planes, self.x[rows], self.y[rows], self.largest_aperture)
         return self.subtracted.around(rows, stamps)
 
-    def _background(
-        self, rows: NDArray, correction: Correction | None
-    ) -> tuple[Background | None, dict[str, NDArray], NDArray]:
-        """Local background, its columns, and the mean flux fraction per pixel of the annulus."""
+    def _background(self, rows: NDArray) -> tuple[Background | None, dict[str, NDArray], OwnLight]:
+        """Local background, its columns, and the sources' own light in it."""
         x, y = self.x[rows], self.y[rows]
-        in_annulus = np.zeros(len(x))
         if not self.method.background.is_subtracted:
-            return None, {}, in_annulus
+            return None, {}, OwnLight.none(x, y)
         r_in, r_out = self.radii.at(x, y, self.method.annulus_radii)
         background = self.method.background.estimate(self.sky, x, y, r_in, r_out)
-        columns = background_values(self.exposure, background)
-        if correction is not None:
-            fraction = correction.in_annulus(x, y, r_in, r_out)
-            fraction = fraction * self.subtracted.light_left(rows, r_in, r_out)
-            in_annulus = fraction / (np.pi * (r_out**2 - r_in**2))
-        return background, columns, in_annulus
+        own_light = OwnLight(x, y, r_in, r_out, self.subtracted.light_left(rows, r_in, r_out))
+        return background, background_values(self.exposure, background), own_light

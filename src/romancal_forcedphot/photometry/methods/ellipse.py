@@ -30,7 +30,7 @@ from ..pixels.ellipses import stamps_by_size
 from ..pixels.neighbors import has_neighbor
 from ..settings import Settings
 from ..sources import Sources
-from .annulus import AnnulusBackground
+from .annulus import AnnulusBackground, OwnLight
 from .aperture import CircularApertures
 from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
@@ -191,17 +191,10 @@ class BoundEllipses:
 
     def measure(self, rows: NDArray) -> dict[str, NDArray]:
         """Measure a batch; see `BoundMethod.measure`."""
-        r_in, r_out = self._annuli(rows)
-        background, columns = self._background(rows, r_in, r_out)
+        background, columns, own_light = self._background(rows)
         flags = self._source_flags(rows)
         if background is not None:
             flags[~np.isfinite(background.value)] |= WarningFlag.FEW_BKG_PIXELS
-        in_annulus = np.zeros(rows.size)
-        if background is not None and self.correction is not None:
-            its_own = self.correction.for_rows(rows)
-            light = its_own.in_annulus(self.x[rows], self.y[rows], r_in, r_out)
-            light = light * self.subtracted.light_left(rows, r_in, r_out)
-            in_annulus = light / (np.pi * (r_out**2 - r_in**2))
         scale, shape_columns = self._scales(rows, background)
         scale[scale * self.ellipses.semimajor[rows] > self._largest] = np.nan
         columns |= {column.name: np.full(rows.size, np.nan) for column in self._flux_columns}
@@ -210,7 +203,7 @@ class BoundEllipses:
         for some, half_size in stamps_by_size(reach):
             its_background = None if background is None else _of(background, some)
             values, its_flags = self._in_ellipses(
-                rows[some], scale[some], half_size, its_background, in_annulus[some]
+                rows[some], scale[some], half_size, its_background, own_light.of(some)
             )
             flags[some] |= its_flags
             for name, value in values.items():
@@ -234,7 +227,7 @@ class BoundEllipses:
         scale: NDArray,
         half_size: int,
         background: Background | None,
-        in_annulus: NDArray,
+        own_light: OwnLight,
     ) -> tuple[dict[str, NDArray], NDArray]:
         """Flux columns and flags of sources whose ellipses fit stamps of one size."""
         x, y, exposure = self.x[rows], self.y[rows], self.exposure
@@ -248,8 +241,8 @@ class BoundEllipses:
         else:
             sums = matched_sums(around.stamps, self.matching, x, y, *ellipses)
         sums = around.with_errors(sums)
-        factor = self._annulus_factor(rows, sums)
-        fraction = self._fraction(rows, sums, in_annulus, factor)
+        factor = own_light.factor(self.matching, sums)
+        fraction = self._fraction(rows, sums, own_light, factor)
         values = calibrated_columns(
             exposure, sums, background, fraction, self.method.name, factor=factor
         )
@@ -258,24 +251,16 @@ class BoundEllipses:
         return {column.name: values[column.name] for column in self._flux_columns}, flags
 
     def _fraction(
-        self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray, factor: NDArray | float
+        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, factor: NDArray | float
     ) -> NDArray:
         """Fraction of a point source's light in each ellipse, times the factor of the sums."""
         correction = None if self.correction is None else self.correction.for_rows(rows)
+        in_annulus = own_light.per_pixel(correction)
         places = self.x[rows], self.y[rows]
         try:
             return factor * ee_fraction(sums, *places, None, correction, in_annulus)
         except PSFError:  # an ellipse larger than what the PSF knows
             return np.full(rows.size, np.nan)
-
-    def _annulus_factor(self, rows: NDArray, sums: ApertureSums) -> NDArray | float:
-        """Factor of sums for the source's own light in the annulus of the other filter."""
-        if self.matching is None or not self.background.is_subtracted:
-            return 1.0
-        r_in, r_out = self._annuli(rows)
-        share = self.subtracted.light_left(rows, r_in, r_out)
-        x, y = self.x[rows], self.y[rows]
-        return self.matching.annulus_factor(x, y, sums.weights, sums.area, r_in, r_out, share=share)
 
     @property
     def _flux_columns(self) -> list[Column]:
@@ -296,14 +281,15 @@ class BoundEllipses:
         wider = r_in * ANNULUS_STEP**step
         return wider, wider + (r_out - r_in)
 
-    def _background(
-        self, rows: NDArray, r_in: NDArray, r_out: NDArray
-    ) -> tuple[Background | None, dict[str, NDArray]]:
-        """Local background and its columns."""
+    def _background(self, rows: NDArray) -> tuple[Background | None, dict[str, NDArray], OwnLight]:
+        """Local background, its columns, and the sources' own light in it."""
+        x, y = self.x[rows], self.y[rows]
         if not self.background.is_subtracted:
-            return None, {}
-        background = self.background.estimate(self.sky, self.x[rows], self.y[rows], r_in, r_out)
-        return background, background_values(self.exposure, background)
+            return None, {}, OwnLight.none(x, y)
+        r_in, r_out = self._annuli(rows)
+        background = self.background.estimate(self.sky, x, y, r_in, r_out)
+        own_light = OwnLight(x, y, r_in, r_out, self.subtracted.light_left(rows, r_in, r_out))
+        return background, background_values(self.exposure, background), own_light
 
     def _scales(
         self, rows: NDArray, background: Background | None

@@ -24,6 +24,7 @@ from ..pixels.ellipses import owners
 from ..pixels.kron import KRON_SCALE, LARGEST_RADIUS, SMALLEST_RADIUS, kron_radius
 from ..pixels.neighbors import has_neighbor
 from ..sources import Sources
+from .annulus import OwnLight
 from .ellipse import BoundEllipses, EllipticalApertures
 from .subtraction import SubtractedSources
 
@@ -127,8 +128,8 @@ class BoundKron(BoundEllipses):
         return KRON_SCALE * radius, columns
 
     def _fraction(
-        self, rows: NDArray, sums: ApertureSums, in_annulus: NDArray, factor: NDArray | float
+        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, factor: NDArray | float
     ) -> NDArray:
         """No correction: the Kron flux is that in the aperture."""
-        del sums, in_annulus, factor
+        del sums, own_light, factor
         return np.ones(rows.size)
