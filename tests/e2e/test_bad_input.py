@@ -14,7 +14,8 @@ from pathlib import Path
 import asdf
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy import units as u
+from astropy.table import QTable, Table
 from roman_datamodels import datamodels as rdm
 from stpipe._cli.strun import main as run_strun
 
@@ -127,6 +128,22 @@ CASES = {
         ],
         "no encircled energy for this filter.*--aperture_correction=none",
     ),
+    "ellipses without shapes": (
+        [IMAGE, f"--catalog={CATALOG}", "--aperture_shape=ellipse"],
+        "catalog.ecsv.*has no shapes: looked for n, half_light_radius.*--aperture_shape=circle",
+    ),
+    "models without an index": (
+        [IMAGE, "--catalog=no_index.ecsv", "--methods=model"],
+        "no_index.ecsv.*has shapes, but no column 'n': its columns are ra, dec, half_light_radius",
+    ),
+    "a length in mag": (
+        [IMAGE, "--catalog=mag.ecsv", "--methods=model"],
+        "'half_light_radius' is in 'mag', expected arcsec.*; correct it, or measure without shapes",
+    ),
+    "a type of galaxies that is none": (
+        [IMAGE, "--catalog=types.ecsv", "--aperture_shape=kron"],
+        "column 'type' has 'GALAXY' in row 2: expected SER for galaxies and PSF for stars",
+    ),
     "apcorr not applicable": (
         [IMAGE, f"--catalog={CATALOG}", "--aperture_correction=apcorr", "--override_apcorr=N/A"],
         "no apcorr reference.*--aperture_correction=none",
@@ -190,6 +207,13 @@ def write_catalogs(directory):
     Table({"ra": [ra, ra + 1e-4], "dec": [dec, dec]}).write(directory / CATALOG)
     Table({"ra": [ra]}).write(directory / "onlyra.ecsv")
     Table({"flux": [1.0]}).write(directory / "nopos.ecsv")
+    shape = {"half_light_radius": [0.3, 0.2], "ba": [1.0, 0.5], "pa": [0.0, 9.0]}
+    galaxies = {"ra": [ra, ra + 1e-4], "dec": [dec, dec]} | shape
+    Table(galaxies).write(directory / "no_index.ecsv")
+    galaxies |= {"n": [1.0, 4.0]}
+    Table(galaxies | {"type": ["PSF", "galaxy"]}).write(directory / "types.ecsv")
+    galaxies["half_light_radius"] *= u.mag
+    QTable(galaxies).write(directory / "mag.ecsv")
     (directory / "text.csv").write_text("ra,dec\n270.0,66.0\nabout here,66.0\n")
     (directory / "broken.fits").write_bytes(b"SIMPLE  = nonsense")
     (directory / "notes.docx").write_bytes(b"PK\x03\x04 no table")
