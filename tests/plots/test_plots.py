@@ -124,6 +124,15 @@ def test_cutout_draws_circles_to_scale():
     assert [text.get_text() for text in ax.texts] == ["11"]
 
 
+def test_cutout_draws_ellipses_in_place_of_circles():
+    """Of 4 x 2 pixels, upright; the second source has none."""
+    ellipses = [4.0, np.nan, 4.0], [2.0, np.nan, 2.0], [np.pi / 2, np.nan, 0.0]
+    ax = drawn(plots.cutout(image(), table(), label=11, half_size=30, ellipses=ellipses))
+    (collection,) = (c for c in ax.collections if isinstance(c, PatchCollection))
+    box, _ = (path.get_extents() for path in collection.get_paths())
+    np.testing.assert_allclose(box.get_points(), [[48.25, 36.5], [52.25, 44.5]], atol=0.01)
+
+
 def test_cutout_shows_the_pixels_where_they_are():
     data = image()
     ax = drawn(plots.cutout(data, table(), center=(5, 95), half_size=10, annulus_radii=None))

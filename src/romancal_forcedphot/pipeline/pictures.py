@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..exposures import Inspection
-from ..photometry.methods import BoundApertures
+from ..photometry.methods import BoundApertures, BoundEllipses
 from ..psfs import Correction
 from ..storage import write_atomically
 from ..table import apertures_in
@@ -36,8 +36,8 @@ def require_matplotlib() -> None:
 def save_summary(path: str | os.PathLike, inspection: Inspection) -> None:
     """Plot the summary page of a run and write it atomically.
 
-    The page is that of circular apertures, with the residual image of a fit if there is one; that
-    of the fit where there are no such apertures; none, but a warning, where there is neither.
+    The page is that of apertures, with the residual image of a fit if there is one; that of the fit
+    where there are no apertures; none, but a warning, where there is neither.
 
     Parameters
     ----------
@@ -57,17 +57,19 @@ def save_summary(path: str | os.PathLike, inspection: Inspection) -> None:
     named = {"band": exposure.band, "title": Path(path).stem}
     named["unit"] = "MJy/sr" if exposure.conversion == 1 else "DN/s"
     model = None if fit is None else fit.model_image()
+    table, data = inspection.table, exposure.data
     circles = [each for each in inspection.bound if isinstance(each, BoundApertures)]
+    of_ellipses = [each for each in inspection.bound if isinstance(each, BoundEllipses)]
     if circles:
         apertures = _of_apertures(circles[0], inspection)
-        figure = plots.summary_page(
-            inspection.table, exposure.data, model=model, **apertures, **named
-        )
+        figure = plots.summary_page(table, data, model=model, **apertures, **named)
+    elif of_ellipses:
+        ellipses, name = of_ellipses[0].apertures_on_pixels(table), of_ellipses[0].method.name
+        figure = plots.ellipse_page(table, data, ellipses, name=name, model=model, **named)
     elif fit is not None:
-        name = fit.method.name
-        figure = plots.fit_page(inspection.table, exposure.data, model, name=name, **named)
+        figure = plots.fit_page(table, data, model, name=fit.method.name, **named)
     else:
-        log.warning("There is no page of plots: save_plots draws circles and fits alone")
+        log.warning("There is no page of plots: save_plots draws apertures and fits alone")
         return
     with write_atomically(path) as file:
         figure.savefig(file, format="png")

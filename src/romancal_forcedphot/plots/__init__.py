@@ -22,12 +22,13 @@ from .comparison import offset_against_magnitude, offset_map, pulls
 from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
 from .lightcurves import cutout_series, light_curve, rms_against_magnitude
-from .pages import fit_page, summary_page, validation_page
+from .pages import ellipse_page, fit_page, summary_page, validation_page
 from .residuals import psf_residual
 
 __all__ = [
     "cutout",
     "cutout_series",
+    "ellipse_page",
     "encircled_energy",
     "fit_page",
     "flagged_gallery",

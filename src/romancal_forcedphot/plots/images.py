@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Row, Table
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Ellipse
 from numpy.typing import ArrayLike
 
 from ..table import WarningFlag
@@ -75,6 +75,7 @@ def cutout(
     half_size: float = 60.0,
     aperture_radii: Sequence[float] = (3.0,),
     annulus_radii: Sequence[float] | None = (20.0, 25.0),
+    ellipses: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     unit: str = "DN/s",
     ax: Axes | None = None,
 ) -> Axes:
@@ -94,6 +95,9 @@ def cutout(
         Half the side of the cutout in pixels.
     aperture_radii, annulus_radii : sequence of float
         Radii in pixels; no annulus is plotted if None or empty.
+    ellipses : three (n,) array_like, optional
+        Half axes in pixels, and angle in radian counterclockwise from the positive x axis, of the
+        aperture of each source; in place of circles and annuli. NaN for none.
     unit : str
         Unit of the image.
     ax : matplotlib.axes.Axes, optional
@@ -116,16 +120,17 @@ def cutout(
         pixels, origin="lower", extent=extent, cmap=colors, norm=asinh_stretch(pixels)
     )
     frame = (x_middle - half_size, x_middle + half_size, y_middle - half_size, y_middle + half_size)
-    _draw_apertures(ax, sources, frame, aperture_radii, annulus_radii or ())
+    if ellipses is None:
+        _draw_apertures(ax, sources, frame, aperture_radii, annulus_radii or ())
+    else:
+        _draw_ellipses(ax, sources, *(np.asarray(each, dtype=float) for each in ellipses))
     ax.set_xlim(frame[:2])
     ax.set_ylim(frame[2:])
     ax.set_aspect("equal")
     ax.set_xlabel("x (pixel)")
     ax.set_ylabel("y (pixel)")
-    radii = f"apertures of {', '.join(f'{radius:.4g}' for radius in aperture_radii)} pixels"
-    if annulus_radii is not None and len(annulus_radii):
-        radii += f", annulus {annulus_radii[0]:.4g} to {annulus_radii[1]:.4g}"
-    ax.set_title(radii, fontsize="medium")
+    described = _described(aperture_radii, annulus_radii or ())
+    ax.set_title(described if ellipses is None else "elliptical apertures", fontsize="medium")
     brightness_bar(picture, unit, shrink=0.9)
     return ax
 
@@ -151,6 +156,26 @@ def _cutout_center(
     if not (np.isfinite(x) and np.isfinite(y)):
         raise ValueError(f"source {label} has no pixel position: give another, or center=(x, y)")
     return x, y
+
+
+def _described(aperture_radii: Sequence[float], annulus_radii: Sequence[float]) -> str:
+    """Return the radii of circles in words."""
+    radii = f"apertures of {', '.join(f'{radius:.4g}' for radius in aperture_radii)} pixels"
+    if len(annulus_radii):
+        radii += f", annulus {annulus_radii[0]:.4g} to {annulus_radii[1]:.4g}"
+    return radii
+
+
+def _draw_ellipses(
+    ax: Axes, sources: Table, semimajor: np.ndarray, semiminor: np.ndarray, theta: np.ndarray
+) -> None:
+    """Draw one ellipse for each source that has one."""
+    x, y = (np.asarray(sources[axis], dtype=float) for axis in "xy")
+    values = np.column_stack([x, y, 2 * semimajor, 2 * semiminor, np.degrees(theta)])
+    known = values[np.isfinite(values).all(axis=1)]
+    patches = [Ellipse((at_x, at_y), a, b, angle=angle) for at_x, at_y, a, b, angle in known]
+    style: dict[str, Any] = {"edgecolor": BLUE, "linewidth": 1.1}
+    ax.add_collection(PatchCollection(patches, facecolor="none", **style))
 
 
 def _draw_apertures(

@@ -18,7 +18,7 @@ from .curves import encircled_energy, magnitude_errors, magnitude_histogram
 from .images import cutout, flagged_gallery, pixel_area_map
 from .residuals import psf_residual
 
-__all__ = ["fit_page", "summary_page", "validation_page"]
+__all__ = ["ellipse_page", "fit_page", "summary_page", "validation_page"]
 
 DPI = 100
 CUTOUT_PERCENTILE = 95  # the source at the centre of the cutout is brighter than so many percent
@@ -135,6 +135,51 @@ def fit_page(
     center = _magnitudes(table, name, band, panels[0])
     psf_residual(data, model, center=center, unit=unit, ax=_row(panels, 1))
     flagged_gallery(data, table, n_columns=8, n_rows=2, ax=_row(panels, 2))
+    return figure
+
+
+def ellipse_page(
+    table: Table,
+    data: ArrayLike,
+    ellipses: tuple[ArrayLike, ArrayLike, ArrayLike],
+    *,
+    name: str = "ellipse",
+    model: ArrayLike | None = None,
+    band: str = "",
+    unit: str = "DN/s",
+    title: str = "",
+) -> Figure:
+    """Plot a summary of elliptical apertures: magnitudes, errors, the image with them and flags.
+
+    With a model of the image, a row shows what PSF or model photometry left of it.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The product's ``source_catalog``.
+    data : (ny, nx) array_like
+        The image.
+    ellipses : three (n,) array_like
+        Half axes and angles of the apertures, see `cutout`.
+    name : {'ellipse', 'kron'}
+        Whose columns of `table`.
+    model : (ny, nx) array_like, optional
+        Model of the image, fitted to it.
+    band, unit : str
+        Filter and unit of the image.
+    title : str
+        Title of the page, such as the name of the product.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, panels = _page(2 if model is None else 3, title)
+    center = _magnitudes(table, name, band, panels[0])
+    cutout(data, table, center=center, ellipses=ellipses, unit=unit, ax=panels[1, 0])
+    flagged_gallery(data, table, ax=panels[1, 1])
+    if model is not None:
+        psf_residual(data, model, center=center, unit=unit, ax=_row(panels, 2))
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..settings import Settings
 from .aperture import BoundApertures, CircularApertures
 from .contract import BoundMethod, Method
-from .ellipse import EllipticalApertures
+from .ellipse import BoundEllipses, EllipticalApertures
 from .joint_fit import BoundFit
 from .kron import KronApertures
 from .model import ModelPhotometry
@@ -22,6 +22,7 @@ __all__ = [
     "APERTURE_SHAPES",
     "METHODS",
     "BoundApertures",
+    "BoundEllipses",
     "BoundFit",
     "BoundMethod",
     "CircularApertures",

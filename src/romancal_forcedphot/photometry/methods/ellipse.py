@@ -12,8 +12,10 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 
+from ...geometry import ellipse_on_pixels, local_jacobian
 from ...psfs import PSF, Correction, PSFError, PSFMatching
 from ...table import (
     Column,
@@ -209,6 +211,27 @@ class BoundEllipses:
             for name, value in values.items():
                 columns[name][some] = value
         return columns | shape_columns | {"warning_flags": flags}
+
+    def apertures_on_pixels(self, table: Table) -> tuple[NDArray, NDArray, NDArray]:
+        """Return half axes in pixels and angles in radian of the apertures in a table of results.
+
+        Parameters
+        ----------
+        table : astropy.table.Table
+            What was measured, of n of the sources.
+
+        Returns
+        -------
+        semimajor, semiminor, theta : (n,) ndarray of float64
+            NaN where there is no aperture.
+        """
+        x, y = (np.asarray(table[axis], dtype=float) for axis in "xy")
+        axes = (np.asarray(each, dtype=float) for each in self._on_sky(table))
+        return ellipse_on_pixels(local_jacobian(self.exposure.wcs, x, y), *axes)
+
+    def _on_sky(self, table: Table) -> Iterator[NDArray]:
+        """Half axes in arcsec and position angles of the apertures in a table."""
+        return (table[f"ellipse_{name}"] for name in ("semimajor", "semiminor", "orientation"))
 
     def _flags_without_size(self, rows: NDArray) -> NDArray[np.int32]:
         """Flags of sources whose aperture has no size, (m,)."""

@@ -8,11 +8,13 @@ so that the table of one image, taken as catalog, forces its apertures on all ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 
 from ...psfs import PSF, Correction, PSFMatching
@@ -99,6 +101,12 @@ class BoundKron(BoundEllipses):
     def _widest(self) -> float:
         """Half axes in which the radius is measured: apertures are seldom larger."""
         return LARGEST_RADIUS
+
+    def _on_sky(self, table: Table) -> Iterator[NDArray]:
+        """Half axes in arcsec and position angles of the apertures in a table."""
+        scale = KRON_SCALE * table["kron_radius"] / NOMINAL_SCALE_ARCSEC
+        axes = (scale * table[name] for name in ("semimajor", "semiminor"))
+        return chain(axes, [table["orientation_sky"]])
 
     def _scales(
         self, rows: NDArray, background: Background | None
