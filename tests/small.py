@@ -6,6 +6,10 @@ that needs no reference file.
 
 from __future__ import annotations
 
+import functools
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from astropy import coordinates as coord
 from astropy import units as u
@@ -72,6 +76,17 @@ def level2_image(shape=SHAPE, seed=0):
     image.meta["cal_step"] = dict.fromkeys(STEPS, "INCOMPLETE")
     image.meta.filename = IMAGE
     return image
+
+
+def save_image(path, **options):
+    """Save `level2_image(**options)` in a file, whose content is made but once."""
+    Path(path).write_bytes(_content(Path(path).name, **options))
+
+
+@functools.cache
+def _content(name, **options):
+    with tempfile.TemporaryDirectory() as directory:
+        return level2_image(**options).save(Path(directory) / name).read_bytes()
 
 
 def exposure_of(data, err, **changes):

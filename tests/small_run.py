@@ -6,14 +6,14 @@ import numpy as np
 from astropy.table import Table
 
 from romancal_forcedphot import ForcedPhotometryStep
-from small import CENTER, level2_image
+from small import CENTER, save_image
 
 RADIUS = {"aperture_radii": "2,4", "annulus_radii": "15,22"}
 
 
 def write_inputs(directory):
     """Write an image and a catalog of seven sources on it."""
-    level2_image().save(directory / "image_cal.asdf")
+    save_image(directory / "image_cal.asdf")
     ra, dec = CENTER
     offsets = np.arange(-3, 4) / 3600
     Table({"ra": ra + 2 * offsets, "dec": dec + offsets}).write(directory / "catalog.ecsv")

@@ -19,7 +19,7 @@ from simulated_stars import OVERSAMPLE, make_epsf
 import romancal_forcedphot
 from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
 from romancal_forcedphot.table import coverage_columns
-from small import CENTER, level2_image, output_columns, run_step
+from small import CENTER, output_columns, run_step, save_image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -69,7 +69,7 @@ def test_links_in_the_pages_lead_somewhere():
 @pytest.fixture
 def image_and_catalog(workplace):
     """The files that pages speak of."""
-    level2_image().save("IMAGE_cal.asdf")
+    save_image("IMAGE_cal.asdf")
     offsets = np.array([0.0, 1.0, 2.0]) / 3600
     Table({"ra": CENTER[0] + offsets, "dec": CENTER[1] + offsets}).write("catalog.ecsv")
 

@@ -36,6 +36,7 @@ from small import (
     SCALE_DEG,
     level2_image,
     run_step,
+    save_image,
 )
 
 CATALOG = "catalog.ecsv"
@@ -45,7 +46,7 @@ RADII = {"aper3pix", "aper5pix"}
 @pytest.fixture(autouse=True)
 def _here(workplace):
     """An image and a catalog in the working directory, and no CRDS."""
-    level2_image().save(IMAGE)
+    save_image(IMAGE)
     sources().write(CATALOG)
 
 

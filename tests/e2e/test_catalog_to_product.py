@@ -24,8 +24,8 @@ from small import (
     PLAIN,
     PLAIN_OPTIONS,
     PRODUCT,
-    level2_image,
     run_step,
+    save_image,
     small_crds_cache,
 )
 
@@ -53,7 +53,7 @@ def catalog():
 @pytest.fixture(autouse=True)
 def _here(workplace):
     """An image and a catalog in the working directory, and no CRDS."""
-    level2_image().save(IMAGE)
+    save_image(IMAGE)
     catalog().write("catalog.ecsv")
 
 
@@ -227,7 +227,7 @@ def test_examples_of_the_page(tmp_path):
     prose, python = re.split(r"```python\n|```\n", section)[:2]
     commands = re.findall(r"^    (strun .*)", prose, re.MULTILINE)
     assert len(commands) == 2
-    level2_image().save("IMAGE_cal.asdf")
+    save_image("IMAGE_cal.asdf")
     path = os.pathsep.join([os.fspath(STRUN.parent), os.environ["PATH"]])
     environment = os.environ | small_crds_cache(tmp_path / "crds") | {"PATH": path}
     Path("example.py").write_text(python)

@@ -15,7 +15,7 @@ from astropy.table import Table
 from stpipe._cli.strun import main as run_strun
 
 from romancal_forcedphot.product.model import ForcedPhotometryModel
-from small import CENTER, level2_image
+from small import CENTER, save_image
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ PRODUCT = "r0001_wfi01_f106_forcedphot.asdf"
 def inputs(tmp_path_factory) -> Path:
     """An image and a catalog of many rows, whose product takes a while to write."""
     directory = tmp_path_factory.mktemp("inputs")
-    level2_image().save(directory / IMAGE)
+    save_image(directory / IMAGE)
     ra, dec = CENTER
     table = Table({"ra": [ra + 1e-6 * i for i in range(20_000)], "dec": [dec] * 20_000})
     table.write(directory / "catalog.ecsv")

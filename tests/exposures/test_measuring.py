@@ -17,7 +17,7 @@ from reference_models import FINE, SCALE, Given, apcorr_file, area_file, area_ma
 from romancal_forcedphot import ForcedPhotometryStep, Settings, measure_exposure, read_sources
 from romancal_forcedphot.exposures import InputError, check_settings
 from romancal_forcedphot.references import CRDSFinder, ReferenceFileError
-from small import CENTER, IMAGE, level2_image
+from small import CENTER, IMAGE, level2_image, save_image
 
 SETTINGS = Settings(aperture_radii=(2, 4), annulus_radii=(15, 22), error_calibration="empty")
 WITHOUT_REFERENCES = Settings(pixel_area="wcs", aperture_correction="none")
@@ -35,7 +35,7 @@ def catalog():
 @pytest.fixture
 def files(workplace):
     """An image, a catalog and references in the working directory."""
-    level2_image().save(IMAGE)
+    save_image(IMAGE)
     catalog().write("catalog.ecsv")
     apcorr_file("apcorr.asdf", FINE, encircled(FINE / SCALE))
     area_file("area.asdf", area_map().astype("float32"))

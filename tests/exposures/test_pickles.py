@@ -16,7 +16,7 @@ from romancal_forcedphot.geometry import pixel_to_sky
 from romancal_forcedphot.photometry import Settings, Sources
 from romancal_forcedphot.photometry.sources import Motion
 from romancal_forcedphot.psfs import CurveOfGrowth, EPSFBySpectralType, GriddedEPSF, normalize_epsf
-from small import CENTER, level2_image
+from small import CENTER, level2_image, save_image
 
 X = np.array([3.0, 100.25, 199.0])
 Y = np.array([1.5, 90.0, 170.75])
@@ -49,7 +49,7 @@ def assert_fields_equal(found, expected, *, but=()):
 
 def test_an_exposure_of_a_file_that_is_closed(tmp_path):
     """Its WCS and metadata are read lazily from the file."""
-    level2_image().save(tmp_path / "r0001_wfi01_f106_cal.asdf")
+    save_image(tmp_path / "r0001_wfi01_f106_cal.asdf")
     with open_image(tmp_path / "r0001_wfi01_f106_cal.asdf") as model:
         exposure = read_level2(model)
         before = exposure.pixel_areas.relative()

@@ -19,7 +19,7 @@ from romancal_forcedphot import ForcedPhotometryModel, ForcedPhotometryStep
 from romancal_forcedphot.exposures import InputError
 from romancal_forcedphot.pipeline import batch
 from romancal_forcedphot.pipeline.batch import ExposuresFailed
-from small import CENTER, PLAIN, PLAIN_OPTIONS, level2_image, run_step
+from small import CENTER, PLAIN, PLAIN_OPTIONS, level2_image, run_step, save_image
 
 # stpipe's libraries on disk leave closing their files to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
@@ -29,10 +29,17 @@ NAMES = ["first", "second", "third"]
 
 def image(name, **options):
     """An image that differs from others by its noise, on disk and in memory."""
-    model = level2_image(**{"seed": len(name)} | options)
+    options = {"seed": len(name)} | options
+    model = level2_image(**options)
     model.meta.filename = f"{name}_cal.asdf"
-    model.save(model.meta.filename)
+    save_image(model.meta.filename, **options)
     return model
+
+
+def catalog():
+    """Two sources."""
+    ra, dec = CENTER
+    return Table({"ra": [ra, ra], "dec": [dec, dec + 1e-3]})
 
 
 def products():
@@ -53,8 +60,7 @@ def fluxes(product):
 @pytest.fixture(autouse=True)
 def _here(workplace):
     """A catalog in the working directory, and no CRDS."""
-    ra, dec = CENTER
-    Table({"ra": [ra, ra], "dec": [dec, dec + 1e-3]}).write("catalog.ecsv")
+    catalog().write("catalog.ecsv")
     yield
     gc.collect()
 
@@ -64,10 +70,13 @@ def images(_here):
     return [image(name) for name in NAMES]
 
 
-@pytest.fixture
-def expected(images):
+@pytest.fixture(scope="module")
+def expected():
     """Fluxes of each exposure by itself."""
-    return [fluxes(run_step(each, catalog="catalog.ecsv")) for each in images]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
+        images = [level2_image(seed=len(name)) for name in NAMES]
+        return [fluxes(run_step(each, catalog=catalog())) for each in images]
 
 
 def paths(images):

@@ -21,7 +21,7 @@ from romancal_forcedphot import ForcedPhotometryStep
 from romancal_forcedphot.pipeline.batch import ExposuresFailed
 from romancal_forcedphot.product.model import ForcedPhotometryModel
 from romancal_forcedphot.storage import StorageError
-from small import CENTER, level2_image
+from small import CENTER, save_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock':DeprecationWarning")
 
@@ -38,7 +38,7 @@ def begin(directory, monkeypatch):
         if name.startswith("CRDS"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(directory)
-    level2_image().save(IMAGE)
+    save_image(IMAGE)
     ra, dec = CENTER
     Table({"ra": [ra, ra + 1e-4], "dec": [dec, dec]}).write("catalog.ecsv")
 

@@ -20,7 +20,7 @@ from romancal.stpipe import RomanPipeline, RomanStep
 from stpipe import Step
 
 from romancal_forcedphot import ForcedPhotometryStep
-from small import CENTER, PLAIN, level2_image, run_step
+from small import CENTER, PLAIN, level2_image, run_step, save_image
 
 IMAGE = "visit_0001_cal.asdf"
 PRODUCT = "visit_0001_forcedphot.asdf"
@@ -76,7 +76,7 @@ def _here(workplace, monkeypatch):
     """An image, a catalog and a module of a hook in the working directory, and no CRDS."""
     monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")  # romancal's steps would want it
     monkeypatch.syspath_prepend(str(workplace))
-    image().save(IMAGE)
+    save_image(IMAGE)
     ra, dec = CENTER
     Table({"ra": [ra, ra], "dec": [dec, dec + 1e-3]}).write(CATALOG)
     Path("deep_field.py").write_text(DEEP_FIELD)
@@ -231,7 +231,7 @@ def test_a_failing_hook_does_not_take_the_host_with_it(host, hook, reason, caplo
 def test_a_library_is_measured_member_by_member(on_disk):
     names = ["one_cal.asdf", "two_cal.asdf"]
     for name in names:
-        image(name).save(name)
+        save_image(name)
     members = [{"expname": name, "exptype": "science", "group_id": name} for name in names]
     library = ModelLibrary(
         {"products": [{"members": members}]}, on_disk=on_disk, temp_directory="."
@@ -356,7 +356,7 @@ class OnEach(RomanPipeline):
 
 def test_products_of_a_pipeline_are_named_after_their_exposures():
     for name in ("one_cal.asdf", "two_cal.asdf"):
-        image(name).save(name)
+        save_image(name)
     Path("asn.json").write_text(
         '{"products": [{"name": "p", "members": ['
         '{"expname": "one_cal.asdf", "exptype": "science", "group_id": "1"}, '

@@ -10,7 +10,7 @@ from romancal_forcedphot.psfs import GriddedEPSF
 from romancal_forcedphot.psfs.drizzled import drizzled_epsf, radial_mean
 
 OVERSAMPLE = 4
-HALF_SIZE = 20  # detector pixels
+HALF_SIZE = 10  # detector pixels
 
 
 def stamp_of(*profiles, scale, half_size):

@@ -20,6 +20,27 @@ QUICK = GridRequest("WFI01", "F106", n_psfs=1, sed="1.06um", fov_pixels=15, over
 VARIABLE = "environment variable STPSF_PATH"
 
 
+@pytest.fixture(scope="module")
+def quick_grid(stpsf_data, tmp_path_factory):
+    """The grid of QUICK, and the file in which it is kept."""
+    directory = tmp_path_factory.mktemp("quick")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("STPSF_PATH", str(stpsf_data))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(directory))
+        grid, _ = optical_grid(QUICK)
+    (path,) = directory.rglob("*.npz")
+    return grid, path
+
+
+@pytest.fixture
+def kept(quick_grid, stpsf_cache):
+    """The grid of QUICK, in the cache."""
+    grid, path = quick_grid
+    stpsf_cache.mkdir(parents=True)
+    shutil.copy(path, stpsf_cache)
+    return grid
+
+
 def test_a_grid_is_found_again_without_optics(stpsf_cache, stpsf_data, tmp_path, monkeypatch):
     """Nothing of STPSF's data is needed for a grid that is kept, but their version."""
     made, provenance = optical_grid(QUICK)
@@ -43,16 +64,14 @@ def test_a_grid_is_found_again_without_optics(stpsf_cache, stpsf_data, tmp_path,
     [{"sed": "1.1um"}, {"n_psfs": 4}, {"fov_pixels": 17}, {"oversample": 3}],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_changes_a_grid_makes_another(stpsf_cache, stpsf_data, change):
-    optical_grid(QUICK)
+def test_whatever_changes_a_grid_makes_another(kept, stpsf_cache, stpsf_data, change):
     other, _ = optical_grid(replace(QUICK, **change))
     expected = compute_grid(replace(QUICK, **change), data_path=stpsf_data)
     np.testing.assert_array_equal(other.samples, expected.samples)
     assert len(list(stpsf_cache.iterdir())) == 2
 
 
-def test_other_data_make_another_grid(stpsf_cache, stpsf_data, tmp_path, monkeypatch):
-    optical_grid(QUICK)
+def test_other_data_make_another_grid(kept, stpsf_cache, stpsf_data, tmp_path, monkeypatch):
     newer = shutil.copytree(stpsf_data, tmp_path / "newer")
     (newer / "version.txt").write_text("2.1.1\n")
     monkeypatch.setenv("STPSF_PATH", str(newer))
@@ -61,14 +80,13 @@ def test_other_data_make_another_grid(stpsf_cache, stpsf_data, tmp_path, monkeyp
     assert len(list(stpsf_cache.iterdir())) == 2
 
 
-def test_a_damaged_grid_is_made_again(stpsf_cache, caplog):
-    made, _ = optical_grid(QUICK)
+def test_a_damaged_grid_is_made_again(kept, stpsf_cache, caplog):
     (path,) = stpsf_cache.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     with caplog.at_level(logging.WARNING):
         again, _ = optical_grid(QUICK)
     assert f"{path} cannot be read" in caplog.text
-    np.testing.assert_array_equal(again.samples, made.samples)
+    np.testing.assert_array_equal(again.samples, kept.samples)
     caplog.clear()
     optical_grid(QUICK)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
