@@ -5,7 +5,9 @@
 simulates the exposures in DIRECTORY, or finds them there (two minutes of one core each), runs
 ``strun forced_phot --methods=aperture,psf`` on each, and prints magnitude differences, scatter and
 pulls (`accuracy_statistics.figures`) by the distance of the nearest other star and by magnitude,
-those of the 3-pixel aperture with ePSF correction beside them.
+those of the 3-pixel aperture with ePSF correction beside them. Then, for stars without another
+within 15 pixels, offsets at 18 to 20 mag, and the scatter at 22 to 24 mag beside that of apertures
+of several radii.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from speed_processes import run_child, strun
 
 from romancal_forcedphot.example import crds_environment
 from romancal_forcedphot.example.summary import read_source_catalog
+from romancal_forcedphot.table import aperture_name
 
 CROWDED = {"detector": "WFI09", "n_stars": 20000, "magnitudes": (17.0, 25.0)}
 SCENES |= {
@@ -40,7 +43,13 @@ DEFAULT = ("wfi09_f184_20000", "wfi09_f106_20000_psf", "wfi09_f106_1500")
 DISTANCES = (0.0, 1.5, 3.0, 5.0, 15.0, np.inf)
 MAGNITUDES = ((17, 18), (18, 20), (20, 22), (22, 24), (24, 25))
 FARTHEST_PULL = 5.0
-OPTIONS = ("--methods=aperture,psf", "--aperture_correction=epsf", "--bkg_mask_radius=12")
+LEAST_STARS = 10
+RADII = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+OPTIONS = (
+    *("--methods=aperture,psf", "--aperture_correction=epsf", "--bkg_mask_radius=12"),
+    "--aperture_radii=" + ",".join(f"{radius:g}" for radius in RADII),
+)
+ISOLATED_PIX, BRIGHT, FAINT = 15.0, (18.0, 20.0), (22.0, 24.0)
 FLAGS_OF_APERTURE = 128  # a neighbour in the aperture: the fit does not mind
 
 
@@ -61,12 +70,17 @@ def measured(case: Case) -> Table:
     return read_source_catalog(product)
 
 
+def scatter_of(flux: np.ndarray, true: np.ndarray) -> float:
+    """Return the robust scatter of relative fluxes in mmag."""
+    return 1.4826 * np.nanmedian(abs(flux / true - np.nanmedian(flux / true))) * 1085.7
+
+
 def text_of(flux: np.ndarray, err: np.ndarray, true: np.ndarray) -> str:
     """Return the figures of some stars."""
     f = figures(flux, err, true)
     known = np.isfinite(flux) & np.isfinite(err)
     pull = abs((flux - true) / err)[known]
-    scatter = 1.4826 * np.nanmedian(abs(flux / true - np.nanmedian(flux / true))) * 1085.7
+    scatter = scatter_of(flux, true)
     beyond = 100 * np.mean(pull > FARTHEST_PULL) if pull.size else np.nan
     return (
         f"{f.offset:+8.2f} ± {f.offset_err:5.2f} {scatter:7.1f} "
@@ -74,33 +88,65 @@ def text_of(flux: np.ndarray, err: np.ndarray, true: np.ndarray) -> str:
     )
 
 
-def print_scene(case: Case) -> None:
-    """Print the figures of one scene."""
-    table, catalog = measured(case), Table.read(case.scene.catalog)
-    true = np.asarray(catalog[case.scene.recipe.band], dtype=float) * AB_ZERO_NJY
+def columns(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return fluxes and their errors."""
+    return tuple(np.asarray(table[name + end], dtype=float) for end in ("", "_err"))
+
+
+def print_classes(table: Table, good: np.ndarray, distance: np.ndarray, true: np.ndarray) -> None:
+    """Print the figures of good stars by the distance of the nearest other one and by magnitude."""
     magnitude = -2.5 * np.log10(true / AB_ZERO_NJY)
-    places = np.column_stack([np.asarray(table[axis], dtype=float) for axis in "xy"])
-    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
-    distance = np.full(len(table), np.nan)
-    distance[placed] = cKDTree(places[placed]).query(places[placed], k=2)[0][:, 1]
-    good = np.asarray(table["warning_flags"]) & ~FLAGS_OF_APERTURE == 0
-    psf, aperture = (
-        tuple(np.asarray(table[name + end], dtype=float) for end in ("", "_err"))
-        for name in ("psf_flux", "aper3pix_total_flux")
-    )
+    psf, aperture = (columns(table, name) for name in ("psf_flux", "aper3pix_total_flux"))
     what = f"{'offset [mmag]':>16} {'scatter':>7} {'pull width':>15} {'>5σ %':>6}"
     print(f"  {'nearest':>10} {'mag':>6} {'n':>6} | joint PSF{what} | aperture {what}")
     for near, far in zip(DISTANCES[-2::-1], DISTANCES[:0:-1], strict=True):
         for bright, faint in MAGNITUDES:
             rows = good & (distance >= near) & (distance < far)
             rows &= (magnitude >= bright) & (magnitude < faint)
-            if np.count_nonzero(rows) < 40:
+            if np.count_nonzero(rows) < LEAST_STARS:
                 continue
             texts = (text_of(*(v[rows] for v in each), true[rows]) for each in (psf, aperture))
             label = f"{near:g}-{far:g}"
             print(f"  {label:>10} {bright}-{faint} {rows.sum():6d} | {' | '.join(texts)}")
     pull = abs((psf[0] - true) / psf[1])[good]
     print(f"  all: {good.sum()} stars, {100 * np.mean(pull > FARTHEST_PULL):.3f} % beyond 5 sigma")
+
+
+def print_isolated(table: Table, isolated: np.ndarray, true: np.ndarray) -> None:
+    """Print offsets of bright isolated stars, and scatters of faint ones beside apertures."""
+    magnitude = -2.5 * np.log10(true / AB_ZERO_NJY)
+    bright, faint = (
+        isolated & (magnitude >= low) & (magnitude < high) for low, high in (BRIGHT, FAINT)
+    )
+    f = figures(*(each[bright] for each in columns(table, "psf_flux")), true[bright])
+    print(f"  isolated, 18-20 mag: offset {f.offset:+.2f} ± {f.offset_err:.2f} mmag, {f.n} stars")
+    names = {"PSF": "psf_flux"}
+    names |= {f"{r:g} pixels": f"{aperture_name(r)}_total_flux" for r in RADII}
+    scatters, errors = {}, {}
+    for label, name in names.items():
+        flux, err = (each[faint] / true[faint] for each in columns(table, name))
+        scatters[label], errors[label] = scatter_of(flux, np.ones(flux.size)), np.nanmedian(err)
+        errors[label] *= 1085.7
+    told = ", ".join(f"{label} {scatters[label]:.1f} ({errors[label]:.1f})" for label in names)
+    print(f"  isolated, 22-24 mag: {faint.sum()} stars, scatter (median error) in mmag: {told}")
+    for what, each in (("scatters", scatters), ("median errors", errors)):
+        best, usual = (
+            each["PSF"] / value for value in (min(list(each.values())[1:]), each["3 pixels"])
+        )
+        print(f"  {what}: PSF by the best aperture {best:.2f}, by 3 pixels {usual:.2f}")
+
+
+def print_scene(case: Case) -> None:
+    """Print the figures of one scene."""
+    table, catalog = measured(case), Table.read(case.scene.catalog)
+    true = np.asarray(catalog[case.scene.recipe.band], dtype=float) * AB_ZERO_NJY
+    places = np.column_stack([np.asarray(table[axis], dtype=float) for axis in "xy"])
+    placed = np.flatnonzero(np.isfinite(places).all(axis=1))
+    distance = np.full(len(table), np.nan)
+    distance[placed] = cKDTree(places[placed]).query(places[placed], k=2)[0][:, 1]
+    good = np.asarray(table["warning_flags"]) & ~FLAGS_OF_APERTURE == 0
+    print_classes(table, good, distance, true)
+    print_isolated(table, good & (distance >= ISOLATED_PIX), true)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Which sky for the joint PSF fit? Offsets and pulls with each `psf_background` in five fields.
 
-    python benchmarks/psf_backgrounds.py EPSF_FILE [--squares 4]
+    python benchmarks/psf_backgrounds.py EPSF_FILE [--squares 4] [--fields nebula ...]
 
 Simulates squares of 700 pixels with the ePSF of a CRDS reference, noise of their own and stars of
 16 to 26 mag: sparse, crowded, on a nebula whose sky changes by 20 % over 100 pixels, among galaxies
@@ -56,7 +56,7 @@ def even(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def nebula(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return a sky that rises and falls by 20 % over 100 pixels, along both axes."""
-    return SKY * (1 + 0.05 * (np.sin(np.pi * x / 100) + np.sin(np.pi * y / 100)))
+    return SKY * (1 + 0.1 * np.sin(np.pi * x / 100) * np.sin(np.pi * y / 100))
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("epsf", type=Path, help="a CRDS epsf reference")
     parser.add_argument("--squares", type=int, default=4, help="of crowded fields; else 4 times")
+    parser.add_argument("--fields", nargs="*", default=list(FIELDS), help="which of them")
     options = parser.parse_args()
     epsf = read_epsf(options.epsf)
     print("Pulls of unflagged stars: median, width, share beyond 5 sigma\n")
     print(f"| field | mag | stars | {' | '.join(SKIES)} |\n|---|---|---|{'---|' * len(SKIES)}")
-    for label, field in FIELDS.items():
+    for label in options.fields:
+        field = FIELDS[label]
         n_squares = options.squares * (1 if field.density > DENSE else 4)
         squares = [pulls(epsf, field, seed) for seed in range(n_squares)]
         for bright, faint in MAGNITUDES:

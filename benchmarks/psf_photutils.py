@@ -1,10 +1,11 @@
-"""The joint PSF fit beside photutils at fixed positions, on the same tile.
+"""The joint PSF fit beside photutils and crowdsource at fixed positions, on the same tile.
 
     python benchmarks/psf_photutils.py EPSF_FILE [--side 512] [--density 0.02]
 
-Both have the true sky, the true errors and the ePSF that made the tile. photutils fits each star
-alone, and stars in groups (`SourceGrouper`). Printed are the time per star and, by the distance of
-the nearest neighbour, the pulls.
+All have the true sky, the true errors and the ePSF that made the tile. photutils fits each star
+alone, and stars in groups (`SourceGrouper`); crowdsource takes part if it is installed (``pip
+install --no-deps crowdsourcephoto``). Printed are the time per star and, by the distance of the
+nearest neighbour, the pulls.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from astropy.nddata import NDData
 from astropy.table import Table
 from photutils.psf import GriddedPSFModel, PSFPhotometry, SourceGrouper
-from psf_bulge import SKY, read_epsf, simulate
+from psf_bulge import GAIN_SECONDS, SKY, read_epsf, simulate
 from scipy.spatial import cKDTree
 
 from romancal_forcedphot.photometry.fitting import NoSky, PointSources, fit_fluxes
@@ -27,6 +31,7 @@ from romancal_forcedphot.psfs import GriddedEPSF
 FIT_SHAPE = (11, 11)
 GROUP_PIX = 5.0
 BRIGHTER_THAN = 25.0
+LARGEST_STAMP = 89  # pixels that the ePSF holds
 CLASSES = ((0, 3), (3, 5), (5, 15), (15, np.inf))
 
 
@@ -44,6 +49,31 @@ def by_photutils(
         fitted = photometry(data, error=err, init_params=table)
     fitted.sort("id")
     return np.asarray(fitted["flux_fit"]), np.asarray(fitted["flux_err"])
+
+
+def by_crowdsource(
+    epsf: GriddedEPSF, data: np.ndarray, err: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fluxes and errors of stars at fixed positions, in electrons as its sizes of stamps expect."""
+    from crowdsource.crowdsource_base import fit_im_force
+
+    def psf(row: np.ndarray, column: np.ndarray, stampsz: int, deriv: bool) -> np.ndarray:
+        del deriv
+        stamps = np.zeros((row.size, stampsz, stampsz), dtype=np.float32)
+        inner = min(int(stampsz), LARGEST_STAMP)
+        edge = (int(stampsz) - inner) // 2
+        middle = slice(edge, edge + inner)
+        stamps[:, middle, middle] = epsf.on_pixels(column, row, inner)
+        return stamps
+
+    image, weight = (each.astype(np.float32) for each in (GAIN_SECONDS * data, 1 / err))
+    with redirect_stdout(StringIO()):
+        stars, *_ = fit_im_force(
+            *(image, y.copy(), x.copy(), psf),
+            **{"weight": weight / GAIN_SECONDS, "psfderiv": False},
+            **{"refit_sky": False, "startsky": 0.0},
+        )
+    return stars["flux"] / GAIN_SECONDS, stars["dflux"] / GAIN_SECONDS
 
 
 def main() -> None:
@@ -69,6 +99,8 @@ def main() -> None:
             epsf, light, err, table, SourceGrouper(GROUP_PIX)
         ),
     }
+    if find_spec("crowdsource"):
+        ways["crowdsource"] = lambda: by_crowdsource(epsf, light, err, x, y)
     for words, measure in ways.items():
         start = time.process_time()
         flux, flux_err = measure()
