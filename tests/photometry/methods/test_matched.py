@@ -131,6 +131,12 @@ def test_the_light_in_the_annulus_is_matched_too(name):
         assert abs(np.median(ratio) - 1) < 0.003
 
 
+def test_without_a_correction_total_fluxes_are_those_of_the_apertures():
+    matching = PSFMatching.of_curves(curve(BLUE), curve(RED))
+    table = measure(exposure(BLUE), sources(), [NEAR_METHODS["aper6pix"]], matching=matching)
+    np.testing.assert_array_equal(table["aper6pix_total_flux"], table["aper6pix_flux"])
+
+
 def test_total_fluxes_of_stars_stay_right():
     matching = PSFMatching.of_curves(curve(BLUE), curve(RED))
     method = CircularApertures((3.0,), bkg_estimator="none")

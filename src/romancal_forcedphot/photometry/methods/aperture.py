@@ -274,7 +274,7 @@ class BoundApertures:
             sums = around.with_errors(self._sums(around.stamps, x, y, radius))
             of_circle = radius if self.matching is None else None
             factor = own_light.factor(self.matching, sums)
-            fraction = factor * ee_fraction(sums, x, y, of_circle, correction, in_annulus)
+            fraction = ee_fraction(sums, x, y, of_circle, correction, in_annulus, factor=factor)
             columns |= calibrated_columns(
                 self.exposure, sums, background, fraction, name, factor=factor
             )

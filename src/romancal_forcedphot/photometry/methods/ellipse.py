@@ -281,7 +281,7 @@ class BoundEllipses:
         in_annulus = own_light.per_pixel(correction)
         places = self.x[rows], self.y[rows]
         try:
-            return factor * ee_fraction(sums, *places, None, correction, in_annulus)
+            return ee_fraction(sums, *places, None, correction, in_annulus, factor=factor)
         except PSFError:  # an ellipse larger than what the PSF knows
             return np.full(rows.size, np.nan)
 
