@@ -12,7 +12,7 @@ from ..geometry import sky_to_pixel
 from ..photometry import Exposure, Sources
 from ..photometry.stars import StarSample, find_stars
 from ..psfs import CurveOfGrowth, GriddedEPSF, PSFError
-from ..psfs.from_stars import build_epsf, curve_from_stars, mean_growth
+from ..psfs.from_stars import build_epsf, curve_from_stars, mean_growth, total_fluxes
 
 __all__ = ["curve_of_stars", "epsf_of_stars"]
 
@@ -77,9 +77,10 @@ def epsf_of_stars(
         stars.x,
         stars.y,
         stars.sky,
-        stars.flux,
+        total_fluxes(stars.flux, stars.growth, stars.radii, provenance),
         curve,
         radius=float(stars.radii[-1]),
+        in_sky=provenance["fraction_per_pixel_of_annulus"],
         provenance=provenance,
     )
 

@@ -1,8 +1,12 @@
 """Curve of growth and ePSF of an image from its own stars.
 
-Stars tell how their flux grows up to a radius R; beyond it noise hides their light. There the curve
-of growth is that of the reference, or, without one, its wings fall with r**-3, as those of a
-diffraction pattern do: as much light is outside of R as between R/2 and R.
+Stars tell how their flux grows up to a radius R; beyond it noise hides their light. Without a
+reference the wings are taken to fall with r**-3, as those of a diffraction pattern do: as much
+light is outside of R as between R/2 and R.
+
+Far from its core the light of a star depends on its sky, which neighbours raise: in fields of a
+star in 2000 pixels by 1e-5 of the flux of a star of 19 mag, in 314 pixels 0.3 % of it. A reference is
+therefore used from 0.6 R on, where the area is a third of that and the core is all inside.
 """
 
 from __future__ import annotations
@@ -20,13 +24,14 @@ from .errors import PSFError
 from .profile import flux_per_pixel, interpolate_curve
 from .samples import flux_in_circle
 
-__all__ = ["build_epsf", "curve_from_stars", "mean_growth"]
+__all__ = ["build_epsf", "curve_from_stars", "mean_growth", "total_fluxes"]
 
 _INTRINSIC = 0.01  # scatter of the growth of bright stars, by their sub-pixel phase
 _CLIP = 3.0
 _ROUNDS = 5
 _FARTHEST_PIX = 60.0
 _OVERSAMPLE = 4
+_TIED_AT = 0.6  # of the largest radius
 _STAMP_HALF_PIX = 45
 _EPSF_ROUNDS = 12
 _SMOOTHING = 0.8  # samples
@@ -89,8 +94,9 @@ def curve_from_stars(
     provenance : dict
         What it was normalised by, and by what fraction it differs from the reference.
     """
-    largest = radii[-1]
-    inside = float(np.interp(largest / 2, radii, growth))
+    tied = _tie(radii, reference)
+    largest, last = radii[tied], tied + 1
+    inside = float(np.interp(largest / 2, radii, growth / growth[tied]))
 
     def wings(radius: NDArray) -> NDArray:
         return 1 - (1 - 1 / (2 - inside)) * largest / radius
@@ -100,26 +106,27 @@ def curve_from_stars(
         return np.array([reference.in_aperture(*at, float(each))[0] for each in radius])
 
     beyond_stars = wings if reference is None else of_reference
-    far = np.arange(largest + 2.0, _FARTHEST_PIX, 2.0)
+    far = np.concatenate([radii[last:], np.arange(radii[-1] + 2.0, _FARTHEST_PIX, 2.0)])
     if reference is not None:
         far = far[far <= reference.reach(np.array([place[0]]), np.array([place[1]]))]
     beyond = beyond_stars(np.array([largest, *annulus, *far]))
-    per_pixel = (beyond[2] - beyond[1]) / (np.pi * (annulus[1] ** 2 - annulus[0] ** 2))
-    fraction = growth * (beyond[0] - per_pixel * np.pi * largest**2)
-    fraction = fraction + per_pixel * np.pi * radii**2
+    per_pixel = _per_pixel(annulus, beyond[1:3])
+    fraction = growth[:last] / growth[tied] * (beyond[0] - per_pixel * np.pi * largest**2)
+    fraction = fraction + per_pixel * np.pi * radii[:last] ** 2
     provenance: dict[str, Any] = {
         "normalized_at_radius_pix": float(largest),
         "normalized_by": "wings that fall with r**-3" if reference is None else "apcorr",
         "fraction_at_normalization": float(beyond[0]),
+        "fraction_per_pixel_of_annulus": float(per_pixel),
     }
     if reference is not None:
-        compared = radii[(radii >= 1) & (radii == np.rint(radii))]
-        of_stars = fraction[np.isin(radii, compared)]
+        compared = radii[:last][(radii[:last] >= 1) & (radii[:last] == np.rint(radii[:last]))]
+        of_stars = fraction[np.isin(radii[:last], compared)]
         provenance["radii_compared_pix"] = compared.tolist()
         provenance["over_apcorr"] = (of_stars / of_reference(compared)).tolist()
     fraction = np.maximum.accumulate(np.concatenate([fraction, beyond[3:]]))
     curve = CurveOfGrowth(
-        radii=np.concatenate([radii, far]),
+        radii=np.concatenate([radii[:last], far]),
         fractions=fraction,
         radius_unit="pixel",
         psf="aperture",
@@ -130,16 +137,49 @@ def curve_from_stars(
     return curve, provenance
 
 
+def total_fluxes(flux: NDArray, growth: NDArray, radii: NDArray, made: dict[str, Any]) -> NDArray:
+    """Return the total fluxes (n,) of stars by the curve that `curve_from_stars` made of them.
+
+    Parameters
+    ----------
+    flux : (n,) ndarray of float64
+        Fluxes within the last radius, less the background.
+    growth : (n, r) ndarray of float64
+        Fluxes within each radius by that within the last.
+    radii : (r,) ndarray of float64
+        The radii in pixels.
+    made : dict
+        The provenance of the curve.
+    """
+    radius = made["normalized_at_radius_pix"]
+    inside = growth[:, np.searchsorted(radii, radius)]
+    lost = made["fraction_per_pixel_of_annulus"] * np.pi * radius**2
+    return flux * inside / (made["fraction_at_normalization"] - lost)
+
+
+def _tie(radii: NDArray, reference: Correction | None) -> int:
+    """Index of the radius from which on a curve is that of the reference, or wings."""
+    if reference is None:
+        return len(radii) - 1
+    return int(np.argmin(np.abs(radii - _TIED_AT * radii[-1])))
+
+
+def _per_pixel(annulus: tuple[float, float], fractions: NDArray) -> float:
+    """Fraction of the total flux in a pixel of an annulus, from those within its two radii."""
+    return (fractions[1] - fractions[0]) / (np.pi * (annulus[1] ** 2 - annulus[0] ** 2))
+
+
 def build_epsf(
     data: NDArray,
     err: NDArray,
     x: NDArray,
     y: NDArray,
     sky: NDArray,
-    flux: NDArray,
+    total: NDArray,
     curve: CurveOfGrowth,
     *,
     radius: float,
+    in_sky: float,
     provenance: dict[str, Any],
 ) -> GriddedEPSF:
     """Build the ePSF of stars at known positions.
@@ -155,12 +195,14 @@ def build_epsf(
     ----------
     data, err : (ny, nx) ndarray
         The image and its standard deviation; no pixel within `radius` of a star is unusable.
-    x, y, sky, flux : (n,) ndarray of float64
-        Positions of the stars, background per pixel, and flux within `radius`.
+    x, y, sky, total : (n,) ndarray of float64
+        Positions of the stars, background per pixel, and total flux.
     curve : CurveOfGrowth
         Of these stars; normalises the ePSF, and has its profile beyond `radius`.
     radius : float
         Radius in pixels up to which the stars are used.
+    in_sky : float
+        Fraction of the total flux of a star that is in each pixel of its background.
     provenance : dict
         For the description.
 
@@ -172,8 +214,8 @@ def build_epsf(
     half = int(np.floor(radius))
     inside = float(np.interp(radius, curve.radii, curve.fractions))
     images, errors = (_cut(plane, x, y, half) for plane in (data, err))
-    total = (flux / inside)[:, None, None]
-    images = (images - sky[:, None, None]) / total
+    total = total[:, None, None]
+    images = (images - sky[:, None, None]) / total + in_sky
     weight = np.where(np.isfinite(images), (total / errors) ** 2, 0.0)
     stamp = _radial_stamp(curve)
     near = _distance_on_stamp() <= radius
