@@ -15,15 +15,18 @@ import asdf
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import QTable, Table
 from roman_datamodels import datamodels as rdm
 from stpipe._cli.strun import main as run_strun
 
 from small import CENTER, PLAIN_OPTIONS, level2_image
+from small_mosaic import level3_mosaic
 
 STRUN = Path(sys.executable).with_name("strun")
 CATALOG = "catalog.ecsv"
 IMAGE = "image_cal.asdf"
+MOSAIC = "mosaic_coadd.asdf"
 
 #: name: (arguments, what the last line of the error must say)
 CASES = {
@@ -64,7 +67,34 @@ CASES = {
         "area.asdf.*PixelareaRefModel.*expected a Level-2 image",
     ),
     "catalog for image": ([CATALOG, f"--catalog={CATALOG}"], "catalog.ecsv.*not an ASDF file"),
-    "mosaic": (["mosaic.asdf", f"--catalog={CATALOG}"], "'mosaic.asdf' is a mosaic in DN/s"),
+    "mosaic in DN": (
+        ["dn_coadd.asdf", f"--catalog={CATALOG}"],
+        "'dn_coadd.asdf' is a mosaic in DN/s .*'INCOMPLETE'.*expected MJy/sr; run .* flux step",
+    ),
+    "mosaic without weight": (
+        ["noweight_coadd.asdf", f"--catalog={CATALOG}"],
+        "'noweight_coadd.asdf' .*'weight' is a required property.*expected .* or a mosaic ",
+    ),
+    "mosaic without WCS": (
+        ["nowcs_coadd.asdf", f"--catalog={CATALOG}"],
+        "'nowcs_coadd.asdf' .*'wcs' is a required property.*expected .* or a mosaic ",
+    ),
+    "mosaic of JWST": (
+        ["jwst_i2d.asdf", f"--catalog={CATALOG}"],
+        "'jwst_i2d.asdf' has no Roman model .*but data, err, meta, wht: .* or a mosaic .*mission",
+    ),
+    "mosaic of HST": (
+        ["hst_drz.fits", f"--catalog={CATALOG}"],
+        "'hst_drz.fits' is not an ASDF file.*expected .* or a mosaic",
+    ),
+    "image and mosaic": (
+        [IMAGE, MOSAIC, f"--catalog={CATALOG}"],
+        f"{IMAGE} and {MOSAIC} are an exposure and a mosaic: .* in two runs",
+    ),
+    "pixels of an exposure on a mosaic": (
+        [MOSAIC, "--catalog=pixels.ecsv"],
+        "2 of 3 are not on mosaic .*160 x 150 pixels.*give a catalog with ra and dec",
+    ),
     "other ASDF": (["other.asdf", f"--catalog={CATALOG}"], "other.asdf.*expected a Level-2 image"),
     "truncated": (["truncated_cal.asdf", f"--catalog={CATALOG}"], "truncated_cal.asdf.*truncated"),
     "truncated, not compressed": (
@@ -171,7 +201,6 @@ def write_images(directory):
         image = level2_image()
         image.meta.photometry[key] = value
         save(image, directory / f"{name}_cal.asdf")
-    save(rdm.MosaicModel.create_fake_data(shape=(20, 20)), directory / "mosaic.asdf")
     asdf.AsdfFile({"something": [1, 2]}).write_to(directory / "other.asdf")
     with asdf.open(directory / IMAGE) as file:
         file["roman"]["meta"]["wcs"] = None
@@ -179,6 +208,24 @@ def write_images(directory):
         with asdf.config_context() as config:
             config.validate_on_save = False
             file.write_to(directory / "nowcs_cal.asdf")
+
+
+def write_mosaics(directory):
+    """Mosaics that lack something, and some of other projects."""
+    save(level3_mosaic(), directory / MOSAIC)
+    unit = level3_mosaic()
+    unit.meta.cal_step.flux = "INCOMPLETE"
+    save(unit, directory / "dn_coadd.asdf")
+    whole = (directory / MOSAIC).read_bytes()
+    for name, key in (("noweight", b"\n  weight:"), ("nowcs", b"\n    wcs:")):
+        assert whole.count(key) == 1
+        renamed = whole.replace(key, key[:-2] + b"x:")
+        (directory / f"{name}_coadd.asdf").write_bytes(renamed)
+    plane = np.ones((20, 20), dtype=np.float32)
+    jwst = {"meta": {"telescope": "JWST", "instrument": {"name": "NIRCAM"}}, "data": plane}
+    asdf.AsdfFile(jwst | {"err": plane, "wht": plane}).write_to(directory / "jwst_i2d.asdf")
+    planes = [fits.ImageHDU(plane, name=name) for name in ("SCI", "WHT", "CTX")]
+    fits.HDUList([fits.PrimaryHDU(), *planes]).writeto(directory / "hst_drz.fits")
 
 
 def write_references(directory):
@@ -206,6 +253,7 @@ def write_catalogs(directory):
     ra, dec = CENTER
     Table({"ra": [ra, ra + 1e-4], "dec": [dec, dec]}).write(directory / CATALOG)
     Table({"ra": [ra]}).write(directory / "onlyra.ecsv")
+    Table({"x": [20.0, 2000.0, 3000.0], "y": [30.0, 40.0, 4000.0]}).write(directory / "pixels.ecsv")
     Table({"flux": [1.0]}).write(directory / "nopos.ecsv")
     shape = {"half_light_radius": [0.3, 0.2], "ba": [1.0, 0.5], "pa": [0.0, 9.0]}
     galaxies = {"ra": [ra, ra + 1e-4], "dec": [dec, dec]} | shape
@@ -228,6 +276,7 @@ def inputs(tmp_path_factory):
     """Where the inputs of all cases are."""
     directory = tmp_path_factory.mktemp("inputs")
     write_images(directory)
+    write_mosaics(directory)
     write_references(directory)
     write_catalogs(directory)
     return directory
@@ -261,8 +310,10 @@ def test_strun_tells_what_to_do_and_leaves_no_file(links, name):
 @pytest.mark.parametrize("name", CASES)
 def test_the_error_tells_what_to_do_and_leaves_no_file(links, name, monkeypatch, capsys):
     """What the script strun runs, in this process."""
-    (image, *options), _ = CASES[name]
-    monkeypatch.setattr(sys, "argv", ["strun", "forced_phot", image, *PLAIN_OPTIONS, *options])
+    arguments, _ = CASES[name]
+    images = [each for each in arguments if not each.startswith("--")]
+    options = [*PLAIN_OPTIONS, *arguments[len(images) :]]
+    monkeypatch.setattr(sys, "argv", ["strun", "forced_phot", *images, *options])
     with pytest.raises(SystemExit) as ended:
         run_strun()
     assert_told(name, ended.value.code, capsys.readouterr().err, links)

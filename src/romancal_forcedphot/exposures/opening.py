@@ -29,6 +29,7 @@ log = logging.getLogger(f"romancal.{__name__}")
 _IMAGE = "expected a Level-2 image (ImageModel, *_cal.asdf)"
 _EXPECTED = f"{_IMAGE} or a mosaic (MosaicModel, *_coadd.asdf)"
 _OTHER = "; give the image that romancal's pipelines write"
+_LONGEST = 100  # characters of a list of names
 _PLANES = ("data", "err", "dq", "weight", "context")
 
 
@@ -152,6 +153,7 @@ def _open(
     except StorageError as error:
         raise InputError(_unreadable_message(location, error)) from error
     try:
+        _check_is_roman(location, file)
         model = rdm.open(file)
         _give_name(model, file_name(location))
         _check_planes(file, model)
@@ -159,8 +161,21 @@ def _open(
         file.close()
         if isinstance(error, RemoteError):
             raise InputError(f"input {error}") from error
+        if isinstance(error, InputError):
+            raise
         raise _not_a_model(location, error) from error
     return model
+
+
+def _check_is_roman(location: str | Path, file: asdf.AsdfFile) -> None:
+    """Raise an InputError for an ASDF file of another mission or program."""
+    if "roman" not in file.tree:
+        found = sorted(str(key) for key in file.tree if key not in ("asdf_library", "history"))
+        raise InputError(
+            f"input {shown(location)} has no Roman model (tree 'roman'), but "
+            f"{', '.join(found)[:_LONGEST] or 'nothing'}: {_EXPECTED}; it is of another mission or "
+            "program"
+        )
 
 
 def _give_name(model: Any, name: str) -> None:
@@ -191,15 +206,15 @@ def _unreadable_message(location: str | Path, error: StorageError) -> str:
     if isinstance(cause, OSError) and cause.strerror and not is_uri(location):
         return (
             f"input {shown(location)} is not a file ({cause.strerror}): expected the path of a "
-            "Level-2 image (*_cal.asdf); check the name and the directory"
+            "Level-2 image (*_cal.asdf) or a mosaic (*_coadd.asdf); check name and directory"
         )
-    return f"input {error}; expected a Level-2 image (*_cal.asdf) as romancal writes it"
+    return f"input {error}; {_EXPECTED}, as romancal writes it"
 
 
 def _not_a_model(location: str | Path, error: Exception) -> InputError:
     """The error of an ASDF file that is not a Roman model."""
     reason = " ".join(str(error).split())[:200]
     return InputError(
-        f"input {shown(location)} cannot be opened as a Roman model ({reason}): expected a "
-        "Level-2 image (*_cal.asdf); it may be truncated or of another mission, fetch it again"
+        f"input {shown(location)} cannot be opened as a Roman model ({reason}): {_EXPECTED}; it "
+        "may be truncated, incomplete or of another mission, fetch it again"
     )

@@ -4,9 +4,9 @@ Stars tell how their flux grows up to a radius R; beyond it noise hides their li
 reference the wings are taken to fall with r**-3, as those of a diffraction pattern do: as much
 light is outside of R as between R/2 and R.
 
-Far from its core the light of a star depends on its sky, which neighbours raise: in fields of a
-star in 2000 pixels by 1e-5 of the flux of a star of 19 mag, in 314 pixels 0.3 % of it. A reference is
-therefore used from 0.6 R on, where the area is a third of that and the core is all inside.
+Far from its core the light of a star depends on its sky, which neighbours raise: where there is a
+source in 2000 pixels, by 1e-5 of the flux of a star of 19 mag, which is 0.3 % of it in 314 pixels.
+A reference is therefore used from 0.6 R on, where the area is a third of that.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class FluxFit:
     @property
     def sky_variance(self) -> NDArray:
         """(n,) variance of a pixel with the sky at the sources alone, in units of the image."""
-        level = self.estimate.sky[self._center] + self.estimate.sky_at_source
+        level = self.estimate.sky[self._center]
         return self._of_sources(self.scale**2 * self.image.variance(level))
 
     @property
