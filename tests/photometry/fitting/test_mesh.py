@@ -80,3 +80,13 @@ def test_positions_that_share_a_cell_have_their_mean(mesh):
     cells = mesh.of_positions(x, y, np.array([7.0, np.nan, 9.0]))
     assert (cells[0, 0], cells[1, 2]) == (7.0, 9.0)
     assert cells[0, 4] == 9.0  # the nearest that is known
+
+
+def test_a_surface_with_given_means(image):
+    """Through other values than the means, where the cells differ."""
+    for mesh in (Mesh.over(SHAPE, 20), Mesh.over(SHAPE, 23), Mesh.over((60, 20), 20)):
+        means = np.random.default_rng(6).normal(size=mesh.shape)
+        surface = mesh.on_pixels(mesh.with_means(means))
+        np.testing.assert_allclose(mesh.means(surface), means, atol=1e-5)
+        rows = np.array([3, 4, 30, 59])
+        np.testing.assert_array_equal(mesh.on_pixels(means, rows), mesh.on_pixels(means)[rows])

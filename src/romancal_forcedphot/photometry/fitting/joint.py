@@ -82,15 +82,17 @@ def solve_jointly(
             tiles, inverses = tiles_of(kept, estimate.half_size), None
             estimate = with_model(kept, estimate, tiles, n_threads)
             estimate = image.weighted(estimate, n_threads)
-            tolerance = _FIRST_TOLERANCES[n_round]
-        estimate, inverses, step = improved(
-            image, kept, estimate, tiles, inverses, tolerance=tolerance, n_threads=n_threads
+            tolerance, start = _FIRST_TOLERANCES[n_round], estimate
+        solved, inverses = improved(
+            image, kept, start, tiles, inverses, tolerance=tolerance, n_threads=n_threads
         )
+        change = ((solved.flux - estimate.flux) / solved.err)[solved.is_fitted]
         if n_round < _FAR_WINGS_ROUNDS:
-            estimate = _with_far_wings(image, kept, estimate, blocks, is_crowded, n_threads)
-        estimate = sky.corrected(image, kept, estimate, n_threads)
-        tolerance = _TOLERANCE
-        changes = np.quantile(abs(step[estimate.is_fitted]), [0.5, 0.999, 1.0])
+            solved = _with_far_wings(image, kept, solved, blocks, is_crowded, n_threads)
+        estimate = sky.corrected(image, kept, solved, n_threads)
+        # Fluxes follow the sky by an estimate; what is solved next begins where they were solved.
+        tolerance, start = _TOLERANCE, replace(estimate, flux=solved.flux, model=solved.model)
+        changes = np.quantile(abs(change), [0.5, 0.999, 1.0])
         log.debug("Round %d: fluxes change by %.2g, %.2g, %.2g sigma", n_round + 1, *changes)
         if n_round >= len(_FIRST_TOLERANCES) and changes[1] < _AT_REST:
             break

@@ -188,13 +188,33 @@ class Mesh:
         return low * (1 - share_y) + up * share_y
 
     def on_pixels(self, cells: NDArray, rows: NDArray[np.intp] | None = None) -> NDArray:
-        """Return the surface of `at` on all pixels of the image (ny, nx), or of some rows."""
+        """Return the surface of `at` on all pixels (ny, nx), or on those of some rising rows."""
         rows = np.arange(self.edges_y[-1]) if rows is None else rows
         low_y, up_y, share_y = self._between(self.edges_y, rows)
         low_x, up_x, share_x = self._between(self.edges_x, np.arange(self.edges_x[-1]))
-        columns = cells[:, low_x] * (1 - share_x) + cells[:, up_x] * share_x
-        columns, share_y = columns.astype(np.float32), share_y[:, None].astype(np.float32)
-        return columns[low_y] * (1 - share_y) + columns[up_y] * share_y
+        columns = (cells[:, low_x] * (1 - share_x) + cells[:, up_x] * share_x).astype(np.float32)
+        surface = np.empty((rows.size, share_x.size), dtype=np.float32)
+        share_y = share_y[:, None].astype(np.float32)
+        for low in np.unique(low_y):
+            some = slice(*np.searchsorted(low_y, [low, low + 1]))
+            up = up_y[some.start]
+            np.multiply(columns[up] - columns[low], share_y[some], out=surface[some])
+            surface[some] += columns[low]
+        return surface
+
+    def with_means(self, means: NDArray) -> NDArray:
+        """Return the values at the cells' centres whose surface has means (r, c) on the cells."""
+        of_rows, of_columns = self._means_along(self.edges_y), self._means_along(self.edges_x)
+        return np.linalg.solve(of_columns, np.linalg.solve(of_rows, means).T).T
+
+    def _means_along(self, edges: NDArray) -> NDArray:
+        """Return the matrix that makes means on cells from values at their centres, on an axis."""
+        low, up, share = self._between(edges, np.arange(edges[-1]))
+        cell = np.repeat(np.arange(edges.size - 1), np.diff(edges))
+        weight = np.zeros((edges.size - 1, edges.size - 1))
+        np.add.at(weight, (cell, low), 1 - share)
+        np.add.at(weight, (cell, up), share)
+        return weight / np.diff(edges)[:, None]
 
     @staticmethod
     def _between(edges: NDArray, position: NDArray) -> tuple[NDArray, NDArray, NDArray]:

@@ -91,7 +91,7 @@ def improved(
     *,
     tolerance: float,
     n_threads: int,
-) -> tuple[Estimate, list[csr_array], NDArray]:
+) -> tuple[Estimate, list[csr_array]]:
     """Return a better estimate.
 
     Parameters
@@ -109,14 +109,11 @@ def improved(
     estimate : Estimate
     inverses : list of csr_array
         For the next round.
-    step : (m,) ndarray of float64
-        By how many standard errors each flux has changed; NaN for those that are not fitted.
     """
     result = partial(_improved_tile, image, profiles, estimate, tolerance)
     each = [None] * len(tiles) if inverses is None else inverses
     results = in_order(result, list(zip(tiles, each, strict=True)), n_threads)
-    better, inverses = _collected(estimate, results)
-    return better, inverses, (better.flux - estimate.flux) / better.err
+    return _collected(estimate, results)
 
 
 def with_model(

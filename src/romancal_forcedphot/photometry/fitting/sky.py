@@ -29,7 +29,7 @@ from .quiet import QuietStrip
 __all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky"]
 
 _LEAST_LEFT = 0.05
-_CORRECTIONS = 3
+_CORRECTIONS = 2
 _AT_REST = 0.003  # of a flux's error
 _CELL_PIX = 64.0
 _SQUARE_PIX = 8.0
@@ -148,7 +148,7 @@ def _with_mesh(
     flux, total = estimate.flux, np.zeros(mesh.shape)
     for _ in range(_CORRECTIONS):
         median, err = mesh.filled(in_order(QuietStrip.medians, strips, n_threads))
-        correction = np.nan_to_num(median) / left
+        correction = mesh.with_means(np.nan_to_num(median) / left)
         total += correction
         corrected = partial(QuietStrip.with_more_sky, mesh=mesh, cells=correction)
         strips = list(in_order(corrected, strips, n_threads))
