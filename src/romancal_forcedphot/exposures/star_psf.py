@@ -10,6 +10,7 @@ import numpy as np
 
 from ..geometry import sky_to_pixel
 from ..photometry import Exposure, Sources
+from ..photometry.fitting.variance import VarianceCurve
 from ..photometry.stars import StarSample, find_stars
 from ..psfs import CurveOfGrowth, GriddedEPSF, PSFError
 from ..psfs.from_stars import build_epsf, curve_from_stars, mean_growth, total_fluxes
@@ -73,7 +74,7 @@ def epsf_of_stars(
     curve, provenance = _curve(exposure, stars, reference)
     return build_epsf(
         exposure.data,
-        exposure.err,
+        VarianceCurve.of_image(exposure.data, exposure.err),
         stars.x,
         stars.y,
         stars.sky,
