@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import distance_transform_edt
 
 from .detector import trim_border
 from .positions import ARCSEC_PER_RADIAN, unit_vectors_at
@@ -75,7 +74,7 @@ class PixelAreas:
     """
 
     shape: tuple[int, int]
-    spline: RectBivariateSpline
+    spline: scipy.interpolate.RectBivariateSpline
     at_center: float
 
     @classmethod
@@ -101,7 +100,9 @@ class PixelAreas:
         x, y = np.append(x, (nx - 1) / 2), np.append(y, (ny - 1) / 2)
         *areas, at_center = solid_angle(wcs, x, y)  # at once: a WCS is slow to start
         shape_of_grid = grid_y.size, grid_x.size
-        spline = RectBivariateSpline(grid_y, grid_x, np.reshape(areas, shape_of_grid))
+        spline = scipy.interpolate.RectBivariateSpline(
+            grid_y, grid_x, np.reshape(areas, shape_of_grid)
+        )
         return cls((ny, nx), spline, float(at_center))
 
     def scale(self, x: ArrayLike, y: ArrayLike) -> NDArray:
@@ -175,8 +176,9 @@ def relative_area_from_reference(
         10 % from its nominal value.
     """
     area = trim_border(np.asarray(data), shape, "area reference")
-    good = (area > 0) & (area < np.inf)
-    n_bad = good.size - int(np.count_nonzero(good))
+    is_good = bool(area.min(initial=1) > 0) and bool(area.max(initial=1) < np.inf)
+    good = np.broadcast_to(True, area.shape) if is_good else (area > 0) & (area < np.inf)
+    n_bad = 0 if is_good else good.size - int(np.count_nonzero(good))
     if n_bad > MAX_BAD_FRACTION * good.size:
         raise ValueError(
             f"area reference has {n_bad} of {good.size} pixels that are not finite and positive: "
@@ -192,7 +194,9 @@ def relative_area_from_reference(
     relative = area if nominal == 1 else area / nominal
     relative = relative.astype(np.float32, copy=False)  # a relative float32 map is not copied
     if n_bad:
-        nearest = distance_transform_edt(~good, return_distances=False, return_indices=True)
+        nearest = scipy.ndimage.distance_transform_edt(
+            ~good, return_distances=False, return_indices=True
+        )
         relative = relative[tuple(nearest)]
     return relative
 

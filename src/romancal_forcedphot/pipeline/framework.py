@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -169,7 +170,8 @@ class FrameworkStep(RomanStep):
         for dataset in datasets:
             check_is_input(dataset)
             refuse_credentials(dataset, "input")
-        return super().run(*datasets)
+        with _imports_uncollected():
+            return super().run(*datasets)
 
     def _run_member(self, dataset, shared):
         """Run a copy on one of many exposures: its log starts here, its product has its name."""
@@ -270,6 +272,19 @@ class FrameworkStep(RomanStep):
         except CRDS_OUT_OF_REACH:
             log.debug("CRDS is out of reach: it was not asked for parameters")
             return cls._empty_config()
+
+
+@contextlib.contextmanager
+def _imports_uncollected() -> Iterator[None]:
+    """Exclude the million objects of imports from collections, of which stpipe makes one a run."""
+    if gc.get_freeze_count():  # somebody else's, who may rely on it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

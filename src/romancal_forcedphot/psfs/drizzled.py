@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import map_coordinates
 
 from .epsf import GriddedEPSF
 from .fourier import sample_frequencies
@@ -87,7 +86,7 @@ def averaged_over_squares(stamp: NDArray, oversample: int, sides: tuple[float, .
     return np.fft.irfft2(transform, s=stamp.shape)
 
 
-def radial_mean(stamp: NDArray) -> CubicSpline:
+def radial_mean(stamp: NDArray) -> scipy.interpolate.CubicSpline:
     """Return the mean of a stamp over all directions from its middle.
 
     Parameters
@@ -106,7 +105,7 @@ def radial_mean(stamp: NDArray) -> CubicSpline:
     radius = np.linspace(0.0, np.sqrt(2) * middle, n_radii)
     angle = 2 * np.pi * np.arange(_N_DIRECTIONS) / _N_DIRECTIONS + np.pi / 4  # through the corners
     y, x = (radius[:, None] * function(angle) + middle for function in (np.sin, np.cos))
-    values = map_coordinates(stamp, [y, x], order=3, mode="nearest")
+    values = scipy.ndimage.map_coordinates(stamp, [y, x], order=3, mode="nearest")
     tolerance = 1e-9 * len(stamp)
     inside = (np.maximum(abs(x - middle), abs(y - middle)) <= middle + tolerance).astype(float)
-    return CubicSpline(radius, (values * inside).sum(axis=1) / inside.sum(axis=1))
+    return scipy.interpolate.CubicSpline(radius, (values * inside).sum(axis=1) / inside.sum(axis=1))

@@ -21,9 +21,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import spline_filter
 
 from ..geometry import circle_overlap
 from .contract import Correction
@@ -297,7 +297,9 @@ class GriddedEPSF:
     @cached_property
     def _coefficients(self) -> NDArray:
         """Cubic B-spline coefficients of the stamps (k, ny, nx)."""
-        return np.array([spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps])
+        return np.array(
+            [scipy.ndimage.spline_filter(stamp, order=3, mode="mirror") for stamp in self.stamps]
+        )
 
     @cached_property
     def _phases(self) -> tuple[NDArray[np.float32], tuple[int, int], int]:
@@ -305,7 +307,9 @@ class GriddedEPSF:
         stamps, oversample = self.stamps, self.oversample
         if oversample in _SPARSE_SAMPLING:
             stamps, oversample = doubled_sampling(stamps), 2 * oversample
-        coefficients = (spline_filter(stamp, order=3, mode="mirror") for stamp in stamps)
+        coefficients = (
+            scipy.ndimage.spline_filter(stamp, order=3, mode="mirror") for stamp in stamps
+        )
         phases = (split_by_phase(each[None], oversample)[0] for each in coefficients)
         return np.array(list(phases)), stamps.shape[1:], oversample
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from .contract import Correction
 from .curve import CurveOfGrowth
@@ -245,7 +245,7 @@ def _mean_on_grid(
     """Weighted mean, a little smoothed, of values on pixels around stars on the grid of a stamp."""
     samples = _sample_indices(x, y, values.shape[-1] // 2).ravel()
     total, weights = (
-        gaussian_filter(
+        scipy.ndimage.gaussian_filter(
             np.bincount(samples, each.ravel(), minlength=shape[0] * shape[1]).reshape(shape),
             _SMOOTHING,
         )

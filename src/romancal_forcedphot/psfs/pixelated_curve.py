@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .log_grid import grid_value, interpolate_on_log_grid, interpolate_over_radius
 from .pixelation import radial_weight_decrements
@@ -88,7 +88,9 @@ class PixelatedCurve:
             ),
         )
 
-    def radial_profile(self, index: int, side: int, widths: tuple[float, ...]) -> CubicSpline:
+    def radial_profile(
+        self, index: int, side: int, widths: tuple[float, ...]
+    ) -> scipy.interpolate.CubicSpline:
         """Return the flux per pixel as a function of the distance from the source in pixels.
 
         Parameters
@@ -115,7 +117,7 @@ class PixelatedCurve:
                 grid_value(index),
                 widths=widths,
             )
-            cache[key] = CubicSpline(distance, flux)
+            cache[key] = scipy.interpolate.CubicSpline(distance, flux)
         return cache[key]
 
     def _compute_fraction(self, radius: float, scale: float, widths: tuple[float, ...]) -> float:
@@ -126,7 +128,7 @@ class PixelatedCurve:
         return float(decrement @ self.encircled_energy(distance * scale))
 
     @cached_property
-    def _interpolant(self) -> CubicSpline | PchipInterpolator:
+    def _interpolant(self) -> scipy.interpolate.CubicSpline | scipy.interpolate.PchipInterpolator:
         """Interpolant of `fractions` at `radii`."""
         return interpolate_curve(self.radii, self.fractions)
 
@@ -136,6 +138,8 @@ class PixelatedCurve:
         return {}
 
     @cached_property
-    def _profile_cache(self) -> dict[tuple[int, int, tuple[float, ...]], CubicSpline]:
+    def _profile_cache(
+        self,
+    ) -> dict[tuple[int, int, tuple[float, ...]], scipy.interpolate.CubicSpline]:
         """Results of `radial_profile`, by its arguments."""
         return {}

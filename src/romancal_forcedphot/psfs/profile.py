@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from .pixelation import displacement_cdf, max_displacement
 
@@ -15,7 +15,9 @@ N_ANGLES = 32
 NEGATIVE_SLOPE_TOLERANCE = 0.02  # of the mean slope: a cubic that falls more has overshot
 
 
-def interpolate_curve(radii: NDArray, fractions: NDArray) -> CubicSpline | PchipInterpolator:
+def interpolate_curve(
+    radii: NDArray, fractions: NDArray
+) -> scipy.interpolate.CubicSpline | scipy.interpolate.PchipInterpolator:
     """Return the interpolant of EE(r) through (0, 0), with zero slope there.
 
     Zero slope at the origin holds for any PSF without a cusp.
@@ -33,15 +35,15 @@ def interpolate_curve(radii: NDArray, fractions: NDArray) -> CubicSpline | Pchip
         The second, which is monotone, where the curve is so coarse that the first overshoots.
     """
     radii, fractions = np.concatenate([[0.0], radii]), np.concatenate([[0.0], fractions])
-    cubic = CubicSpline(radii, fractions, bc_type=((1, 0.0), "not-a-knot"))
+    cubic = scipy.interpolate.CubicSpline(radii, fractions, bc_type=((1, 0.0), "not-a-knot"))
     between = np.linspace(radii[:-1], radii[1:], 9)
     if cubic(between, 1).min() >= -NEGATIVE_SLOPE_TOLERANCE * fractions[-1] / radii[-1]:
         return cubic
-    return PchipInterpolator(radii, fractions)
+    return scipy.interpolate.PchipInterpolator(radii, fractions)
 
 
 def flux_per_pixel(
-    curve: CubicSpline | PchipInterpolator,
+    curve: scipy.interpolate.CubicSpline | scipy.interpolate.PchipInterpolator,
     limits: tuple[float, float],
     distance: NDArray,
     scale: float,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from ..pixels.background import MEDIAN_ERROR_FACTOR, MIN_PIXELS, clipped_statistics
 from .parallel import in_order
@@ -254,5 +254,7 @@ def _filled(cells: NDArray) -> NDArray:
     missing = np.isnan(cells)
     if not missing.any() or missing.all():
         return cells
-    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(
+        missing, return_distances=False, return_indices=True
+    )
     return cells[tuple(nearest)]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import fht, fhtoffset
-from scipy.interpolate import CubicSpline
 
 from .round import INDEX_RANGE, log_surface_brightness
 
@@ -42,8 +41,8 @@ def hankel_transform(n: float) -> tuple[NDArray, NDArray]:
     log_radius = (np.arange(_N_LOG) - (_N_LOG - 1) / 2) * _LOG_STEP
     with np.errstate(under="ignore"):
         integrand = np.exp(log_radius + log_surface_brightness(n, np.exp(log_radius)))
-    offset = fhtoffset(_LOG_STEP, 0, bias=_BIAS)
-    transform = fht(integrand, _LOG_STEP, 0, offset=offset, bias=_BIAS)
+    offset = scipy.fft.fhtoffset(_LOG_STEP, 0, bias=_BIAS)
+    transform = scipy.fft.fht(integrand, _LOG_STEP, 0, offset=offset, bias=_BIAS)
     log_frequency = log_radius + offset
     return log_frequency, 2 * np.pi * transform * np.exp(-log_frequency)
 
@@ -144,5 +143,5 @@ def transform_table() -> TransformTable:
     values = np.ones((indices.size, place.size))
     for row, n in zip(values, indices, strict=True):
         log_frequency, transform = hankel_transform(n)
-        row[1:] = CubicSpline(log_frequency, transform)(np.log(frequency[1:]))
+        row[1:] = scipy.interpolate.CubicSpline(log_frequency, transform)(np.log(frequency[1:]))
     return TransformTable(indices, values)
