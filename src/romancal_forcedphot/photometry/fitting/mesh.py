@@ -10,7 +10,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ..pixels.background import MEDIAN_ERROR_FACTOR, MIN_PIXELS, clipped_statistics
+from ..pixels.background import MEDIAN_ERROR_FACTOR, MIN_PIXELS
+from ..pixels.clipping import clipped_statistics
 from .parallel import in_order
 from .windows import Window
 

@@ -15,6 +15,7 @@ background-subtracted flux is flux - b * area.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -120,6 +121,41 @@ class Stamps:
         side, margin = 2 * self.reach + 1, self.reach - reach
         square = pixels.reshape(-1, side, side)[:, margin : side - margin, margin : side - margin]
         return square.reshape(-1, (2 * reach + 1) ** 2)
+
+    @cached_property
+    def flaws(self) -> Flaws:
+        """The pixels that are not usable or saturated, which are few."""
+        row, pixel = np.divmod(np.flatnonzero(~self.usable | self.saturated), self.usable.shape[1])
+        y, x = np.divmod(pixel, 2 * self.reach + 1)
+        properties = (each[row, pixel] for each in (self.usable, self.on_image, self.saturated))
+        return Flaws(row, y - self.reach, x - self.reach, *properties)
+
+
+@dataclass(frozen=True)
+class Flaws:
+    """Pixels of stamps that are not usable or saturated.
+
+    Attributes
+    ----------
+    row : (m,) ndarray of intp
+        Which stamp.
+    dy, dx : (m,) ndarray of intp
+        Pixels from its central pixel.
+    usable, on_image, saturated : (m,) ndarray of bool
+        Properties of the pixels.
+    """
+
+    row: np.ndarray
+    dy: np.ndarray
+    dx: np.ndarray
+    usable: np.ndarray
+    on_image: np.ndarray
+    saturated: np.ndarray
+
+    def within(self, reach: int) -> Flaws:
+        """Return those in the central part of the stamps, of a half width in pixels."""
+        near = np.maximum(np.abs(self.dy), np.abs(self.dx)) <= reach
+        return Flaws(*(each[near] for each in vars(self).values()))
 
 
 def aperture_sums(data, err, saturated, area, x, y, radius: float) -> ApertureSums:
@@ -265,22 +301,38 @@ def sum_with_weights(
     ApertureSums
     """
     reach = full_weights.shape[-1] // 2
-    w = full_weights.reshape(-1, (2 * reach + 1) ** 2)
-    overlaps = w > least
-    usable = stamps.crop(stamps.usable, reach)
-    on_image = stamps.crop(stamps.on_image, reach)
-    used = w * usable
-    area = used if stamps.area is None else used * stamps.crop(stamps.area, reach)
-    center = w.shape[1] // 2
+    full = full_weights.reshape(-1, (2 * reach + 1) ** 2)
+    flaws = stamps.flaws.within(reach)
+    places = flaws.row, (flaws.dy + reach) * (2 * reach + 1) + flaws.dx + reach
+    overlaps = full[places] > least
+    used = full
+    if not flaws.usable.all():
+        used = full.copy()
+        used[places] *= flaws.usable
+
+    def has(some: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(full), dtype=bool)
+        found[flaws.row[some]] = True
+        return found
+
+    cut = has(overlaps & ~flaws.on_image)
+    off_image = ~(full > least).any(axis=1)
+    off_image[cut] = ~((full[cut] > least) & stamps.crop(stamps.on_image[cut], reach)).any(axis=1)
+    area = () if stamps.area is None else (stamps.crop(stamps.area, reach),)
     return ApertureSums(
-        flux=(used * stamps.crop(stamps.data, reach)).sum(axis=1),
-        variance=(used * used * stamps.crop(stamps.variance, reach)).sum(axis=1),
-        area=area.sum(axis=1),
+        flux=_sum_of_products(used, stamps.crop(stamps.data, reach)),
+        variance=_sum_of_products(used * used, stamps.crop(stamps.variance, reach)),
+        area=_sum_of_products(used, *area),
         weights=used.reshape(full_weights.shape),
         full_weights=full_weights,
-        masked=(overlaps & on_image & ~usable).any(axis=1),
-        saturated=(overlaps & stamps.crop(stamps.saturated, reach)).any(axis=1),
-        cut_by_edge=(overlaps & ~on_image).any(axis=1),
-        off_image=~(overlaps & on_image).any(axis=1),
-        center_unusable=~usable[:, center],
+        masked=has(overlaps & flaws.on_image & ~flaws.usable),
+        saturated=has(overlaps & flaws.saturated),
+        cut_by_edge=cut,
+        off_image=off_image,
+        center_unusable=~stamps.usable[:, stamps.usable.shape[1] // 2],
     )
+
+
+def _sum_of_products(*factors: np.ndarray) -> np.ndarray:
+    """Sums (n,) of the products of arrays (n, k), without arrays of products."""
+    return np.einsum(",".join(["ij"] * len(factors)) + "->i", *factors)

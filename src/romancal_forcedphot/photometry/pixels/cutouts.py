@@ -41,7 +41,7 @@ def split_position(position, size: int, reach: int):
     return np.clip(pixel, -reach - 1, size + reach).astype(np.intp), position - pixel
 
 
-def cutout_values(image, y_pixel, x_pixel, dy, dx, fill) -> np.ndarray:
+def cutout_values(image, y_pixel, x_pixel, dy, dx, fill, *, out=None) -> np.ndarray:
     """Return the values of the pixels around each source.
 
     Parameters
@@ -54,16 +54,18 @@ def cutout_values(image, y_pixel, x_pixel, dy, dx, fill) -> np.ndarray:
         Offsets of the pixels of a cutout.
     fill : scalar
         Value of pixels off the image.
+    out : (n, k) ndarray, optional
+        Where to put the values: C-contiguous, of the image's type.
 
     Returns
     -------
     (n, k) ndarray
-        Of the image's type.
+        `out`, or a new array of the image's type.
     """
     n_columns = image.shape[1]
     flat, center = image.reshape(-1), y_pixel * n_columns + x_pixel
     offsets = dy * n_columns + dx
-    values = np.empty((center.size, offsets.size), dtype=image.dtype)
+    values = np.empty((center.size, offsets.size), dtype=image.dtype) if out is None else out
     chunk_size = max(MAX_INDICES // offsets.size, 1)
     for start in range(0, center.size, chunk_size):
         chunk = slice(start, start + chunk_size)
