@@ -8,6 +8,8 @@ values are read from the frame of stpipe's function that makes the step.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -16,7 +18,13 @@ from typing import Any
 from configobj import ConfigObj
 from stpipe import _cmdline
 
-__all__ = ["check_texts", "check_unread_arguments", "explain_choices", "restore_texts"]
+__all__ = [
+    "check_texts",
+    "check_unread_arguments",
+    "end_quickly",
+    "explain_choices",
+    "restore_texts",
+]
 
 _INTERPOLATED = re.compile(r"%\([^)]*\)s")
 #: Types of parameters in a step's spec whose values are text.
@@ -42,6 +50,17 @@ def restore_texts(config: MutableMapping[str, Any], spec: Mapping[str, Any]) -> 
         is_text = str(spec.get(name, "")).startswith(_TEXTS)
         if is_text and value is not None and not _QUOTED.fullmatch(value):
             config[name] = _cmdline.FromCommandLine(value)
+
+
+def end_quickly() -> None:
+    """Let a process of ``strun`` end without a search for garbage, which takes half a second.
+
+    Python collects twice at its end, over a million objects that imports made. Other processes are
+    left alone: something of theirs might wait for its finalizer.
+    """
+    if _parsing():
+        atexit.unregister(gc.freeze)  # once is enough
+        atexit.register(gc.freeze)
 
 
 def check_unread_arguments(spec: Mapping[str, Any]) -> None:

@@ -88,6 +88,7 @@ class FrameworkStep(RomanStep):
         """Make a step of a configuration. See `stpipe.Step.from_config_section`."""
         if parent is None:
             command_line.restore_texts(config, cls.load_spec_file())
+            command_line.end_quickly()
         with _choices_explained(cls):
             return super().from_config_section(
                 config, parent=parent, name=name, config_file=config_file
