@@ -134,7 +134,8 @@ def main(directory: Path) -> None:
             shown = (
                 figures(*(c[usable & g] for c in (colour, colour_err))) for g in groups.values()
             )
-            print(f"| {' '.join(options) or 'none'} | {name} | " + " | ".join(shown) + " |")
+            chosen = f"`{' '.join(options)}`" if options else "none"
+            print(f"| {chosen} | {name} | " + " | ".join(shown) + " |")
     print_star_colours(cache, bands)
 
 

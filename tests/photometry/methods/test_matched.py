@@ -102,6 +102,9 @@ def test_colours_are_those_of_the_sky(name):
         galaxies = ~stars & (np.arange(len(colour)) % len(PROFILES) == profile)
         assert abs(np.median(colour[galaxies])) < 0.01
         assert abs(colour[galaxies]).max() < 0.03
+    if name != "kron":
+        of_totals = -2.5 * np.log10(blue[f"{name}_total_flux"] / red[f"{name}_total_flux"])
+        np.testing.assert_allclose(of_totals, colour, rtol=0, atol=1e-5)
 
 
 NEAR = {"annulus_radii": (6.5, 8.0), "bkg_estimator": "mean", "bkg_sigma": 100.0}
@@ -146,6 +149,28 @@ def test_total_fluxes_of_stars_stay_right():
     ratio = (table["aper3pix_total_flux"] / plain["aper3pix_total_flux"])[:N_STARS]
     assert abs(np.median(ratio) - 1) < 0.003
     assert (table["aper3pix_ee_fraction"] < plain["aper3pix_ee_fraction"])[:N_STARS].all()
+
+
+def test_total_fluxes_make_up_for_masked_pixels_of_stars():
+    """A pixel next to the centre holds up to a third of a star."""
+    x, y, *_ = places()
+    image = exposure(BLUE)
+    data = image.data.copy()
+    rows, columns = (np.rint(each[:N_STARS]).astype(int) for each in (y, x))
+    data[rows, columns + 1] = np.nan
+    method = CircularApertures((3.0,), bkg_estimator="none")
+    matching = PSFMatching.of_curves(curve(BLUE), curve(RED))
+    options = {"correction": curve(BLUE), "matching": matching}
+    found, whole = (
+        measure(exposure_of(each, image.err), sources(), [method], **options)
+        for each in (data, image.data)
+    )
+    lost, left = (
+        np.asarray(found[f"aper3pix_{name}"] / whole[f"aper3pix_{name}"])[:N_STARS]
+        for name in ("flux", "total_flux")
+    )
+    assert lost.min() < 0.7
+    np.testing.assert_allclose(left, 1, atol=0.01)
 
 
 def test_masked_pixels_count_where_they_have_weight():

@@ -206,10 +206,14 @@ class OwnLight:
         """Return that of sources without a background."""
         return cls(x, y, 1.0, 2.0, np.zeros(x.shape))
 
-    def per_pixel(self, correction: Correction | None) -> NDArray:
-        """Return the mean fraction of each source's flux on a pixel; 0 without a correction."""
+    def per_pixel(self, correction: Correction | None, matching: PSFMatching | None) -> NDArray:
+        """Return the mean fraction of each source's flux on a pixel; 0 without a correction.
+
+        It is that of the other filter where the PSF is matched.
+        """
         if correction is None or not self.share.any():
             return np.zeros(self.x.shape)
+        correction = correction if matching is None else matching.other
         fraction = correction.in_annulus(self.x, self.y, self.r_in, self.r_out)
         return self.share * fraction / (np.pi * (self.r_out**2 - self.r_in**2))
 

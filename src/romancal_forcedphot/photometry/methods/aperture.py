@@ -39,7 +39,7 @@ from ..sources import Sources
 from .annulus import AnnulusBackground, OwnLight
 from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
-from .matched import MARGIN_PIX, matched_sums
+from .matched import MARGIN_PIX, matched_fraction, matched_sums
 from .radii import RadiiOnImage
 from .subtraction import Neighborhood, SubtractedSources
 
@@ -263,7 +263,7 @@ class BoundApertures:
         x, y = self.x[rows], self.y[rows]
         correction = None if self.correction is None else self.correction.for_rows(rows)
         background, columns, own_light = self._background(rows)
-        in_annulus = own_light.per_pixel(correction)
+        in_annulus = own_light.per_pixel(correction, self.matching)
         flags = self._neighbor_flags(rows)
         if background is not None:
             flags[~np.isfinite(background.value)] |= WarningFlag.FEW_BKG_PIXELS
@@ -272,9 +272,11 @@ class BoundApertures:
         off_image = np.ones(len(x), dtype=bool)
         for name, radius in zip(self.method.names, radii, strict=True):
             sums = around.with_errors(self._sums(around.stamps, x, y, radius))
-            of_circle = radius if self.matching is None else None
             factor = own_light.factor(self.matching, sums)
-            fraction = ee_fraction(sums, x, y, of_circle, correction, in_annulus, factor=factor)
+            if self.matching is None or correction is None:
+                fraction = ee_fraction(sums, x, y, radius, correction, in_annulus)
+            else:
+                fraction = matched_fraction(sums, self.matching, x, y, radius, in_annulus)
             columns |= calibrated_columns(
                 self.exposure, sums, background, fraction, name, factor=factor
             )

@@ -25,8 +25,6 @@ def ee_fraction(
     radius: float | NDArray | None,
     correction: Correction | None,
     in_annulus: NDArray,
-    *,
-    factor: NDArray | float = 1.0,
 ) -> NDArray:
     """Return the encircled-energy fraction E of background-subtracted sums (see `aperture`).
 
@@ -42,8 +40,6 @@ def ee_fraction(
         Without one, E is 1 for complete apertures and unknown for others.
     in_annulus : (n,) ndarray
         Mean fraction of the source's flux per pixel of its annulus; 0 without a background.
-    factor : (n,) ndarray or float
-        What the sums are multiplied by, see `calibrated_columns`.
 
     Returns
     -------
@@ -55,7 +51,7 @@ def ee_fraction(
     fraction = correction.in_aperture(
         x, y, radius, weights=sums.weights, full_weights=sums.full_weights
     )
-    fraction = factor * (fraction - sums.area * in_annulus)
+    fraction = fraction - sums.area * in_annulus
     return np.where(fraction > 0, fraction, np.nan)
 
 

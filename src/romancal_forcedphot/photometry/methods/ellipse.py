@@ -36,7 +36,7 @@ from .annulus import AnnulusBackground, OwnLight
 from .aperture import CircularApertures
 from .aperture_results import aperture_flags, background_values, calibrated_columns, ee_fraction
 from .joint_fit import FittedPhotometry
-from .matched import MARGIN_PIX, matched_sums
+from .matched import MARGIN_PIX, matched_fraction, matched_sums
 from .radii import ALWAYS_ACCEPTED_PIX, RadiiOnImage
 from .shapes import Ellipses
 from .subtraction import SubtractedSources
@@ -265,7 +265,7 @@ class BoundEllipses:
             sums = matched_sums(around.stamps, self.matching, x, y, *ellipses)
         sums = around.with_errors(sums)
         factor = own_light.factor(self.matching, sums)
-        fraction = self._fraction(rows, sums, own_light, factor)
+        fraction = self._fraction(rows, sums, own_light, ellipses)
         values = calibrated_columns(
             exposure, sums, background, fraction, self.method.name, factor=factor
         )
@@ -274,14 +274,16 @@ class BoundEllipses:
         return {column.name: values[column.name] for column in self._flux_columns}, flags
 
     def _fraction(
-        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, factor: NDArray | float
+        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, ellipses: tuple
     ) -> NDArray:
-        """Fraction of a point source's light in each ellipse, times the factor of the sums."""
+        """Fraction of a point source's light in each ellipse, by half axes and angles in pixels."""
         correction = None if self.correction is None else self.correction.for_rows(rows)
-        in_annulus = own_light.per_pixel(correction)
+        in_annulus = own_light.per_pixel(correction, self.matching)
         places = self.x[rows], self.y[rows]
         try:
-            return ee_fraction(sums, *places, None, correction, in_annulus, factor=factor)
+            if self.matching is None or correction is None:
+                return ee_fraction(sums, *places, None, correction, in_annulus)
+            return matched_fraction(sums, self.matching, *places, ellipses, in_annulus)
         except PSFError:  # an ellipse larger than what the PSF knows
             return np.full(rows.size, np.nan)
 

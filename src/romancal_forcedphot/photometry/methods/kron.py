@@ -136,8 +136,8 @@ class BoundKron(BoundEllipses):
         return KRON_SCALE * radius, columns
 
     def _fraction(
-        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, factor: NDArray | float
+        self, rows: NDArray, sums: ApertureSums, own_light: OwnLight, ellipses: tuple
     ) -> NDArray:
         """No correction: the Kron flux is that in the aperture."""
-        del sums, own_light, factor
+        del sums, own_light, ellipses
         return np.ones(rows.size)
