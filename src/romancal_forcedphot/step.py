@@ -25,7 +25,6 @@ from .pipeline.descriptors import (
 from .pipeline.framework import FrameworkStep
 from .pipeline.inputs import find_input
 from .pipeline.residual import save_residual
-from .pipeline.step_finder import StepFinder
 from .product.model import ForcedPhotometryModel
 from .references import REFERENCE_KINDS
 from .storage.progress import Progress
@@ -148,7 +147,7 @@ class ForcedPhotometryStep(FrameworkStep):
                 find_input(dataset, self.input_dir),
                 settings,
                 sources,
-                StepFinder(self),
+                self._finder(),
                 on_image_only=self.on_image_only,
                 n_threads=self.n_threads,
                 storage_options=self.storage_options.options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,17 @@ def test_a_file_is_opened_once_and_read_as_from_its_path(paths):
     fresh = read_area(Reference("area", paths["WFI01"], "x"), detector="WFI01", shape=shape)
     np.testing.assert_array_equal(kept.relative, fresh.relative)
     assert np.shares_memory(kept.relative, read_area(again, detector="WFI01", shape=shape).relative)
+
+
+def test_what_is_kept_can_be_shared_with_another_finder(paths):
+    """As steps do, each of which records what it found for its exposure."""
+    first = KeepingFinder(Files(paths))
+    other = replace(first, finder=Files(dict(paths)))
+    one, two = (each.find("area", {"detector": "WFI01"}) for each in (first, other))
+    assert one.content is two.content
+    shape = area_map().shape
+    areas = [read_area(each, detector="WFI01", shape=shape) for each in (one, two)]
+    assert areas[0] is areas[1]
 
 
 def test_only_the_last_few_stay(paths):

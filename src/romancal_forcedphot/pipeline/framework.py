@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import gc
 import logging
 import os
@@ -20,7 +21,7 @@ from stpipe.config_parser import ValidationError
 
 from ..exposures import InputError, check_is_input, opened_for_metadata
 from ..product.model import ForcedPhotometryModel
-from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, quiet_crds
+from ..references import CRDS_OUT_OF_REACH, OBSERVATORY, Finder, KeepingFinder, quiet_crds
 from ..storage import (
     StorageError,
     check_output_directory,
@@ -31,7 +32,7 @@ from ..storage import (
 from . import batch, command_line, hooks, recording
 from .descriptors import wrap_objects
 from .inputs import find_input
-from .step_finder import ReferenceParameters
+from .step_finder import ReferenceParameters, StepFinder
 
 __all__ = ["FrameworkStep"]
 
@@ -57,6 +58,7 @@ class FrameworkStep(RomanStep):
 
     # Of a copy that measures one of many exposures: what all share.
     _shared: Any = None
+    _kept: KeepingFinder | None = None
 
     def __init__(self, *args, **kwargs):
         with _choices_explained(type(self)):
@@ -66,6 +68,11 @@ class FrameworkStep(RomanStep):
     def _prepare(self) -> Any:
         """Return data common to all exposures, checked before any exposure is opened."""
         raise NotImplementedError("a step of exposures defines _prepare")
+
+    def _finder(self) -> Finder:
+        """Finder of reference files by this step; many exposures keep the files open."""
+        finder = StepFinder(self)
+        return finder if self._kept is None else dataclasses.replace(self._kept, finder=finder)
 
     def _parameters(self) -> dict[str, Any]:
         """Parameters of this step, without those inherited, overrides and storage options."""
@@ -163,8 +170,10 @@ class FrameworkStep(RomanStep):
         if members is None:
             with self._recorded():
                 return self._run_one(*datasets)
-        shared = self._prepare()
-        return batch.run_each(self, members, lambda dataset: self._run_member(dataset, shared))
+        shared, kept = self._prepare(), KeepingFinder(StepFinder(self))
+        return batch.run_each(
+            self, members, lambda dataset: self._run_member(dataset, shared, kept)
+        )
 
     def _run_one(self, *datasets):
         """Run on one exposure, with nothing in the way of stpipe's that a log must not show."""
@@ -174,10 +183,10 @@ class FrameworkStep(RomanStep):
         with _imports_uncollected():
             return super().run(*datasets)
 
-    def _run_member(self, dataset, shared):
+    def _run_member(self, dataset, shared, kept):
         """Run a copy on one of many exposures: its log starts here, its product has its name."""
         member = copy.copy(self)
-        member._shared = shared
+        member._shared, member._kept = shared, kept
         member.save_results = self.save_results or self.output_file is not None
         member.output_file, member.search_output_file = None, False
         with member._recorded(anew=True):
