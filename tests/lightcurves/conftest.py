@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import multiprocessing
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture
-def run_python(tmp_path):
-    """Start a Python program of some lines; it is killed at the end if it still runs."""
-    processes = []
+def started():
+    """Start a function in a process, forked from one that has imported the package already."""
+    context, processes = multiprocessing.get_context("forkserver"), []
+    context.set_forkserver_preload(["romancal_forcedphot.lightcurves.running.run"])
 
-    def start(*lines):
-        program = tmp_path / f"program_{len(processes)}.py"
-        program.write_text("\n".join(lines) + "\n")
-        paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        processes.append(subprocess.Popen([sys.executable, str(program)], env=environment))
+    def start(function, *arguments):
+        processes.append(context.Process(target=function, args=arguments))
+        processes[-1].start()
         return processes[-1]
 
     yield start
     for process in processes:
         process.kill()
-        process.wait()
+        process.join()

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from lightcurves.series import made_exposure
 
-from romancal_forcedphot.lightcurves.running.exposure_list import exposure_name
+
+def exposure_name(location):
+    """The name of a made-up exposure; workers start faster without the package's own function."""
+    return Path(location).name.removesuffix("_cal.asdf")
 
 
 @dataclass(frozen=True)

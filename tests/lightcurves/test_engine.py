@@ -140,21 +140,18 @@ def test_no_workers_are_refused():
         ProcessPool(job(), 0)
 
 
+def drive(job):
+    list(outcomes(ProcessPool(job, 2), requested(4)))
+
+
 @pytest.mark.slow
-def test_workers_end_when_their_parent_is_killed(tmp_path, run_python):
+def test_workers_end_when_their_parent_is_killed(tmp_path, started):
     """Else they would wait for work for ever."""
-    driver = run_python(
-        "from lightcurves.test_engine import job, requested",
-        "from lightcurves.tasks import Slow",
-        "from romancal_forcedphot.lightcurves.running.engine import outcomes",
-        "from romancal_forcedphot.lightcurves.running.pools import ProcessPool",
-        "if __name__ == '__main__':",
-        f"    list(outcomes(ProcessPool(job(Slow({str(tmp_path)!r}, 60.0)), 2), requested(4)))",
-    )
+    driver = started(drive, job(Slow(str(tmp_path), 60.0)))
     pids = tmp_path / "pids"
     _wait_for(lambda: pids.exists() and pids.read_text().count("\n") >= 2)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    driver.kill()
+    driver.join()
     for pid in map(int, pids.read_text().split()):
         _wait_for(lambda pid=pid: not _runs(pid))
 

@@ -140,6 +140,11 @@ def made_up(directory, n, *, measure=measure_made_up, **options):
     )
 
 
+def made_up_by_one_thread(directory, n):
+    with ThreadPoolExecutor(1) as executor:
+        return made_up(directory, n, executor=executor)
+
+
 def test_a_full_disk_is_told_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
     kept = Dataset.save
 
@@ -149,16 +154,13 @@ def test_a_full_disk_is_told_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
         kept(self, name, content)
 
     monkeypatch.setattr(Dataset, "save", save)
-    with ThreadPoolExecutor(1) as executor:
-        done = made_up(tmp_path, 5, executor=executor)
+    done = made_up_by_one_thread(tmp_path, 5)
     assert "No space left" in done.failed["exposure_0002"]
     assert len(done.state.done) == 4
     monkeypatch.undo()
-    with ThreadPoolExecutor(1) as executor:
-        assert made_up(tmp_path, 5, executor=executor).n_measured == 1
+    assert made_up_by_one_thread(tmp_path, 5).n_measured == 1
 
 
-@pytest.mark.slow
 def digests_of(directory):
     """Digests of all Parquet files of a data set."""
     return {
@@ -167,37 +169,33 @@ def digests_of(directory):
     }
 
 
-def test_kills_of_the_driver_change_no_byte(tmp_path, run_python):
+@pytest.mark.slow
+def test_kills_of_the_driver_change_no_byte(tmp_path, started):
     """Killed at several moments and run again, the data set is that of a run that lived."""
-    with ThreadPoolExecutor(1) as executor:
-        made_up(tmp_path / "lived" / "series", 40, executor=executor)
-    program = (
-        "from concurrent.futures import ThreadPoolExecutor",
-        "from lightcurves.test_run import made_up",
-        "with ThreadPoolExecutor(1) as executor:",
-        f"    made_up({str(tmp_path / 'killed' / 'series')!r}, 40, executor=executor)",
-    )
+    made_up_by_one_thread(tmp_path / "lived" / "series", 40)
     dataset = Dataset.at(tmp_path / "killed" / "series")
     (tmp_path / "killed").mkdir()
     for n_done in (3, 20, 40):
-        driver = run_python(*program)
+        driver = started(made_up_by_one_thread, dataset.directory, 40)
         end = time.monotonic() + 100
         while len(list(dataset.directory.glob("exposures/*.parquet"))) < n_done:
             assert time.monotonic() < end
             time.sleep(0.005)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-    driver = run_python(*program)
-    assert driver.wait() == 0
+        driver.kill()
+        driver.join()
+        assert driver.exitcode == -signal.SIGKILL
+    driver = started(made_up_by_one_thread, dataset.directory, 40)
+    driver.join()
+    assert driver.exitcode == 0
     lived = Dataset.at(tmp_path / "lived" / "series")
     assert content_of(lived) == content_of(dataset)
     assert digests_of(lived.directory) == digests_of(dataset.directory)
     assert not list(dataset.directory.glob(".collating*"))
 
 
+@pytest.mark.slow
 def test_kills_of_a_worker_change_no_byte(tmp_path):
-    with ThreadPoolExecutor(1) as executor:
-        made_up(tmp_path / "lived" / "series", 5, executor=executor)
+    made_up_by_one_thread(tmp_path / "lived" / "series", 5)
     mark = tmp_path / "died"
     measure = partial(measure_dying_once, mark=str(mark))
     done = made_up(tmp_path / "killed" / "series", 5, measure=measure, n_workers=1)

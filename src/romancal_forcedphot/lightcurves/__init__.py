@@ -23,13 +23,33 @@ cli           the command `forced_phot_lightcurves`
 
 from __future__ import annotations
 
-from .collating.collation import Collated, collate
-from .dataset import Dataset, DatasetError, State
-from .options import CurveOptions, MeasureOptions
-from .reading import LightCurves
-from .reading import open_light_curves as open
-from .running.pools import PoolError
-from .running.run import Run, run
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .collating.collation import Collated, collate
+    from .dataset import Dataset, DatasetError, State
+    from .options import CurveOptions, MeasureOptions
+    from .reading import LightCurves
+    from .reading import open_light_curves as open
+    from .running.pools import PoolError
+    from .running.run import Run, run
+
+#: Modules of the public names, imported when they are first used: a worker needs few of them.
+_MODULES = {
+    "Collated": "collating.collation",
+    "CurveOptions": "options",
+    "Dataset": "dataset",
+    "DatasetError": "dataset",
+    "LightCurves": "reading",
+    "MeasureOptions": "options",
+    "PoolError": "running.pools",
+    "Run": "running.run",
+    "State": "dataset",
+    "collate": "collating.collation",
+    "open": "reading",
+    "run": "running.run",
+}
 
 __all__ = [
     "Collated",
@@ -45,3 +65,14 @@ __all__ = [
     "open",
     "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, "open_light_curves" if name == "open" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -166,11 +166,13 @@ class DaskPool:
     job : Job
         What all exposures share. It is a task's result on the cluster, so that it is made again
         where the worker that held it is lost.
+    connect_s : float
+        How long to wait for the scheduler.
     """
 
     n_in_flight = _IN_FLIGHT
 
-    def __init__(self, address: str, job: Job) -> None:
+    def __init__(self, address: str, job: Job, *, connect_s: float = _CONNECT_S) -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -180,10 +182,10 @@ class DaskPool:
             ) from error
         self._address = address
         try:
-            self._client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+            self._client = Client(address, timeout=connect_s, set_as_default=False)
         except (OSError, ValueError) as error:
             raise PoolError(
-                f"the scheduler at {address!r} cannot be reached within {_CONNECT_S} s ({error}): "
+                f"the scheduler at {address!r} cannot be reached within {connect_s:g} s ({error}): "
                 "start it with 'dask scheduler', workers with 'dask worker ADDRESS --nthreads 1'"
             ) from error
         self._executor = self._client.get_executor(pure=False)
