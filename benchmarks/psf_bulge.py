@@ -4,17 +4,21 @@
 
 Simulates squares of 0.09 stars per pixel, 16 to 26 mag, with the ePSF of a CRDS reference and noise
 of its own, fits them on one thread, and prints the time per star and the pulls by magnitude.
+Simulation and fit are processes of their own, so that the memory is that of the fit alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import os
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import roman_datamodels as rdm
+from speed_processes import Run, run_child
 
 from romancal_forcedphot.photometry.fitting import MeshSky, PointSources, fit_fluxes
 from romancal_forcedphot.psfs import GriddedEPSF
@@ -78,30 +82,65 @@ def simulate(epsf: GriddedEPSF, side: int, density: float = DENSITY) -> tuple[np
     return data.astype(np.float32), np.sqrt(variance).astype(np.float32), *stars
 
 
+def fit(epsf: GriddedEPSF, scene: Path, product: Path) -> None:
+    """Fit a scene on one thread, write the fluxes and say what it took."""
+    with np.load(scene) as arrays:
+        data, err, x, y = (arrays[name] for name in ("data", "err", "x", "y"))
+    start = time.process_time()
+    result = fit_fluxes(data, err, PointSources.of(epsf, x, y), sky=MeshSky(64.0))
+    microseconds = 1e6 * (time.process_time() - start) / x.size
+    print(f"{x.size} stars: {microseconds:.0f} us of processor each")
+    np.savez(product, flux=result.flux, err=result.flux_err)
+
+
+def child(*arguments: object, room: Path) -> Run:
+    """Run one of the two parts as a process."""
+    command = [sys.executable, os.fspath(Path(__file__).resolve()), *map(str, arguments)]
+    return run_child(command, cwd=room, environment=dict(os.environ))
+
+
+def print_side(epsf: Path, side: int, room: Path) -> None:
+    """Simulate and fit a square, and print time, memory and pulls."""
+    scene, product = room / "scene.npz", room / "fluxes.npz"
+    simulated = child(epsf, "--simulate", side, scene, room=room)
+    fitted = child(epsf, "--fit", scene, product, room=room)
+    print(
+        f"{fitted.output.strip()}, {fitted.peak_gb:.2f} GB "
+        f"({simulated.peak_gb:.2f} GB for the simulation)"
+    )
+    with np.load(scene) as truth, np.load(product) as found:
+        magnitude, flux = truth["magnitude"], truth["flux"]
+        pull, signal = (found["flux"] - flux) / found["err"], flux / found["err"]
+    print(f"  S/N below 3: {np.mean(signal < 3):.3f}, below 5: {np.mean(signal < 5):.3f}")
+    for bright in range(int(BRIGHT), int(FAINT)):
+        p = pull[(magnitude >= bright) & (magnitude < bright + 1) & np.isfinite(pull)]
+        low, high = np.percentile(p, [15.865, 84.135])
+        width = (high - low) / 2
+        print(
+            f"  {bright} mag {p.size:7d} mean {p.mean():+.3f} width {width:.3f} ± "
+            f"{width * np.sqrt(0.925 / p.size):.3f} beyond 5 sigma {np.mean(abs(p) > 5):.5f}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("epsf", type=Path, help="a CRDS epsf reference")
     parser.add_argument("--sides", nargs="*", type=int, default=[333, 1054, 4082])
+    parser.add_argument("--simulate", nargs=2, metavar=("SIDE", "SCENE"), help="and nothing else")
+    parser.add_argument("--fit", nargs=2, type=Path, metavar=("SCENE", "FLUXES"), help="likewise")
     options = parser.parse_args()
-    epsf = read_epsf(options.epsf)
-    for side in options.sides:
-        data, err, x, y, magnitude, flux = simulate(epsf, side)
-        start = time.process_time()
-        fit = fit_fluxes(data, err, PointSources.of(epsf, x, y), sky=MeshSky(64.0))
-        microseconds = 1e6 * (time.process_time() - start) / x.size
-        peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"{x.size} stars: {microseconds:.0f} us of processor each, {peak_gb:.2f} GB")
-        pull, signal = (fit.flux - flux) / fit.flux_err, flux / fit.flux_err
-        print(f"  S/N below 3: {np.mean(signal < 3):.3f}, below 5: {np.mean(signal < 5):.3f}")
-        for bright in range(int(BRIGHT), int(FAINT)):
-            p = pull[(magnitude >= bright) & (magnitude < bright + 1) & np.isfinite(pull)]
-            low, high = np.percentile(p, [15.865, 84.135])
-            width = (high - low) / 2
-            print(
-                f"  {bright} mag {p.size:7d} mean {p.mean():+.3f} width {width:.3f} ± "
-                f"{width * np.sqrt(0.925 / p.size):.3f} beyond 5 sigma {np.mean(abs(p) > 5):.5f}",
-                flush=True,
-            )
+    if options.simulate:
+        side, scene = options.simulate
+        names = "data", "err", "x", "y", "magnitude", "flux"
+        arrays = simulate(read_epsf(options.epsf), int(side))
+        np.savez(scene, **dict(zip(names, arrays, strict=True)))
+    elif options.fit:
+        fit(read_epsf(options.epsf), *options.fit)
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            for side in options.sides:
+                print_side(options.epsf.resolve(), side, Path(name))
 
 
 if __name__ == "__main__":

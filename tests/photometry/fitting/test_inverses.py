@@ -18,6 +18,14 @@ def overlaps(n, size, seed=1):
     return np.exp(-distance2 / 4) + 0.2 * np.eye(n), x, y
 
 
+def assert_equal_but_for_small_correlations(found, expected):
+    """Entries are right, or left out because the correlation is below 0.002."""
+    found, err = found.toarray(), np.sqrt(np.diagonal(expected))
+    correlation = expected / (err * err[:, None])
+    left_out = (found == 0) & (abs(correlation) < 0.002)
+    np.testing.assert_allclose(found[~left_out], expected[~left_out], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("n", "n_rows"), [(1, 1), (30, 7), (200, 60), (200, 200)])
 def test_last_rows_are_those_of_the_inverse(n, n_rows):
     matrix, *_ = overlaps(n, 20)
@@ -44,7 +52,7 @@ def test_the_inverse_by_blocks_is_the_inverse_nearby():
 def test_one_block_has_the_whole_inverse():
     matrix, x, y = overlaps(40, 9)
     found = inverse_by_blocks(csr_array(matrix), x, y)
-    np.testing.assert_allclose(found.toarray(), np.linalg.inv(matrix), rtol=1e-4, atol=1e-4)
+    assert_equal_but_for_small_correlations(found, np.linalg.inv(matrix))
 
 
 @pytest.mark.parametrize("is_preconditioned", [False, True])
@@ -82,8 +90,11 @@ def test_groups_that_hang_together_with_no_other_are_inverted_whole():
     distance2 = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
     matrix = np.exp(-distance2 / 4) * (distance2 < 1e4) + 0.2 * np.eye(x.size)
     found = inverse_by_blocks(csr_array(matrix), x, y)
-    assert found.nnz == sum(n * n for n in sizes)
-    np.testing.assert_allclose(found.toarray(), np.linalg.inv(matrix), rtol=1e-4, atol=1e-4)
+    assert found.nnz <= sum(n * n for n in sizes)
+    expected = np.linalg.inv(matrix)
+    assert_equal_but_for_small_correlations(found, expected)
+    in_small = np.repeat(sizes, sizes)[order] < 40
+    np.testing.assert_allclose(found.toarray()[in_small], expected[in_small], rtol=1e-5, atol=1e-5)
 
 
 def test_a_singular_group_has_positive_variances():

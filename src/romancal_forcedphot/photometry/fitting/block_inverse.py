@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from .dense_inverse import last_rows_of_inverse
 from .group_inverse import inverses_of_groups, small_groups
@@ -25,6 +25,7 @@ __all__ = ["inverse_by_blocks"]
 
 _HALO_PIX = 8.0
 _CELLS_OF_SQUARE = 3  # along each side
+_NEGLIGIBLE = 0.002  # correlation of two fluxes
 _SMALL_GROUP = 24  # sources; where all overlap, squares and halos have more
 
 Runs = list[slice]
@@ -72,26 +73,28 @@ def _by_blocks(matrix: csr_array, x: NDArray, y: NDArray, halo: float) -> csr_ar
     if not x.size:
         return csr_array(matrix.shape, dtype=np.float32)
     cells = _Cells.of(x, y, halo)
-    blocks = list(cells.blocks())
-    n_each = np.zeros(x.size, dtype=np.intp)
-    for square, block in blocks:
-        n_each[cells.sources(square)] = sum(run.stop - run.start for run in block)
-    indptr = np.concatenate([[0], np.cumsum(n_each)])
-    data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
     by_cell = matrix[cells.order]
+    err = 1 / np.sqrt(matrix.diagonal())
     place = np.full(x.size, -1, dtype=np.int32)
-    for square, block in blocks:
+    rows, columns, values = [], [], []
+    for square, block in cells.blocks():
         inner, members = cells.sources(square), cells.sources(block)
         place[members] = 0
         place[inner] = -1
         outer = members[place[members] == 0]
         place[outer], place[inner] = np.arange(outer.size), outer.size + np.arange(inner.size)
-        dense = _dense(by_cell, block, place, members)
-        filled = indptr[inner][:, None] + np.arange(members.size)
-        data[filled] = last_rows_of_inverse(dense, inner.size)
-        indices[filled] = np.append(outer, inner)
+        inverse = last_rows_of_inverse(_dense(by_cell, block, place, members), inner.size)
         place[members] = -1
-    return csr_array((data, indices, indptr), shape=matrix.shape)
+        members = np.append(outer, inner)
+        limit = _NEGLIGIBLE * np.sqrt(np.diagonal(inverse[:, outer.size :]))
+        row, column = np.nonzero(abs(inverse) > limit[:, None] * err[members])
+        rows.append(inner[row].astype(np.int32))
+        columns.append(members[column].astype(np.int32))
+        values.append(inverse[row, column].astype(np.float32))
+    return coo_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=matrix.shape,
+    ).tocsr()
 
 
 @dataclass(frozen=True, eq=False)
