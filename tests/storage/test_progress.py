@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import termios
+import time
 
 import numpy as np
 import pytest
@@ -72,6 +73,17 @@ def test_elsewhere_there_are_lines_at_intervals():
         "Counting: 100%, 4 of 4 sheep",
         "Counting: ended",
     ]
+
+
+def test_what_comes_before_the_first_units_tells_nothing_of_the_others():
+    """As where all sources are fitted at once, and then told."""
+    lines = []
+    with Progress("Counting", 1000, unit="sheep", write=lines.append, interval=0) as counting:
+        time.sleep(0.1)
+        counting.advance(3)
+        counting.advance()
+    assert "left" not in lines[0]
+    assert lines[1].endswith("about 0 s left")
 
 
 def test_bytes_are_shown_as_megabytes():

@@ -60,6 +60,7 @@ class Progress:
         self._write = write
         self._interval = interval
         self._start = self._last = time.monotonic()
+        self._first: tuple[float, float] | None = None  # time and amount of the first advance
         self._has_written = self._in_stage = False
         self._bar = self._make_bar() if _on_terminal() else None
         self._is_open = True
@@ -75,6 +76,8 @@ class Progress:
         if not self._is_open:
             return
         self.done += amount
+        if self._first is None and self.done:
+            self._first = time.monotonic(), self.done
         if self._bar is not None:
             self._bar.total = self.total
             self._bar.update(amount)
@@ -143,14 +146,20 @@ class Progress:
         self._write(f"{self.task}: {text}")
 
     def _state(self) -> str:
-        """Amount that is done, total, elapsed time and an estimate of what is left, as text."""
+        """Amount that is done, total, elapsed time and an estimate of what is left, as text.
+
+        What came before the first units, such as a fit of all sources at once, tells nothing of
+        the time that the others take.
+        """
         scale, unit = (_MEGA, "MB") if self._unit == "B" else (1.0, self._unit)
         amounts, left = f"{self.done / scale:.0f}", ""
         elapsed = time.monotonic() - self._start
         if self.total:
             amounts = f"{self.done / self.total:.0%}, {amounts} of {self.total / scale:.0f}"
-            if self.done:
-                left = f", about {elapsed * (self.total / self.done - 1):.0f} s left"
+            since, first = self._first or (0.0, self.done)
+            if self.done > first:
+                each = (time.monotonic() - since) / (self.done - first)
+                left = f", about {each * (self.total - self.done):.0f} s left"
         return f"{amounts} {unit} after {elapsed:.0f} s{left}"
 
 
