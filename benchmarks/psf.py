@@ -3,7 +3,8 @@
     python benchmarks/psf.py DIRECTORY [--scenes wfi09_f184_20000 ...]
 
 simulates the exposures in DIRECTORY, or finds them there (two minutes of one core each), runs
-``strun forced_phot --methods=aperture,psf`` on each, and prints magnitude differences, scatter and
+``strun forced_phot --methods=psf``, with apertures and without, and the floor under it (see
+`speed_processes`) on each, and prints what these took, and magnitude differences, scatter and
 pulls (`accuracy_statistics.figures`) by the distance of the nearest other star and by magnitude,
 those of the 3-pixel aperture with ePSF correction beside them. Then, for stars without another
 within 15 pixels, offsets at 18 to 20 mag, and the scatter at 22 to 24 mag beside that of apertures
@@ -22,7 +23,7 @@ from accuracy_scenes import SCENES, Case, make_case
 from accuracy_statistics import AB_ZERO_NJY, figures
 from astropy.table import Table
 from scipy.spatial import cKDTree
-from speed_processes import run_child, strun
+from speed_processes import Run, ourselves, run_child, strun
 
 from romancal_forcedphot.example import crds_environment
 from romancal_forcedphot.example.summary import read_source_catalog
@@ -45,6 +46,7 @@ MAGNITUDES = ((17, 18), (18, 20), (20, 22), (22, 24), (24, 25))
 FARTHEST_PULL = 5.0
 LEAST_STARS = 10
 RADII = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+ONLY_PSF = ("--methods=psf", "--aperture_correction=epsf")
 OPTIONS = (
     *("--methods=aperture,psf", "--aperture_correction=epsf", "--bkg_mask_radius=12"),
     "--aperture_radii=" + ",".join(f"{radius:g}" for radius in RADII),
@@ -59,15 +61,22 @@ def measured(case: Case) -> Table:
     output.mkdir(exist_ok=True)
     command = [*strun(case.scene.image, case.scene.catalog)[:-1], f"--output_dir={output}"]
     environment = os.environ | crds_environment(case.cache)
-    for options in (("--methods=psf",), OPTIONS):
+    for options in (ONLY_PSF, OPTIONS):
         run = run_child([*command, *options], cwd=output, environment=environment)
-        print(
-            f"  strun {' '.join(options)}: {run.wall_s:.1f} s, {run.processor_s:.1f} s of "
-            f"processor, {run.peak_gb:.2f} GB",
-            flush=True,
-        )
+        print(f"  strun {' '.join(options)}: {text_of_run(run)}", flush=True)
     (product,) = output.glob("*_forcedphot.asdf")
+    columns = output / "columns.npz"
+    run_child(ourselves("columns", product, columns), cwd=output, environment=environment)
+    area, copy = case.reference("area"), output / "floor.asdf"
+    command = ourselves("floor", case.scene.image, area, columns, copy)
+    run = run_child(command, cwd=output, environment=environment)
+    print(f"  the floor of `speed_processes`: {text_of_run(run)}", flush=True)
     return read_source_catalog(product)
+
+
+def text_of_run(run: Run) -> str:
+    """Return what a process took."""
+    return f"{run.wall_s:.1f} s, {run.processor_s:.1f} s of processor, {run.peak_gb:.2f} GB"
 
 
 def scatter_of(flux: np.ndarray, true: np.ndarray) -> float:
