@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 
+from romancal_forcedphot.photometry import CircularApertures, Exposure, Sources
 from romancal_forcedphot.photometry.pixels.aperture_sums import cut_stamps, sum_in_circle
 from romancal_forcedphot.photometry.pixels.background import local_background
 from romancal_forcedphot.psfs import GriddedEPSF
@@ -89,6 +90,31 @@ def ours(n_threads: int) -> Callable[[Scene], None]:
     return run
 
 
+def radii(numbers: Sequence[float]) -> Callable[[Scene], None]:
+    """All columns of circles of several radii in one thread, with the annulus, uncorrected."""
+
+    def run(scene: Scene) -> None:
+        exposure = Exposure(
+            data=scene.data,
+            err=scene.err,
+            saturated=None,
+            wcs=None,
+            conversion=1.0,
+            pixel_area=1.0,
+            detector="",
+            band="",
+            mid_time=None,
+        )
+        method = CircularApertures(aperture_radii=tuple(numbers), annulus_radii=ANNULUS)
+        label = np.arange(scene.x.size)
+        sources = Sources(label=label, x=scene.x, y=scene.y, name="positions")
+        bound = method.bind(exposure, sources, scene.x, scene.y)
+        for rows in bound.batches():
+            bound.measure(rows)
+
+    return run
+
+
 def photutils(scene: Scene) -> object:
     """`ApertureStats`, the fastest that photutils has."""
     from astropy.stats import SigmaClip
@@ -152,6 +178,8 @@ def contenders() -> dict[str, Contender]:
     return {
         "ours2": Contender("this package, 2 threads", ours(2), 10**7),
         "ours1": Contender("this package, 1 thread", ours(1), 10**7),
+        "radius": Contender("this package, a radius of 5", radii([5.0]), 50_000),
+        "radii": Contender("this package, 20 radii to 10", radii(np.arange(1, 21) / 2), 20_000),
         "photutils": Contender(
             f"photutils {version('photutils')}", photutils, 20_000 if new else 2000
         ),

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from ...geometry import circle_overlap, ellipse_overlap, stamp_reach
-from .cutouts import cutout_on_image, cutout_values, split_position
+from .cutouts import Cutouts, split_position
 
 __all__ = [
     "ApertureSums",
@@ -201,28 +201,30 @@ def cut_stamps(data, err, saturated, area, x, y, radius: float) -> Stamps:
     y_pixel, y_fraction = split_position(y, data.shape[0], reach)
     x_pixel, x_fraction = split_position(x, data.shape[1], reach)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-    pixels = (y_pixel, x_pixel, dy, dx)
-    on_image = cutout_on_image(data.shape, *pixels)
-    values = cutout_values(data, *pixels, fill=np.nan).astype(np.float64)
-    errors = cutout_values(err, *pixels, fill=0).astype(np.float64)
+    cutouts = Cutouts.around(data.shape, y_pixel, x_pixel, dy, dx)
+    values = cutouts.values(data, fill=np.nan)
     usable = np.isfinite(values)
-    values, errors = np.where(usable, values, 0.0), np.where(usable, errors, 0.0)
-    areas = None
-    if area is not None:
-        areas = np.where(usable, cutout_values(area, *pixels, fill=0), 0.0)
-        values, errors = values * areas, errors * areas
+    unusable = np.flatnonzero(~usable)
+    planes = [values.astype(np.float64), cutouts.values(err, fill=0).astype(np.float64)]
+    planes += [] if area is None else [cutouts.values(area, fill=0).astype(np.float64)]
+    for plane in planes:
+        plane.reshape(-1)[unusable] = 0.0
+    values, errors, *areas = planes
+    for relative in areas:
+        values *= relative
+        errors *= relative
     return Stamps(
         reach=reach,
         x_fraction=x_fraction,
         y_fraction=y_fraction,
         data=values,
-        variance=errors * errors,
-        area=areas,
+        variance=np.square(errors, out=errors),
+        area=areas[0] if areas else None,
         usable=usable,
-        on_image=on_image,
+        on_image=cutouts.are_on_image,
         saturated=np.zeros_like(usable)
         if saturated is None
-        else cutout_values(saturated, *pixels, fill=False),
+        else cutouts.values(saturated, fill=False),
     )
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from ...table.statistics import MEDIAN_ERROR_FACTOR
 from .clipping import clipped_statistics
-from .cutouts import cutout_values, split_position
+from .cutouts import Cutouts, split_position
 
 __all__ = ["Background", "local_background"]
 
@@ -33,7 +33,7 @@ __all__ = ["Background", "local_background"]
 MIN_PIXELS = 30
 
 #: Sources per block: many enough to amortise numpy's overhead, few enough for the CPU cache.
-BLOCK_SIZE = 512
+BLOCK_SIZE = 1024
 
 #: Upper limit of the number of sources per block times r_out squared.
 BLOCK_PIXELS = 700_000
@@ -103,10 +103,9 @@ def local_background(
     size = max(min(BLOCK_SIZE, BLOCK_PIXELS // (reach * reach)), 1)
     for start in range(0, y_pixel.size, size):
         block = slice(start, start + size)
-        rows = start + np.argsort(_quadrants(y_fraction[block], x_fraction[block]), kind="stable")
-        positions = y_pixel[rows], x_pixel[rows], y_fraction[rows], x_fraction[rows]
-        pixels = _sorted_pixels(data, *positions, *(radius[rows] for radius in radii))
-        result[:, rows] = clipped_statistics(pixels, sigma, maxiters)
+        positions = y_pixel[block], x_pixel[block], y_fraction[block], x_fraction[block]
+        pixels = _sorted_pixels(data, *positions, *(radius[block] for radius in radii))
+        result[:, block] = clipped_statistics(pixels, sigma, maxiters)
     return _estimate(*result, estimator)
 
 
@@ -173,23 +172,14 @@ class _AnnulusOffsets:
 
 
 def _sorted_pixels(data, y_pixel, x_pixel, y_fraction, x_fraction, r_in, r_out):
-    """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k).
-
-    The sources are in the order of their `_quadrants`.
-    """
+    """Annulus pixels of each source in ascending order, then inf and NaN: float32 (n, k)."""
     annulus = _AnnulusOffsets.for_radii(r_in.min(), r_in.max(), r_out.min(), r_out.max())
-    pixels = np.empty((len(y_pixel), annulus.dy.size), dtype=np.float32)
-    limits = np.searchsorted(_quadrants(y_fraction, x_fraction), np.arange(5))
     mirrored = product((annulus.dy, -annulus.dy), (annulus.dx, -annulus.dx))
-    for first, stop, (dy, dx) in zip(limits[:-1], limits[1:], mirrored, strict=True):
-        some = slice(first, stop)
-        cutout_values(data, y_pixel[some], x_pixel[some], dy, dx, fill=np.inf, out=pixels[some])
+    dy, dx = np.stack(list(mirrored)).transpose(1, 0, 2)
+    quadrant = 2 * (y_fraction < 0) + (x_fraction < 0)
+    cutouts = Cutouts.around(data.shape, y_pixel, x_pixel, dy, dx, quadrant)
+    pixels = cutouts.values(data, fill=np.inf)
     inside = annulus.contains(np.abs(y_fraction), np.abs(x_fraction), r_in, r_out)
     np.copyto(pixels[:, annulus.n_certain :], np.float32(np.inf), where=~inside)
     pixels.sort(axis=1)
     return pixels
-
-
-def _quadrants(y_fraction, x_fraction):
-    """Number of the quadrant of its central pixel that each source is in, 0 to 3."""
-    return 2 * (y_fraction < 0) + (x_fraction < 0)

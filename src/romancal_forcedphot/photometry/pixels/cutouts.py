@@ -8,11 +8,13 @@ corrected afterwards, so that the image needs no padded copy.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["cutout_on_image", "cutout_values", "split_position"]
+__all__ = ["Cutouts", "cutout_on_image", "cutout_values", "split_position"]
 
-#: Pixels read by one `numpy.take`, such that the array of indices stays in the CPU cache.
+#: Pixels that `cutout_values` reads at once, such that their indices stay in the CPU cache.
 MAX_INDICES = 100_000
 
 
@@ -41,42 +43,109 @@ def split_position(position, size: int, reach: int):
     return np.clip(pixel, -reach - 1, size + reach).astype(np.intp), position - pixel
 
 
-def cutout_values(image, y_pixel, x_pixel, dy, dx, fill, *, out=None) -> np.ndarray:
+@dataclass(frozen=True)
+class Cutouts:
+    """Where the k pixels around each of n sources are in the images of one shape.
+
+    Attributes
+    ----------
+    indices : (n, k) ndarray of intp
+        Indices into the flattened image; meaningless for pixels off the image.
+    cut : (m,) ndarray of intp
+        Sources whose cutouts extend beyond the image.
+    on_image : (m, k) ndarray of bool
+        Which of their pixels are on the image.
+    """
+
+    indices: np.ndarray
+    cut: np.ndarray
+    on_image: np.ndarray
+
+    @classmethod
+    def around(cls, shape, y_pixel, x_pixel, dy, dx, which=None) -> Cutouts:
+        """Find the pixels around sources.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Shape (ny, nx) of the image.
+        y_pixel, x_pixel : (n,) ndarray of intp
+            Central pixels, on the image or off it.
+        dy, dx : (k,) or (g, k) ndarray of intp
+            Offsets of the pixels of a cutout, or of several.
+        which : (n,) ndarray of intp, optional
+            Which of several cutouts each source has.
+
+        Returns
+        -------
+        Cutouts
+        """
+        offsets = dy * shape[1] + dx
+        center = (y_pixel * shape[1] + x_pixel)[:, None]
+        if which is None:
+            indices = center + offsets
+        else:
+            indices = offsets[which]
+            indices += center
+        cut = np.flatnonzero(_is_cut(shape, y_pixel, x_pixel, dy, dx))
+        dy, dx = (dy, dx) if which is None else (dy[which[cut]], dx[which[cut]])
+        on_image = _on_image(shape, y_pixel[cut, None] + dy, x_pixel[cut, None] + dx)
+        return cls(indices, cut, on_image)
+
+    def values(self, image, fill) -> np.ndarray:
+        """Read the pixels of an image.
+
+        Parameters
+        ----------
+        image : (ny, nx) ndarray
+            The image. It is copied unless C-contiguous.
+        fill : scalar
+            Value of pixels off the image.
+
+        Returns
+        -------
+        (n, k) ndarray
+            Of the image's type.
+        """
+        # Of numpy's modes for indices out of bounds, only 'clip' makes no copy; what it reads for
+        # pixels off the image is replaced.
+        values = np.take(image.reshape(-1), self.indices, mode="clip")
+        if self.cut.size:
+            values[self.cut] = np.where(self.on_image, values[self.cut], fill)
+        return values
+
+    @property
+    def are_on_image(self) -> np.ndarray:
+        """Whether the pixels are on the image, (n, k) bool."""
+        on_image = np.ones(self.indices.shape, dtype=bool)
+        on_image[self.cut] = self.on_image
+        return on_image
+
+
+def cutout_values(image, y_pixel, x_pixel, dy, dx, fill) -> np.ndarray:
     """Return the values of the pixels around each source.
 
     Parameters
     ----------
     image : (ny, nx) ndarray
         The image. It is copied unless C-contiguous.
-    y_pixel, x_pixel : (n,) ndarray of intp
-        Central pixels, on the image or off it.
-    dy, dx : (k,) ndarray of intp
-        Offsets of the pixels of a cutout.
+    y_pixel, x_pixel, dy, dx
+        As for `Cutouts.around`.
     fill : scalar
         Value of pixels off the image.
-    out : (n, k) ndarray, optional
-        Where to put the values: C-contiguous, of the image's type.
 
     Returns
     -------
     (n, k) ndarray
-        `out`, or a new array of the image's type.
+        Of the image's type.
     """
-    n_columns = image.shape[1]
-    flat, center = image.reshape(-1), y_pixel * n_columns + x_pixel
-    offsets = dy * n_columns + dx
-    values = np.empty((center.size, offsets.size), dtype=image.dtype) if out is None else out
-    chunk_size = max(MAX_INDICES // offsets.size, 1)
-    for start in range(0, center.size, chunk_size):
-        chunk = slice(start, start + chunk_size)
-        # Of numpy's modes for indices out of bounds, only 'clip' writes to `out` directly. The
-        # values that it reads for sources at the edge are replaced below.
-        np.take(flat, center[chunk, None] + offsets, out=values[chunk], mode="clip")
-    cut = _is_cut(image.shape, y_pixel, x_pixel, dy, dx)
-    if cut.any():
-        rows, columns = y_pixel[cut, None] + dy, x_pixel[cut, None] + dx
-        nearest = image[np.clip(rows, 0, len(image) - 1), np.clip(columns, 0, n_columns - 1)]
-        values[cut] = np.where(_on_image(image.shape, rows, columns), nearest, fill)
+    values = np.empty((y_pixel.size, dy.size), dtype=image.dtype)
+    size = max(MAX_INDICES // dy.size, 1)
+    for start in range(0, y_pixel.size, size):
+        some = slice(start, start + size)
+        values[some] = Cutouts.around(image.shape, y_pixel[some], x_pixel[some], dy, dx).values(
+            image, fill
+        )
     return values
 
 
@@ -88,7 +157,7 @@ def cutout_on_image(shape, y_pixel, x_pixel, dy, dx) -> np.ndarray:
     shape : (int, int)
         Shape (ny, nx) of the image.
     y_pixel, x_pixel, dy, dx
-        As for `cutout_values`.
+        As for `Cutouts.around`.
 
     Returns
     -------
@@ -102,10 +171,12 @@ def cutout_on_image(shape, y_pixel, x_pixel, dy, dx) -> np.ndarray:
 
 def _is_cut(shape, y_pixel, x_pixel, dy, dx):
     """Whether the cutout of each source extends beyond the image: bool (n,)."""
-    return ~(
-        _on_image(shape, y_pixel + dy.min(), x_pixel + dx.min())
-        & _on_image(shape, y_pixel + dy.max(), x_pixel + dx.max())
-    )
+    return _reaches_beyond(y_pixel, dy, shape[0]) | _reaches_beyond(x_pixel, dx, shape[1])
+
+
+def _reaches_beyond(pixel, offsets, size):
+    """Whether pixels at offsets from central ones lie beyond an axis, (n,) bool."""
+    return (pixel < -offsets.min()) | (pixel >= size - offsets.max())
 
 
 def _on_image(shape, rows, columns):
