@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from romancal_forcedphot.lightcurves.measuring.measurement import flux_prefix, m
 from romancal_forcedphot.lightcurves.options import MeasureOptions
 from romancal_forcedphot.lightcurves.running.parameters import RunParameters
 from romancal_forcedphot.references import CRDSFinder
+from romancal_forcedphot.table import WarningFlag
 
 SETTINGS = RunParameters.parse(PLAIN).settings
 
@@ -96,6 +98,24 @@ def test_drifts_are_found_and_followed(field, sources, tmp_path, drift):
     assert np.abs(pull[after.columns["warning_flags"] == 0]).max() < 5
 
 
+@pytest.mark.parametrize("shape", ["ellipse", "kron"])
+def test_ellipses_of_the_catalog_are_followed(field, tmp_path, shape):
+    """Of stars, with axes of half a pixel, beside one whose shape is impossible."""
+    catalog = field.catalog.copy()
+    catalog["semimajor"] = catalog["semiminor"] = np.full(len(catalog), 0.5 * pixel_scale_arcsec())
+    catalog["orientation_sky"] = np.zeros(len(catalog))
+    catalog["semiminor"][3] = -1.0
+    sources = read_sources(catalog, shapes=True)
+    settings = replace(SETTINGS, aperture_shape=shape, shape_scale=12.0)
+    path = field.save(tmp_path / "e_cal.asdf", 61000.0)
+    found = measure_image(str(path), settings, sources, CRDSFinder())
+    assert found.record.flux == shape
+    flux = found.columns["flux"] / (field.flux * NJY_PER_DN)
+    assert np.flatnonzero(np.isnan(flux)).tolist() == [3]
+    assert np.nanmedian(flux) > 0.5
+    assert found.columns["warning_flags"][3] & WarningFlag.BAD_SHAPE
+
+
 def test_which_flux_is_taken():
     names = [
         "label",
@@ -109,7 +129,8 @@ def test_which_flux_is_taken():
     assert flux_prefix(names[:4]) == "aper3pix"
     assert flux_prefix(names, "kron") == "kron"
     assert flux_prefix(names, "aperture") == "aper3pix"
-    assert flux_prefix(["kron_flux"]) == "kron"
+    for shape in ("ellipse", "kron"):
+        assert flux_prefix([f"{shape}_flux"]) == flux_prefix([f"{shape}_flux"], "aperture") == shape
     with pytest.raises(ValueError, match="one of aper3pix, psf, kron"):
         flux_prefix(names, "aper5pix")
 

@@ -33,7 +33,7 @@ from .times import barycentric_times, mid_exposure, observer_position
 
 __all__ = ["flux_prefix", "measure_image"]
 
-_APERTURES = (r"aper\w+?(pix|arcsec|\d\d)", r"kron")
+_APERTURES = (r"aper\w+?(pix|arcsec|\d\d)", r"ellipse", r"kron")
 #: Prefixes of the flux columns that are meant, the one to be preferred first; '' if none is named.
 _PATTERNS = {"": (r"psf", r"model", *_APERTURES), "aperture": _APERTURES}
 _NO_QUALITY = re.compile(r"(total_)?flux(_err)?|abmag(_err)?|bkg_flux(_err)?")
@@ -219,7 +219,7 @@ def flux_prefix(names: Sequence[str], wanted: str = "") -> str:
         Columns of a table.
     wanted : str
         Such as ``'psf'``, ``'model'`` or ``'aper3pix'``, or ``'aperture'`` for the first aperture;
-        if not given, the PSF's, a model's, the first aperture's, or that of Kron, whichever was
+        if not given, the PSF's, a model's, the first circle's, or that of ellipses, whichever was
         measured.
 
     Returns
