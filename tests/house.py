@@ -44,8 +44,13 @@ def room_of(name: str) -> str:
 def names_imported(name: str, path: Path) -> set[str]:
     """Full names that a module imports anywhere, of modules or of what is in them."""
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    return set(_imported_in(package, path.read_text()))
+
+
+@functools.cache
+def _imported_in(package: str, text: str) -> set[str]:
     names = set()
-    for node in ast.walk(tree_of(path)):
+    for node in ast.walk(_parsed(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

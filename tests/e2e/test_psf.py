@@ -19,6 +19,8 @@ from romancal_forcedphot.references import ReferenceFileError
 from romancal_forcedphot.table import WarningFlag
 from servers import moto_server, put
 
+pytestmark = pytest.mark.slow
+
 FITTED = WarningFlag.CENTER_UNUSABLE | WarningFlag.PSF_MASKED
 
 
@@ -240,7 +242,6 @@ def test_fewer_usable_pixels_than_sources_end_in_flags(small_scene, parameters, 
     assert (table["warning_flags"] & either != 0).all()
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_sources_in_one_place_share_its_flux(small_scene, parameters, expected):
     star, n = bright_star(expected), 100_000
     catalog = Table.read(small_scene.catalog)["ra", "dec"]

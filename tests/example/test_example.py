@@ -156,6 +156,7 @@ def test_encircled_energy_rises_to_the_light_at_infinity(optics):
     assert 0.97 < curve[-1] < 1.0
 
 
+@pytest.mark.slow
 def test_epsf_reference_is_what_a_star_leaves_on_the_pixels(small_cache, optics):
     """Against GalSim's own drawing of the PSF on pixels, at several sub-pixel phases."""
     import galsim

@@ -63,6 +63,7 @@ def fluxes(product, radius=3):
     return np.array(product.source_catalog[f"aper{radius}pix_total_flux"]) / ZERO_POINT / COUNTS
 
 
+@pytest.mark.slow
 def test_stars_have_their_flux(stpsf_cache, measure_stars):
     product = measure_stars(aperture_radii="2,3,5", annulus_radii="60,70")
     for radius, tolerance in ((2, 0.006), (3, 0.003), (5, 0.003)):

@@ -63,6 +63,7 @@ def test_ellipses_of_a_page_are_the_apertures(method):
     assert np.isnan(axes[:, 1]).all()
 
 
+@pytest.mark.slow
 def test_each_of_many_exposures_has_a_page(tmp_path):
     images = [level2_image(seed=seed) for seed in (1, 2)]
     images[1].meta.filename = images[1].meta.filename.replace("0001_wfi01", "0002_wfi01")

@@ -178,6 +178,7 @@ def photons_of_black_body(microns, kelvin):
     return microns**-4 / np.expm1(14387.77 / (microns * kelvin))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sed", "photons"),
     [

@@ -237,6 +237,7 @@ def test_two_sources_in_one_place_share_a_flux(epsf):
     assert result.flux_err[2] < 10
 
 
+@pytest.mark.slow
 def test_a_close_pair_has_large_errors_that_hold(epsf):
     pulls = []
     for seed in range(30):

@@ -182,6 +182,7 @@ def without_neighbors(epsf, image, x, y):
     return measured(image, epsf, apertures, psf, sources=sources)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scatter", [0.0, 0.5])
 def test_a_hundred_thousand_sources_in_one_place_share_its_light(epsf, scatter):
     """Within seconds, in flags and errors as large as what they share."""

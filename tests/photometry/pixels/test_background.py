@@ -46,7 +46,7 @@ def expected_survivors(data, x, y, r_in, r_out, sigma, maxiters):
 @pytest.mark.parametrize(
     ("n", "r_in", "r_out", "sigma", "maxiters"),
     [
-        (10_000, 20, 25, 3.0, 5),
+        pytest.param(10_000, 20, 25, 3.0, 5, marks=pytest.mark.slow),
         (800, 20, 25, 2.0, 10),
         (800, 5, 10, 3.0, 1),
         (800, 7.5, 9.25, 2.5, 0),
