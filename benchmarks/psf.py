@@ -5,10 +5,10 @@
 simulates the exposures in DIRECTORY, or finds them there (two minutes of one core each), runs
 ``strun forced_phot --methods=psf``, with apertures and without, and the floor under it (see
 `speed_processes`) on each, and prints what these took, and magnitude differences, scatter and
-pulls (`accuracy_statistics.figures`) by the distance of the nearest other star and by magnitude,
-those of the 3-pixel aperture with ePSF correction beside them. Then, for stars without another
-within 15 pixels, offsets at 18 to 20 mag, and the scatter at 22 to 24 mag beside that of apertures
-of several radii.
+pulls (`accuracy_statistics.figures`) by the distance of the nearest other star and by magnitude
+(mmag, median with standard error), those of the 3-pixel aperture with ePSF correction beside them.
+Then, for stars without another within 15 pixels, offsets at 18 to 20 mag, and the scatter at 22 to
+24 mag beside that of apertures of several radii.
 """
 
 from __future__ import annotations
@@ -85,16 +85,10 @@ def scatter_of(flux: np.ndarray, true: np.ndarray) -> float:
 
 
 def text_of(flux: np.ndarray, err: np.ndarray, true: np.ndarray) -> str:
-    """Return the figures of some stars."""
+    """Return three cells with the figures of some stars."""
     f = figures(flux, err, true)
-    known = np.isfinite(flux) & np.isfinite(err)
-    pull = abs((flux - true) / err)[known]
-    scatter = scatter_of(flux, true)
-    beyond = 100 * np.mean(pull > FARTHEST_PULL) if pull.size else np.nan
-    return (
-        f"{f.offset:+8.2f} ± {f.offset_err:5.2f} {scatter:7.1f} "
-        f"{f.pull_width:7.3f} ± {f.pull_width_err:.3f} {beyond:6.2f}"
-    )
+    offset, scatter = f"{f.offset:+.2f} ± {f.offset_err:.2f}", scatter_of(flux, true)
+    return f"{offset} | {scatter:.1f} | {f.pull_width:.2f} ± {f.pull_width_err:.2f}"
 
 
 def columns(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -106,8 +100,9 @@ def print_classes(table: Table, good: np.ndarray, distance: np.ndarray, true: np
     """Print the figures of good stars by the distance of the nearest other one and by magnitude."""
     magnitude = -2.5 * np.log10(true / AB_ZERO_NJY)
     psf, aperture = (columns(table, name) for name in ("psf_flux", "aper3pix_total_flux"))
-    what = f"{'offset [mmag]':>16} {'scatter':>7} {'pull width':>15} {'>5σ %':>6}"
-    print(f"  {'nearest':>10} {'mag':>6} {'n':>6} | joint PSF{what} | aperture {what}")
+    what = "offset | scatter | pull width"
+    print(f"| nearest neighbour (pixels) | mag | stars | PSF: {what} | aperture: {what} |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for near, far in zip(DISTANCES[-2::-1], DISTANCES[:0:-1], strict=True):
         for bright, faint in MAGNITUDES:
             rows = good & (distance >= near) & (distance < far)
@@ -115,8 +110,8 @@ def print_classes(table: Table, good: np.ndarray, distance: np.ndarray, true: np
             if np.count_nonzero(rows) < LEAST_STARS:
                 continue
             texts = (text_of(*(v[rows] for v in each), true[rows]) for each in (psf, aperture))
-            label = f"{near:g}-{far:g}"
-            print(f"  {label:>10} {bright}-{faint} {rows.sum():6d} | {' | '.join(texts)}")
+            label = f"{near:g}–{far:g}".replace("–inf", "+")
+            print(f"| {label} | {bright}–{faint} | {rows.sum()} | {' | '.join(texts)} |")
     pull = abs((psf[0] - true) / psf[1])[good]
     print(f"  all: {good.sum()} stars, {100 * np.mean(pull > FARTHEST_PULL):.3f} % beyond 5 sigma")
 

@@ -5,7 +5,8 @@
 Simulates squares of 700 pixels with the ePSF of a CRDS reference, noise of their own and stars of
 16 to 26 mag: sparse, crowded, on a nebula whose sky changes by 20 % over 100 pixels, among galaxies
 of 19 mag that the catalog lacks, and with a catalog that lacks the faintest 30 %. Fits each with
-the sky of a mesh, of annuli, and with none, where the mean sky is subtracted from the image before.
+the sky of a mesh of 64 pixels, of one of 32, of annuli, and with none, where the mean sky is
+subtracted from the image before.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ from romancal_forcedphot.photometry.fitting import (
 from romancal_forcedphot.psfs import GriddedEPSF
 
 SIDE = 700
-SKIES: dict[str, Sky] = {"mesh": MeshSky(), "annulus": AnnulusSky(), "none": NoSky()}
+SKIES: dict[str, Sky] = {
+    **{"mesh": MeshSky(), "mesh of 32": MeshSky(32.0)},
+    **{"annulus": AnnulusSky(), "none": NoSky()},
+}
 MAGNITUDES = ((16.0, 20.0), (20.0, 22.0), (22.0, 24.0))
 GALAXY_MAGNITUDE, GALAXY_HALF_LIGHT_PIX, N_GALAXIES = 19.0, 4.5, 6
 NEAR_GALAXY_PIX = (30.0, 100.0)  # where the galaxy itself is no longer seen
