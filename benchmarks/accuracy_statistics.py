@@ -78,7 +78,8 @@ def figures(flux: np.ndarray, err: np.ndarray, true: np.ndarray) -> Figures:
     scatter = 1.4826 * np.median(np.abs(residual - np.median(residual))) / np.median(err)
     pull = residual / err
     low, high = np.percentile(pull, [15.865, 84.135])
-    mean = pull[np.abs(pull - np.median(pull)) < 5].mean()
+    within = pull[np.abs(pull - np.median(pull)) < 5]
+    mean = within.mean() if within.size else np.nan
     err_of_median = np.sqrt(np.pi / 2) * spread / np.sqrt(n)
     return Figures(n, middle, err_of_median, scatter, mean, (high - low) / 2)
 
