@@ -23,7 +23,7 @@ from romancal_forcedphot.lightcurves.running.engine import outcomes
 from romancal_forcedphot.lightcurves.running.jobs import Job, attempt
 from romancal_forcedphot.lightcurves.running.pools import DaskPool, ProcessPool, opened
 from romancal_forcedphot.lightcurves.running.resume import claim
-from romancal_forcedphot.photometry import Settings, Sources
+from romancal_forcedphot.photometry import Sources
 from romancal_forcedphot.storage import write_atomically
 
 #: How long a stand-in for the measurement of a full-frame exposure takes.
@@ -218,51 +218,6 @@ def dask_overhead(directory: Path) -> tuple[float, float]:
             process.terminate()
             process.wait()
     return 1 - share, same
-
-
-def cost_of_an_exposure(directory: Path, n_sources: int) -> float:
-    """CPU of measuring a full-size image once more, over that of opening and reading it."""
-    from romancal_forcedphot.example import crds_environment, make_example
-
-    example = Path(os.environ.get("FORCED_PHOT_EXAMPLE_DIR", directory / "example"))
-    scene, cache = make_example(example)
-    os.environ.update(crds_environment(cache))
-    from romancal_forcedphot.catalogs import read_sources
-    from romancal_forcedphot.exposures import open_image
-    from romancal_forcedphot.lightcurves.measuring.measurement import measure_image
-    from romancal_forcedphot.references import CRDSFinder, KeepingFinder
-
-    stars = read_sources(scene.catalog)
-    with open_image(scene.image) as model:
-        x, y = np.random.default_rng(1).uniform(0, 4088, (2, n_sources - len(stars)))
-        ra, dec = model.meta.wcs(x, y)
-    sources = Sources(
-        label=np.arange(n_sources),
-        ra=np.r_[stars.ra, ra],
-        dec=np.r_[stars.dec, dec],
-        name="made up",
-    )
-    finder, settings = KeepingFinder(CRDSFinder()), Settings()
-
-    def floor() -> None:
-        with open_image(scene.image, verify_checksums=False) as model:
-            for name in ("data", "err", "dq"):
-                np.asarray(model[name])
-
-    def ours() -> None:
-        to_parquet(measure_image(str(scene.image), settings, sources, finder), sources.label)
-
-    times = {}
-    for function in (floor, ours):
-        function()
-        each = []
-        for _ in range(7):
-            start = time.process_time()
-            function()
-            each.append(time.process_time() - start)
-        times[function.__name__] = float(np.median(each))
-        print(f"  {function.__name__}: {times[function.__name__]:.3f} s of CPU")
-    return times["ours"] / times["floor"]
 
 
 def series_accuracy(directory: Path):

@@ -40,6 +40,7 @@ def open_image(
     verify_checksums: bool = True,
     mosaics: bool = True,
     validate: bool = True,
+    n_threads: int = 0,
 ) -> rdm.ImageModel | rdm.MosaicModel:
     """Open a Level-2 image or a Level-3 mosaic.
 
@@ -56,6 +57,8 @@ def open_image(
         Whether mosaics are accepted.
     validate : bool
         Whether the tree of a file is validated against the schemas of its tags.
+    n_threads : int
+        1 computes checksums in the thread that reads.
 
     Returns
     -------
@@ -69,7 +72,13 @@ def open_image(
         There is no such file, it is not readable, or it is neither an image nor a mosaic.
     """
     is_location = isinstance(dataset, str | Path)
-    model = _open(dataset, storage_options, verify_checksums, validate) if is_location else dataset
+    options = {
+        "storage_options": storage_options,
+        "verify_checksums": verify_checksums,
+        "validate": validate,
+        "n_threads": n_threads,
+    }
+    model = _open(dataset, options) if is_location else dataset
     if isinstance(model, rdm.ImageModel) or (mosaics and isinstance(model, rdm.MosaicModel)):
         return model
     kind = type(model).__name__
@@ -136,20 +145,10 @@ def check_is_input(dataset: Any) -> None:
     )
 
 
-def _open(
-    location: str | Path,
-    storage_options: Mapping[str, Any] | None,
-    verify_checksums: bool,
-    validate: bool,
-) -> Any:
+def _open(location: str | Path, options: Mapping[str, Any]) -> Any:
     """Open a file as a Roman model, which closes the file when it is closed."""
     try:
-        file = open_asdf(
-            location,
-            storage_options=storage_options,
-            verify_checksums=verify_checksums,
-            validate=validate,
-        )
+        file = open_asdf(location, **options)
     except StorageError as error:
         raise InputError(_unreadable_message(location, error)) from error
     try:

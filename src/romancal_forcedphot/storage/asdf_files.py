@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import asdf
@@ -34,6 +34,7 @@ def open_asdf(
     storage_options: Mapping[str, Any] | None = None,
     verify_checksums: bool = True,
     validate: bool = True,
+    n_threads: int = 0,
 ) -> asdf.AsdfFile:
     """Open an ASDF file for reading; its arrays are read, and checked, when they are used.
 
@@ -47,6 +48,8 @@ def open_asdf(
         Whether each block is compared with its own checksum (see `storage.blocks`).
     validate : bool
         Whether the tree is validated against the schemas of its tags.
+    n_threads : int
+        1 computes checksums in the thread that reads.
 
     Returns
     -------
@@ -68,7 +71,10 @@ def open_asdf(
         file, is_ours = location, False
         name = shown(str(getattr(file, "name", "the ASDF file")))
     try:
-        return _opened(file, name, is_ours, verify_checksums, validate)
+        opened = _opened(file, name, is_ours, validate)
+        with _closed_on_error(opened):
+            check_blocks(opened, name, verify_checksums=verify_checksums, n_threads=n_threads)
+        return opened
     except BaseException:
         if is_ours:
             file.close()
@@ -90,9 +96,18 @@ def expect_blocks(file: asdf.AsdfFile, blocks: Sequence[int]) -> None:
         remote.expect(sum(remote.block_bytes(block) for block in blocks))
 
 
-def _opened(
-    file: BinaryIO, name: str, is_ours: bool, verify_checksums: bool, validate: bool
-) -> asdf.AsdfFile:
+@contextlib.contextmanager
+def _closed_on_error(file: asdf.AsdfFile) -> Iterator[None]:
+    """Close a file if the context fails."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            file.close()
+        raise
+
+
+def _opened(file: BinaryIO, name: str, is_ours: bool, validate: bool) -> asdf.AsdfFile:
     start = file.tell()
     try:
         magic = file.read(len(_MAGIC))
@@ -111,7 +126,7 @@ def _opened(
     try:
         with asdf.config_context() as config:
             config.validate_on_read = validate
-            opened = asdf.open(
+            return asdf.open(
                 get_file(file, mode="r", close=is_ours),
                 lazy_load=True,
                 lazy_tree=True,
@@ -124,13 +139,6 @@ def _opened(
             f"{name} cannot be read as ASDF ({_reason(error)}): it may be truncated or damaged, "
             "fetch it again"
         ) from error
-    try:
-        check_blocks(opened, name, verify_checksums=verify_checksums)
-    except BaseException:
-        with contextlib.suppress(Exception):
-            opened.close()
-        raise
-    return opened
 
 
 def _load_plugins() -> None:

@@ -37,7 +37,9 @@ _THREAD_FROM_BYTES = 2**20
 _ADVICE = "it is truncated or damaged, fetch it again"
 
 
-def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool = True) -> None:
+def check_blocks(
+    file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool = True, n_threads: int = 0
+) -> None:
     """Let every block of an ASDF file be checked when it is read, and no other file be opened.
 
     Parameters
@@ -48,6 +50,8 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
         How messages name the file (see `storage.shown`).
     verify_checksums : bool
         Whether blocks are compared with the MD5 in their headers, where they have one.
+    n_threads : int
+        1 computes the MD5 in the thread that reads, where all cores have work.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def check_blocks(file: asdf.AsdfFile, shown_name: str, *, verify_checksums: bool
         raise StorageError(f"the block index of {shown_name} is not in order: {_ADVICE}")
     lock = threading.RLock()
     file._blocks.blocks = _CheckedBlocks(
-        _CheckedBlock(block, f"block {number} of {shown_name}", verify_checksums, lock)
+        _CheckedBlock(block, f"block {number} of {shown_name}", verify_checksums, n_threads, lock)
         for number, block in enumerate(blocks)
     )
     file._blocks.blocks.shown_name = shown_name
@@ -98,11 +102,17 @@ class _CheckedBlock(ReadBlock):
     """A block whose header, content and checksum are checked when they are read."""
 
     def __init__(
-        self, block: ReadBlock, shown_name: str, verify_checksum: bool, lock: threading.RLock
+        self,
+        block: ReadBlock,
+        shown_name: str,
+        verify_checksum: bool,
+        n_threads: int,
+        lock: threading.RLock,
     ) -> None:
         self.__dict__.update(block.__dict__)
         self._shown_name = shown_name
         self._verify_checksum = verify_checksum
+        self._n_threads = n_threads
         self._lock = lock  # of the file, whose position the blocks share
         self._is_checked = False
 
@@ -146,7 +156,7 @@ class _CheckedBlock(ReadBlock):
         n_bytes = header["used_size"]
         if not self._verify_checksum or not any(header["checksum"]):
             return self._decompressed(self._pieces(n_bytes))
-        with _Digest() as digest:
+        with _Digest(self._n_threads) as digest:
             return self._verified(digest.passing(self._pieces(n_bytes)), digest)
 
     def _verified(self, pieces: Iterator[bytes], digest: _Digest) -> NDArray[np.uint8]:
@@ -231,7 +241,7 @@ class _CheckedBlock(ReadBlock):
 
 
 class _Digest:
-    """MD5 of pieces of bytes, computed in a second thread while they are used.
+    """MD5 of pieces of bytes, computed in a second thread while they are used, if there may be one.
 
     Attributes
     ----------
@@ -239,8 +249,9 @@ class _Digest:
         How many bytes there were; fewer than the block has if it could not be read to its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_threads: int) -> None:
         self.n_bytes = 0
+        self._n_threads = n_threads
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._pool = ThreadPoolExecutor(1)
 
@@ -254,7 +265,7 @@ class _Digest:
         """Yield pieces; each is used while its MD5 is computed."""
         for piece in pieces:
             self.n_bytes += len(piece)
-            if len(piece) < _THREAD_FROM_BYTES:
+            if self._n_threads == 1 or len(piece) < _THREAD_FROM_BYTES:
                 self._md5.update(piece)
                 yield piece
             else:

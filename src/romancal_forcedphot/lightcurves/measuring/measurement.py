@@ -92,6 +92,7 @@ def measure_image(
         verify_checksums=verify_checksums,
         mosaics=False,
         validate=False,  # what is used of it is checked by its readers
+        n_threads=1,
     )
     try:
         measure = partial(_measured, model, settings, finder, options.flux)
