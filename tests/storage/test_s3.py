@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import struct
+import threading
 
 import asdf
 import numpy as np
@@ -434,6 +435,74 @@ def test_reading_ahead_stops_at_the_next_block(local):
     assert max(stop for _, stop in asked) <= edges[3]
     assert sum(stop - start for start, stop in asked) <= edges[3] - edges[1]
     assert file.block_bytes(1) == sizes[1]
+
+
+BLOCKS = [1_000, 20_001_000, 60_001_000]  # where the blocks of a made-up file begin
+
+
+class Slow:
+    """A server of a file in blocks, which tells what it is asked for, and answers when it is let.
+
+    It answers at once for the beginnings of blocks and the end of the file.
+    """
+
+    def __init__(self, fails_from=None):
+        index = f"#ASDF BLOCK INDEX\n%YAML 1.1\n---\n{BLOCKS}\n...\n".encode()
+        self.content = b"#ASDF" + np.random.default_rng(4).bytes(70_000_000) + index
+        self.asked, self.lets, self.news = {}, threading.Event(), threading.Condition()
+        self.fails_from = fails_from
+        self.end = len(self.content) - 65_536
+        self.file = RangeFile("s3://b/k", self.content[:65_536], len(self.content), self.fetch)
+
+    def fetch(self, ranges):
+        (first, _), (_, last) = ranges[0], ranges[-1]
+        with self.news:
+            self.asked[first] = last
+            self.news.notify_all()
+        assert first in (*BLOCKS, self.end) or self.lets.wait(60)
+        if first == self.fails_from:
+            raise RemoteError("it broke")
+        return [self.content[start:stop] for start, stop in ranges]
+
+    def is_asked_from(self, place):
+        with self.news:
+            return self.news.wait_for(lambda: place in self.asked, 60)
+
+
+def test_the_next_window_of_a_block_is_fetched_while_one_is_used():
+    server = Slow()
+    block = server.content[BLOCKS[1] : BLOCKS[2]]
+    server.file.seek(BLOCKS[1])
+    begin = server.file.read(10)  # the second answer is held back
+    assert server.is_asked_from(server.asked[BLOCKS[1]])
+    server.lets.set()
+    assert begin + server.file.read(len(block) - 10) == block
+    assert set(server.asked.values()) >= {BLOCKS[2]}
+    assert BLOCKS[2] not in server.asked
+    server.file.close()
+
+
+def test_the_next_block_is_fetched_where_it_is_expected():
+    server = Slow()
+    server.lets.set()
+    server.file.expect([1, 0])
+    server.file.seek(BLOCKS[1])
+    server.file.read(BLOCKS[2] - BLOCKS[1])
+    assert server.is_asked_from(BLOCKS[0])
+    assert BLOCKS[2] not in server.asked
+    server.file.close()
+
+
+def test_an_error_of_what_comes_ahead_is_raised_when_it_is_read():
+    server = Slow(fails_from=BLOCKS[1] + 16 * 2**20)
+    server.lets.set()
+    server.file.seek(BLOCKS[1])
+    server.file.read(10)
+    assert server.is_asked_from(server.fails_from)
+    assert server.file.read(10) == server.content[BLOCKS[1] + 10 : BLOCKS[1] + 20]
+    with pytest.raises(RemoteError, match="it broke"):
+        server.file.read(20 * 2**20)
+    server.file.close()
 
 
 def test_how_much_was_read_is_logged(gate, caplog):

@@ -82,7 +82,7 @@ def open_asdf(
 
 
 def expect_blocks(file: asdf.AsdfFile, blocks: Sequence[int]) -> None:
-    """Tell a remote file how much of it will be read, for its progress bar.
+    """Tell a remote file what of it will be read, whole and in this order.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def expect_blocks(file: asdf.AsdfFile, blocks: Sequence[int]) -> None:
     """
     remote = getattr(file._fd, "_fd", None)
     if isinstance(remote, RangeFile):
-        remote.expect(sum(remote.block_bytes(block) for block in blocks))
+        remote.expect(blocks)
 
 
 @contextlib.contextmanager

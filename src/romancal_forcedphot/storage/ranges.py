@@ -2,7 +2,8 @@
 
 The read-ahead window grows while a file is read sequentially, forwards or backwards, and shrinks
 again after a seek. The index at the end of an ASDF file gives the offsets of its blocks: the window
-never extends into the next block, so that arrays which are not used are not fetched.
+never extends into the next block, so that arrays which are not used are not fetched. Of blocks that
+are read from their beginnings, the next window is fetched while one is used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from .progress import Progress
@@ -70,6 +72,9 @@ class RangeFile(io.RawIOBase):
         self._window = (0, head)
         self._blocks: list[int] = []
         self._starts: set[int] = set()
+        self._following: dict[int, int] = {}
+        self._pool = ThreadPoolExecutor(1)
+        self._coming: tuple[int, int, Future[list[bytes]]] | None = None
         self._progress = Progress(f"Reading {PurePosixPath(name).name}", size, unit="B")
         self._progress.advance(len(head))
         if head.startswith(b"#ASDF"):
@@ -134,6 +139,8 @@ class RangeFile(io.RawIOBase):
         """Let go of what was fetched, and log how much that was."""
         if not self.closed:
             self._progress.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._coming = None
             self._window, self._fixed = (0, b""), []
             log.info(
                 "Read %.1f of %.1f MB of %s in %d requests",
@@ -160,15 +167,19 @@ class RangeFile(io.RawIOBase):
         inside = 0 <= block < len(self._blocks) - 1
         return self._blocks[block + 1] - self._blocks[block] if inside else 0
 
-    def expect(self, n_bytes: int) -> None:
-        """Set how many bytes will be read in all, for the progress bar.
+    def expect(self, blocks: Sequence[int]) -> None:
+        """Say which blocks will be read, whole and one after the other.
+
+        The progress bar shows their size, and the next one is fetched while one is used.
 
         Parameters
         ----------
-        n_bytes : int
-            Bytes beside those that were fetched already.
+        blocks : sequence of int
+            Numbers of the blocks in the file.
         """
-        self._progress.total = n_bytes + self.bytes_fetched
+        self._progress.total = self.bytes_fetched + sum(map(self.block_bytes, blocks))
+        starts = [self._blocks[each] for each in blocks if self.block_bytes(each)]
+        self._following = dict(itertools.pairwise(starts))
 
     def _find_blocks(self) -> None:
         """Fetch the end of an ASDF file and read there where its blocks begin."""
@@ -199,9 +210,21 @@ class RangeFile(io.RawIOBase):
             return self._window
         else:
             self._ahead = FIRST_BYTES
-        stop = position + min(max(self._ahead, wanted), _MAX_WINDOW)
-        self._window = (position, self._fetch_window(position, min(stop, self._end(position))))
+        end = self._end(position)
+        stop = min(position + min(max(self._ahead, wanted), _MAX_WINDOW), end)
+        self._window = (position, self._fetch_window(position, stop))
+        if self._ahead == _MAX_WINDOW and self._blocks:
+            self._fetch_ahead(stop)
         return self._window
+
+    def _fetch_ahead(self, start: int) -> None:
+        """Begin to fetch the window that will be read after one that ends at a position."""
+        if start in self._blocks:  # the block is at its end
+            block = self._blocks[self._blocks.index(start) - 1]
+            start = self._following.get(block, self.size)
+        stop = min(start + _MAX_WINDOW, self._end(start))
+        if start < stop:
+            self._coming = start, stop, self._pool.submit(self._fetch, _pieces(start, stop))
 
     def _end(self, position: int) -> int:
         """Where the block ends that a position lies in."""
@@ -209,9 +232,18 @@ class RangeFile(io.RawIOBase):
         return self._blocks[following] if following < len(self._blocks) else self.size
 
     def _fetch_window(self, start: int, stop: int) -> bytes:
-        edges = [*range(start, stop, _PIECE), stop]
-        pieces = self._fetch(list(itertools.pairwise(edges)))
+        """Return a range, of which the server is asked unless it is coming already."""
+        coming, self._coming = self._coming, None
+        if coming is not None and coming[:2] == (start, stop):
+            pieces = coming[2].result()
+        else:
+            pieces = self._fetch(_pieces(start, stop))
         self.n_requests += len(pieces)
         self.bytes_fetched += stop - start
         self._progress.advance(stop - start)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _pieces(start: int, stop: int) -> list[tuple[int, int]]:
+    """Divide a range into those of concurrent requests."""
+    return list(itertools.pairwise([*range(start, stop, _PIECE), stop]))
