@@ -58,7 +58,7 @@ def inverse_by_blocks(
     left = np.flatnonzero(is_left)
     by_blocks = _by_blocks(matrix[left][:, left], x[left], y[left], halo)
     n_each[left] = np.diff(by_blocks.indptr)
-    indptr = np.concatenate([[0], np.cumsum(n_each)])
+    indptr = np.concatenate([[0], np.cumsum(n_each)]).astype(np.int32)
     data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
     of_left = np.repeat(is_left, n_each)
     data[of_left], indices[of_left] = by_blocks.data, left[by_blocks.indices]

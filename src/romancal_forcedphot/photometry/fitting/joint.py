@@ -24,7 +24,7 @@ from .mesh import Mesh
 from .participants import Participants, find_participants, invited
 from .profiles import Profiles
 from .rounds import improved, roughly_improved, with_model
-from .sky import Sky
+from .sky import Sky, followed
 from .stamp_sizes import stamp_half_sizes
 from .tiles import tiles_of
 
@@ -70,10 +70,11 @@ def solve_jointly(
         return sky.corrected(image, profiles, estimate, n_threads), profiles
     estimate = replace(estimate, is_guest=participants.is_guest)
     kept = KeptStamps.of(profiles).with_sizes(participants.own_half_size, n_threads)
-    estimate = _rough_start(image, kept, estimate, participants, sky, n_threads)
+    solved = estimate = _rough_start(image, kept, estimate, participants, sky, n_threads)
     for n_round in range(_MOST_ROUNDS):
         if n_round < len(_FIRST_TOLERANCES):
             if n_round == 1:
+                estimate = followed(estimate, solved, n_threads)
                 estimate = invited(image, kept, estimate, participants, n_threads)
             estimate, is_crowded = _with_half_sizes(
                 image, kept, estimate, participants, blocks, n_threads
@@ -91,14 +92,14 @@ def solve_jointly(
             solved = _with_far_wings(image, kept, solved, blocks, is_crowded, n_threads)
         estimate = sky.corrected(image, kept, solved, n_threads)
         # Fluxes follow the sky by an estimate; what is solved next begins where they were solved.
-        tolerance, start = _TOLERANCE, replace(estimate, flux=solved.flux, model=solved.model)
+        tolerance, start = _TOLERANCE, replace(estimate, flux=solved.flux)
         changes = np.quantile(abs(change), [0.5, 0.999, 1.0])
         log.debug("Round %d: fluxes change by %.2g, %.2g, %.2g sigma", n_round + 1, *changes)
         if n_round >= len(_FIRST_TOLERANCES) and changes[1] < _AT_REST:
             break
     else:
         log.warning("A thousandth of the fluxes still changes by %.2g sigma", changes[1])
-    return estimate, kept
+    return followed(estimate, solved, n_threads), kept
 
 
 def _rough_start(
@@ -133,7 +134,9 @@ def _with_half_sizes(
 
     Its model is still that of the stamps before.
     """
-    half_size, is_crowded = stamp_half_sizes(image, profiles, estimate, participants, blocks)
+    half_size, is_crowded = stamp_half_sizes(
+        image, profiles, estimate, participants, blocks, n_threads
+    )
     flux = np.where(half_size > 0, estimate.flux, 0.0)
     response = np.where(half_size > 0, estimate.response, 0.0)
     estimate = replace(estimate, half_size=half_size, flux=flux, response=response)

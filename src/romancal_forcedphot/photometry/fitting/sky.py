@@ -17,7 +17,6 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..pixels.background import local_background
 from .image import Estimate, FitImage
@@ -26,7 +25,7 @@ from .parallel import by_strips, in_order
 from .profiles import Profiles
 from .quiet import QuietStrip
 
-__all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky"]
+__all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky", "followed"]
 
 _LEAST_LEFT = 0.05
 _CORRECTIONS = 2
@@ -41,7 +40,10 @@ class Sky(Protocol):
     def corrected(
         self, image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int = 1
     ) -> Estimate:
-        """Return an estimate with the sky that its residuals tell, and fluxes that follow it."""
+        """Return an estimate with the sky that its residuals tell, and fluxes that follow it.
+
+        Its model is that of the fluxes before; see `followed`.
+        """
         ...
 
 
@@ -123,7 +125,6 @@ class AnnulusSky:
         return replace(
             estimate,
             flux=estimate.flux - change,
-            model=estimate.model - estimate.absorbed * more,
             sky=estimate.sky + more,
             sky_err=np.hypot(estimate.sky_err, squares.at(err, profiles.x, profiles.y)),
             local_sky=level,
@@ -157,20 +158,34 @@ def _with_mesh(
         if not np.any(abs(change) > _AT_REST * estimate.err):
             break
     sky_err = mesh.at(np.nan_to_num(err) / np.sqrt(left), profiles.x, profiles.y)
-    estimate = replace(estimate, flux=flux, sky_err=sky_err)
-    return _with_more_sky(image, estimate, mesh, total, n_threads), strips
-
-
-def _with_more_sky(
-    image: FitImage, estimate: Estimate, mesh: Mesh, cells: NDArray, n_threads: int
-) -> Estimate:
-    """Return an estimate whose sky is higher by the surface through the cells of a mesh."""
-    model, sky = np.empty_like(estimate.model), np.empty_like(estimate.sky)
+    sky = np.empty_like(estimate.sky)
 
     def fill(rows: slice) -> None:
-        more = mesh.on_pixels(cells, np.arange(rows.start, rows.stop))
-        np.add(estimate.sky[rows], more, out=sky[rows])
-        np.subtract(estimate.model[rows], estimate.absorbed[rows] * more, out=model[rows])
+        sky[rows] = mesh.on_pixels(total, np.arange(rows.start, rows.stop))
+        sky[rows] += estimate.sky[rows]
 
     by_strips(fill, image.shape, n_threads)
-    return replace(estimate, model=model, sky=sky)
+    return replace(estimate, flux=flux, sky=sky, sky_err=sky_err), strips
+
+
+def followed(estimate: Estimate, before: Estimate, n_threads: int = 1) -> Estimate:
+    """Return an estimate whose model follows its sky, as its fluxes did.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        From `Sky.corrected`.
+    before : Estimate
+        What was corrected.
+    n_threads : int
+        Threads over strips.
+    """
+    model = np.empty_like(before.model)
+
+    def fill(rows: slice) -> None:
+        more = estimate.sky[rows] - before.sky[rows]
+        more *= estimate.absorbed[rows]
+        np.subtract(before.model[rows], more, out=model[rows])
+
+    by_strips(fill, model.shape, n_threads)
+    return replace(estimate, model=model)

@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from .far_wings import crowded_blocks
 from .image import Estimate, FitImage
-from .mesh import Mesh
+from .mesh import Mesh, Strip
+from .parallel import in_order
 from .participants import Participants
 from .profiles import Profiles
 from .stamps import rounded_up
@@ -32,6 +33,7 @@ def stamp_half_sizes(
     estimate: Estimate,
     participants: Participants,
     blocks: Mesh,
+    n_threads: int = 1,
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the half sizes of stamps for sources of about known fluxes.
 
@@ -47,6 +49,8 @@ def stamp_half_sizes(
         Which of them take part.
     blocks : Mesh
         Blocks of the image for `far_wings`.
+    n_threads : int
+        Threads over strips of the image.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def stamp_half_sizes(
     is_crowded : (r, c) ndarray of bool
         Blocks in which stamps are smaller, because `far_wings` are to have the rest.
     """
-    noise = _noise_at(image, profiles, estimate)
+    noise = _noise_at(image, profiles, estimate, n_threads)
     half_size = _half_sizes(profiles, estimate, noise * _LIGHT_IN_NOISE, participants)
     is_crowded = crowded_blocks(blocks, profiles.x, profiles.y, half_size)
     smaller = is_crowded[blocks.cell_of(profiles.x, profiles.y)]
@@ -65,12 +69,17 @@ def stamp_half_sizes(
     return half_size, is_crowded
 
 
-def _noise_at(image: FitImage, profiles: Profiles, estimate: Estimate) -> NDArray:
+def _noise_at(image: FitImage, profiles: Profiles, estimate: Estimate, n_threads: int) -> NDArray:
     """Return the standard deviation of light on the typical pixel around each source."""
     mesh = Mesh.over(image.shape, _NOISE_CELL_PIX)
-    level = image.level(estimate)
-    level[np.isnan(image.data)] = np.nan
-    variance = image.variance(np.nan_to_num(mesh.medians(level)[0]))
+
+    def medians(strip: Strip) -> NDArray:
+        level = image.level(estimate, strip.rows)
+        level[np.isnan(image.data[strip.rows])] = np.nan
+        return strip.mesh.own_medians(level, sparse=True)
+
+    level, _ = mesh.filled(in_order(medians, mesh.strips(), n_threads))
+    variance = image.variance(np.nan_to_num(level))
     return np.sqrt(mesh.at(variance, profiles.x, profiles.y))
 
 
