@@ -80,7 +80,7 @@ def columns_page() -> str:
         "(maggies) and the background in that unit per square arcsecond.",
         "## Flags",
         "`warning_flags` is the sum of the bits that apply, 0 for a good source. In Python, "
-        "`WarningFlag(value)` names them. A bit never changes its meaning.",
+        "`str(WarningFlag(value))` names them. A bit never changes its meaning.",
         _table(("bit", "name", "meaning"), flags),
     )
 

@@ -10,6 +10,7 @@ building the site runs nothing. The tests run the chapters by `run` as well.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -117,9 +118,17 @@ def pictures(notebook: NotebookNode) -> list[str]:
 
 
 if __name__ == "__main__":
-    example, *names = sys.argv[1:]
+    parser = argparse.ArgumentParser(description="Run chapters of the tutorial for the site.")
+    add = parser.add_argument
+    add("example", type=Path, help="what forced_phot_example made, or where it is to be made")
+    chapters = [chapter.stem for chapter in CHAPTERS]
+    add("names", nargs="*", metavar="chapter", help=f"one of {', '.join(chapters)} (default: all)")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(chapters)
+    if unknown:
+        parser.error(f"there is no chapter {min(unknown)!r}: use {', '.join(chapters)}")
     for chapter in CHAPTERS:
-        if not names or chapter.stem in names:
+        if not options.names or chapter.stem in options.names:
             with tempfile.TemporaryDirectory() as place:
-                n_pictures = len(pictures(run(chapter, Path(place), Path(example))))
+                n_pictures = len(pictures(run(chapter, Path(place), options.example)))
             print(f"{chapter.stem}: ran, {n_pictures} pictures")

@@ -11,6 +11,7 @@ from roman_datamodels.dqflags import pixel
 
 from romancal_forcedphot.exposures import ExposureError, dq_bits, read_level2
 from small import level2_image
+from small_mosaic import level3_mosaic
 
 SHAPE = (12, 16)
 
@@ -159,3 +160,8 @@ def test_errors_must_be_finite_and_positive_whatever_their_bits(kind):
     exposure = read_level2(image)
     usable = [math.isfinite(number) and number > 0 for number in every.ravel().tolist()]
     assert np.isfinite(exposure.data).ravel().tolist() == usable
+
+
+def test_a_mosaic_is_told_where_it_is_read():
+    with pytest.raises(ExposureError, match=r"_coadd.asdf is a mosaic: .*with read_level3"):
+        read_level2(level3_mosaic())

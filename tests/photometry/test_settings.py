@@ -155,3 +155,10 @@ def test_methods_that_do_not_exist_are_refused(names):
 def test_a_method_of_settings_that_cannot_work_is_refused():
     with pytest.raises(ValueError, match="bkg_sigma is -1"):
         methods_for(Settings(bkg_sigma=-1))
+
+
+def test_a_psf_is_matched_in_apertures_alone():
+    with pytest.raises(
+        ValueError, match=r"match_psf_to is 'F213' and methods is 'psf': expected ap"
+    ):
+        methods_for(Settings(methods=("psf",), match_psf_to="F213"))

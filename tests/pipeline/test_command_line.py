@@ -169,6 +169,12 @@ def test_a_value_that_is_not_allowed_is_told_with_those_that_are(option, said):
         ForcedPhotometryStep(**{name: value})
 
 
+def test_a_parameter_that_does_not_exist_is_told_with_those_of_like_names():
+    said = "Extra value 'aperture_radius'.*there is no such parameter; did you mean aperture_radii"
+    with pytest.raises(StpipeValidationError, match=said):
+        ForcedPhotometryStep.call(IMAGE, catalog="catalog.ecsv", aperture_radius=3)
+
+
 def test_an_array_is_no_input():
     for wrong in (np.zeros((5, 5)), Table({"a": [1]}), 3):
         said = f"input '{type(wrong).__name__}' is a .*expected a Level-2 image"

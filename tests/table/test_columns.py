@@ -131,3 +131,15 @@ def test_flags_are_the_bits_of_the_design():
     for word, meaning in zip(words, FLAG_MEANINGS.values(), strict=True):
         assert word in meaning
     assert np.array([WarningFlag.EDGE | WarningFlag.NEIGHBOR], dtype="int32")[0] == 132
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint32"])
+def test_flags_of_a_row_of_the_table_are_named(kind):
+    """Integers of numpy, as the column has them, with any bits."""
+    column = np.array([0, 5, 2048], dtype=kind)
+    assert [str(WarningFlag(value)) for value in column[1:]] == [
+        "CENTER_UNUSABLE|EDGE",
+        "BAD_SHAPE",
+    ]
+    assert str(WarningFlag(column[0])) == f"{WarningFlag(column[0])}" == "0"
+    assert WarningFlag(column[1]) == WarningFlag.CENTER_UNUSABLE | WarningFlag.EDGE

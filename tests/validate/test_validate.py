@@ -242,6 +242,23 @@ def test_what_cannot_be_compared_is_said(files, capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [(["--match_radius=0.01"], "--match_radius=0.01 arcsec"), (["--match=label"], "the same id")],
+)
+def test_a_reference_of_other_sources_is_told(files, truth, capsys, options, expected):
+    """Nothing of it is compared, so nothing is said to be within bounds."""
+    other = truth.copy()
+    other["dec"] += 0.01
+    other["source_id"] += 100_000
+    other.write("other.ecsv")
+    arguments = ["a_forcedphot.asdf", "--reference=other.ecsv", "--no_plots", *options]
+    assert main([*arguments, "--label_column=source_id"]) == 2
+    said = capsys.readouterr().err
+    assert f"none of the product's {N} sources is in reference" in said
+    assert expected in said
+
+
 def test_the_report_counts_flagged_rows(truth):
     model = product(truth)
     model.source_catalog["warning_flags"][:7] = 4

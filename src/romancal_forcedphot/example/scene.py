@@ -91,7 +91,8 @@ def make_scene(
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{name}_{detector.lower()}_{band.lower()}"
     image = directory / f"{stem}_cal.asdf"
-    catalog = directory / ("catalog.ecsv" if recipe == Recipe() else f"{stem}_catalog.ecsv")
+    is_example = (name, detector, band) == (Recipe.name, Recipe.detector, Recipe.band)
+    catalog = directory / ("catalog.ecsv" if is_example else f"{stem}_catalog.ecsv")
     scene = Scene(directory, image, catalog, recipe)
     record = Record(directory / f"{stem}_recipe.json", {"recipe": RECIPE, **asdict(recipe)})
     if not record.matches(image, catalog):

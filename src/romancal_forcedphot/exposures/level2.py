@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from roman_datamodels import dqflags
+from roman_datamodels.datamodels import MosaicModel
 
 from ..photometry import Exposure
 from ..product.plain import plain
@@ -63,11 +64,17 @@ def read_level2(model: Any, *, dq_mask: str | Sequence[str] = "DO_NOT_USE") -> E
     Raises
     ------
     ExposureError
-        The model has no WCS or no usable photometric calibration, lacks metadata, or is damaged.
+        The model is a mosaic, has no WCS or no usable photometric calibration, lacks metadata, or
+        is damaged.
     ValueError
         A name in ``dq_mask`` is not a DQ flag.
     """
     bits = dq_bits(dq_mask)
+    if isinstance(model, MosaicModel):
+        raise ExposureError(
+            f"{file_name_of(model)} is a mosaic: expected a Level-2 image (ImageModel); read "
+            "mosaics with read_level3"
+        )
     with explained(model, "metadata"):
         conversion, pixel_area, sign = _calibration(model)
         start, end = (time_of_exposure(model, name) for name in ("start_time", "end_time"))

@@ -9,6 +9,7 @@ values are read from the frame of stpipe's function that makes the step.
 from __future__ import annotations
 
 import atexit
+import difflib
 import gc
 import re
 import sys
@@ -120,12 +121,13 @@ def check_texts(parameters: Mapping[str, Any]) -> None:
 
 
 def explain_choices(message: str, spec: Mapping[str, Any]) -> str:
-    """Add the valid values to stpipe's message about an invalid one.
+    """Add valid values or names to stpipe's message about an invalid one.
 
     Parameters
     ----------
     message : str
-        Such as ``Config parameter 'bkg_estimator': the value "foo" is unacceptable.``
+        Such as ``Config parameter 'bkg_estimator': the value "foo" is unacceptable.`` or ``Extra
+        value 'radius' in root``.
     spec : mapping of str to str
         The step's spec: the type of each parameter.
 
@@ -138,8 +140,15 @@ def explain_choices(message: str, spec: Mapping[str, Any]) -> str:
     for line in message.splitlines():
         name = re.match(r"Config parameter '(?P<name>[^']*)'", line)
         kind = str(spec.get(name["name"], "")) if name else ""
-        lines.append(line.removesuffix(".") + _expected(kind))
+        lines.append(line.removesuffix(".") + (_expected(kind) if name else _close(line, spec)))
     return "; ".join(lines)
+
+
+def _close(line: str, spec: Mapping[str, Any]) -> str:
+    """Parameters with names like one that does not exist, as the end of a sentence."""
+    extra = re.match(r"Extra value '(?P<name>[^']*)'", line)
+    close = difflib.get_close_matches(extra["name"], list(spec)) if extra else []
+    return f": there is no such parameter; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _expected(kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import numbers
 
 __all__ = ["FLAG_MEANINGS", "WarningFlag"]
 
@@ -10,7 +11,9 @@ __all__ = ["FLAG_MEANINGS", "WarningFlag"]
 class WarningFlag(enum.IntFlag):
     """Bits of ``warning_flags``; 0 is good.
 
-    A bit that was released never changes its meaning, see `FLAG_MEANINGS`.
+    A value of the table, of any integer type, gives the flags whose bits it has; as text they are
+    names such as ``CENTER_UNUSABLE|EDGE``. A bit that was released never changes its meaning, see
+    `FLAG_MEANINGS`.
     """
 
     CENTER_UNUSABLE = 1
@@ -25,6 +28,16 @@ class WarningFlag(enum.IntFlag):
     PSF_DEGENERATE = 512
     PSF_POOR_FIT = 1024
     BAD_SHAPE = 2048
+
+    @classmethod
+    def _missing_(cls, value: object) -> WarningFlag | None:
+        if isinstance(value, numbers.Integral) and not isinstance(value, int):
+            return cls(int(value))
+        return super()._missing_(value)
+
+    def __str__(self) -> str:
+        """Return the names of the flags, or 0 without any."""
+        return self.name or "0"
 
 
 #: One line per flag, for the documentation and the product's pages.

@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.reference,
             **{name: getattr(options, name) for name in _COMPARE_OPTIONS},
         )
+        _check_is_matched(comparison, options)
         if plots is not None:
             page = _write_page(plots, comparison, options)
     except (CatalogError, ImportError, StorageError, ValidationError) as error:
@@ -69,6 +70,17 @@ _COMPARE_OPTIONS = (
     *("reference_column", "reference_unit", "aperture", "match", "match_radius"),
     *("label_column", "ra_column", "dec_column", "select"),
 )
+
+
+def _check_is_matched(comparison: Comparison, options: argparse.Namespace) -> None:
+    """Check that some sources of the product are in the reference."""
+    if comparison.row.size == 0:
+        within = f"within --match_radius={options.match_radius:g} arcsec"
+        raise ValidationError(
+            f"none of the product's {comparison.n_rows} sources is in reference "
+            f"{comparison.reference.name}: expected some "
+            + ("with the same id" if options.match == "label" else within)
+        )
 
 
 def report(comparison: Comparison, magnitudes: tuple[float, float] = (-np.inf, np.inf)) -> str:

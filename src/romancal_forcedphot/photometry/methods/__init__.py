@@ -97,6 +97,11 @@ def methods_for(settings: Settings) -> list[Method]:
             f"{', '.join(METHODS)}, separated by commas"
         )
     methods = {name: METHODS[name](settings) for name in dict.fromkeys(settings.methods)}
+    if settings.match_psf_to and "aperture" not in methods:
+        raise ValueError(
+            f"match_psf_to is {settings.match_psf_to!r} and methods is {', '.join(methods)!r}: "
+            "expected aperture among them, as it is apertures that see the sky through another PSF"
+        )
     if settings.subtract_neighbors:
         methods |= _without_neighbors(methods)
     return list(methods.values())
