@@ -98,7 +98,7 @@ READERS = (
     *("product/", "pipeline/", "references/", "example/", "validate/"),
     "catalogs/",  # tables have a meta, too, and catalogs may be models
     "psfs/stpsf.py",  # synphot's spectra have one
-    "lightcurves/",  # so do time series
+    *("lightcurves/", "plots/lightcurves.py"),  # so do time series
 )
 
 

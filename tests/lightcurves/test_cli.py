@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from astropy.timeseries import TimeSeries
 from lightcurves.images import PLAIN, Field
@@ -68,6 +70,10 @@ def test_show_prints_and_draws(made, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "3 good points" in said
     assert "chi2/dof" in said
+    names, units, _, *rows = said[said.index("mjd_tai") :].splitlines()
+    assert names.split()[:4] == ["mjd_tai", "band", "exposure", "flux"]
+    assert units.split()[:3] == ["d", "nJy", "nJy"]
+    assert sum(bool(re.match(r" *6100\d\.\d{6} ", row)) for row in rows) == 3
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 

@@ -47,6 +47,10 @@ def test_ecsv_is_a_time_series_again(curves, tmp_path):
     np.testing.assert_allclose(found.time.mjd, expected.time.mjd, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(found["flux"], expected["flux"])
     assert found["flux"].unit == u.nJy
+    assert found["mjd_tai"].unit == u.d
+    np.testing.assert_array_equal(found["mjd_tai"].value, expected.time.mjd)
+    assert "MJD, TAI" in found["mjd_tai"].info.description
+    assert "MJD, TAI" in path.read_text().split("name: time,")[1].splitlines()[0]
     assert found.meta["label"] == 1003
 
 

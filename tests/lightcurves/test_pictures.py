@@ -40,7 +40,16 @@ def test_detections_are_points_and_others_are_limits():
     np.testing.assert_allclose(arrows[0].get_ydata(), 31.4 - 2.5 * np.log10(30.0), rtol=1e-6)
     assert axes.yaxis_inverted()
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert sorted(labels) == ["F106: 3", "F106: limits", "F158: 3", "F158: limits"]
+    assert sorted(labels) == ["F106: 1 limit", "F106: 2", "F158: 1 limit", "F158: 2"]
+
+
+def test_the_source_is_named_above():
+    series = made([100, 120])
+    assert plots.light_curve(series).get_legend().get_title().get_text() == ""
+    for name, value in (("label", 17), ("source_name", "Mira")):
+        series.meta[name] = value
+        title = plots.light_curve(series).get_legend().get_title().get_text()
+        assert title == f"Source {value}"
 
 
 def test_fluxes_are_all_drawn_and_flags_are_hollow():

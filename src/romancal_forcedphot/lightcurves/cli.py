@@ -141,7 +141,9 @@ def _show(options: argparse.Namespace, _: Sequence[str]) -> int:
     for name in names:
         if series[name].dtype.kind == "f":
             series[name].info.format = ".3f" if "mag" in name else ".6g"
-    print("\n".join(series["time", *names].pformat(max_lines=options.max_lines, max_width=-1)))
+    series["mjd_tai"].info.format = ".6f"  # 0.1 s
+    shown = series["mjd_tai", *names]
+    print("\n".join(shown.pformat(show_unit=True, max_lines=options.max_lines, max_width=-1)))
     if options.plot:
         from .. import plots
 

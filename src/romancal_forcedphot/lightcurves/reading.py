@@ -76,8 +76,9 @@ class LightCurves:
         Returns
         -------
         astropy.timeseries.TimeSeries
-            A row per exposure in the order of time (MJD, TAI), with units; ``meta`` holds what is
-            the same for all rows: label, position, and the summaries of each band.
+            A row per exposure in the order of time (MJD, TAI; ``mjd_tai`` is the same as a
+            number), with units; ``meta`` holds what is the same for all rows: label, position, and
+            the summaries of each band.
 
         Raises
         ------
@@ -187,8 +188,8 @@ def _time_series(table: pa.Table, row: int) -> TimeSeries:
     time = Time(lists["mjd_tai"].flatten().to_numpy(), format="mjd", scale="tai")
     series = TimeSeries(time=time)
     for field in fields:
-        if field.name != "mjd_tai":
-            _add_column(series, field, lists[field.name].flatten())
+        _add_column(series, field, lists[field.name].flatten())
+    series["time"].info.description = series["mjd_tai"].info.description
     series.meta = {
         name: table[name][row].as_py() for name in table.column_names if name != LIGHT_CURVE
     }

@@ -84,12 +84,19 @@ def light_curve(
         ax.invert_yaxis()
     else:
         ax.axhline(0.0, color=GRAY, linewidth=0.8)
-    if len(series):
-        ax.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    if ax.get_legend_handles_labels()[0]:
+        place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+        ax.legend(frameon=False, ncols=4, title=_title(series), **place)
     ax.set_xlabel("MJD (TAI)" if period is None else f"Phase ({period:g} d)")
     ax.set_ylabel(_QUANTITIES[quantity])
     grid(ax)
     return ax
+
+
+def _title(series: TimeSeries) -> str | None:
+    """Which source it is."""
+    name = series.meta.get("source_name", series.meta.get("label"))
+    return None if name is None else f"Source {name}"
 
 
 def _times(series: TimeSeries, period: float | None, epoch: float | None) -> np.ndarray:
@@ -117,10 +124,12 @@ def _draw_band(
     is_limit, limits = np.zeros(len(points), dtype=bool), np.full(len(points), np.nan)
     if quantity == "abmag":
         is_limit, limits = ~(_plain(points["snr"]) >= sigma), _plain(points["limit_abmag"])
-    label, limit_label = f"{band}: {len(points)}", f"{band}: limits"
+    is_shown = ~is_limit & np.isfinite(value), is_limit & ~flagged & np.isfinite(limits)
+    n_points, n_limits = map(np.count_nonzero, is_shown)
+    label, limit_label = f"{band}: {n_points}", f"{band}: {n_limits} limit{'s'[: n_limits - 1]}"
     for shift in (0.0, 1.0) if is_folded else (0.0,):
         for chosen, fill in ((~flagged, None), (flagged, "none")):
-            shown = chosen & ~is_limit & np.isfinite(value)
+            shown = chosen & is_shown[0]
             if shown.any():
                 style: dict[str, Any] = {
                     "linestyle": "none",
@@ -131,7 +140,7 @@ def _draw_band(
                 style |= {"label": label} | ({"markerfacecolor": fill} if fill else {})
                 ax.errorbar(when[shown] + shift, value[shown], error[shown], **style)
                 label = "_nolegend_"
-        shown = is_limit & ~flagged & np.isfinite(limits)
+        shown = is_shown[1]
         if shown.any():
             style = {"color": look["color"], "marker": "v", "linestyle": "none", "alpha": 0.6}
             style |= {"label": limit_label, "markersize": 5, "markerfacecolor": "none"}
