@@ -96,10 +96,12 @@ def measure(image: Path, catalog: Path, **options) -> Table:
     return ForcedPhotometryStep.call(str(image), catalog=str(catalog), **options).source_catalog
 
 
-def good_rows(table: Table, truth: Table, kind: str, bright: float, faint: float) -> np.ndarray:
+def good_rows(
+    table: Table, truth: Table, kind: str, *limits: float, ignored: int = POOR_FIT
+) -> np.ndarray:
     """Which sources of a kind have no flag, all exposures, and a magnitude between limits."""
-    good = (np.asarray(table["warning_flags"]) & ~(POOR_FIT | NEIGHBOR)) == 0
-    good &= (truth["type"] == kind) & (truth["mag"] >= bright) & (truth["mag"] < faint)
+    good = (np.asarray(table["warning_flags"]) & ~ignored) == 0
+    good &= (truth["type"] == kind) & (truth["mag"] >= limits[0]) & (truth["mag"] < limits[1])
     if "n_exposures" in table.colnames:
         good &= np.asarray(table["n_exposures"]) == np.max(table["n_exposures"])
     return good
@@ -172,7 +174,8 @@ def errors(directory: str, scene: str = "sparse") -> None:
             for column in columns + ["psf"] * bool(options):
                 limits = ((20, 24),) if column != "psf" else ((20, 24), (20, 22), (22, 24))
                 for low, high in limits:
-                    good = good_rows(table, truth, "PSF", low, high)
+                    ignored = POOR_FIT | NEIGHBOR if options else POOR_FIT
+                    good = good_rows(table, truth, "PSF", low, high, ignored=ignored)
                     cells = row(table, f"{column}_abmag", truth, good)
                     alone = row(table, f"{column}_abmag", truth, good & truth["isolated"])
                     print(
