@@ -1,7 +1,8 @@
 """The correlated noise of a mosaic: blank sky against errors for a range of radii.
 
-Drizzling correlates neighbouring pixels, while the errors of a mosaic are those of single pixels:
-summed errors are too large in small apertures and too small in large ones.
+Drizzling shares the noise of a detector pixel among neighbours: summed errors are too large in small
+apertures. In large ones they are too small, as the scatter of single pixels, which the error of the
+background comes from, is less than their share of the noise.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def _advise(sky: BlankSky, radii: list[float], method: CircularApertures, name: 
     if unfair:
         log.warning(
             "Blank sky on mosaic %s scatters by these multiples of the errors: %s, as drizzling "
-            "correlates the noise of pixels; set error_calibration to empty_scale to multiply "
-            "errors by them",
+            "correlates the noise of pixels and sources lie in the sky; set error_calibration to "
+            "empty_scale to scale errors by them",
             name,
             ", ".join(unfair),
         )
