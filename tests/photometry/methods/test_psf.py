@@ -38,14 +38,14 @@ def psf():
     return GriddedEPSF(stamp[None], [70.0], [60.0], OVERSAMPLE)
 
 
-def image_of(x, y, flux, *, seed=1):
+def image_of(x, y, flux, *, seed=1, shape=SHAPE):
     """Data and errors of stars on a flat sky: the variance grows with the light, as of photons."""
-    column, row = np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))
-    light = np.zeros(SHAPE)
+    column, row = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
+    light = np.zeros(shape)
     for x0, y0, f in zip(x, y, flux, strict=True):
         light += f * star(column, row, x0, y0)
     err = np.sqrt(NOISE**2 + PHOTONS * np.maximum(light, 0.0))
-    data = light + SKY + err * np.random.default_rng(seed).normal(0, 1, SHAPE)
+    data = light + SKY + err * np.random.default_rng(seed).normal(0, 1, shape)
     return data.astype(np.float32), err.astype(np.float32)
 
 
@@ -53,8 +53,8 @@ def exposure_of(data, err):
     return Exposure(
         data=data,
         err=err,
-        saturated=np.zeros(SHAPE, dtype=bool),
-        wcs=tangent_wcs(SHAPE),
+        saturated=np.zeros(data.shape, dtype=bool),
+        wcs=tangent_wcs(data.shape),
         conversion=CONVERSION,
         pixel_area=PIXEL_AREA,
         detector="WFI01",
@@ -227,3 +227,19 @@ def test_a_curve_of_growth_is_no_psf():
     exposure = exposure_of(*image_of([], [], []))
     with pytest.raises(PSFError, match="needs a PSF on pixels"):
         measure(exposure, sources_at([40.0], [50.0]), [PSFPhotometry()])
+
+
+def test_the_sky_rests_where_an_image_ends_within_cells(psf):
+    """As a mosaic does that is turned to its pixels: of some cells a corner is covered."""
+    rng, side = np.random.default_rng(2), 300
+    (x, y), flux = rng.uniform(0, side - 1, (2, side)), 10 ** rng.uniform(0.5, 4, side)
+    data, err = image_of(x, y, flux, seed=2, shape=(side, side))
+    column, row = np.meshgrid(*2 * [np.arange(side) - (side - 1) / 2])
+    turn, reach = np.deg2rad(20), 0.366 * side
+    along = column * np.cos(turn) + row * np.sin(turn), row * np.cos(turn) - column * np.sin(turn)
+    data[(abs(along[0]) > reach) | (abs(along[1]) > reach)] = np.nan
+    table = measure(exposure_of(data, err), sources_at(x, y), [PSFPhotometry(psf_mesh=16)], psf=psf)
+    ratio = np.asarray(table["psf_flux"]) / njy(flux)
+    alone = np.isfinite(ratio) & (np.asarray(table["psf_blend"]) < 0.3)
+    assert alone.sum() > 100
+    assert (abs(ratio[alone] - 1) < 0.5).all()

@@ -48,6 +48,12 @@ class QuietStrip:
         residual[level > strip.mesh.repeated(limit)] = np.nan
         return cls(strip, residual, 1 - image.surface(estimate.absorbed, strip.rows))
 
+    def share_of(self, image: FitImage) -> NDArray:
+        """Return the shares (r, c) of the cells' pixels that an image has."""
+        return self.strip.mesh.own_means(
+            np.isfinite(image.data[self.strip.rows]).astype(np.float32)
+        )
+
     def mean_kept(self) -> NDArray:
         """Return the means (1, r, c) of `kept` on quiet pixels, NaN for cells without."""
         kept = np.where(np.isnan(self.residual), np.float32(np.nan), self.kept)

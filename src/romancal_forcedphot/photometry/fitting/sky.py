@@ -29,6 +29,9 @@ __all__ = ["AnnulusSky", "MeshSky", "NoSky", "Sky", "followed"]
 
 _LEAST_LEFT = 0.05
 _CORRECTIONS = 2
+#: Share of a cell's pixels. A median of fewer is not the mean of the surface over the cell: were it
+#: taken for that, corrections would grow from one to the next at the rim of a mosaic.
+_WHOLE = 0.9
 _AT_REST = 0.003  # of a flux's error
 _CELL_PIX = 64.0
 _SQUARE_PIX = 8.0
@@ -146,10 +149,13 @@ def _with_mesh(
     strips = list(in_order(of_strip, mesh.strips(all_rows=all_rows), n_threads))
     means = mesh.filled(strip.mean_kept() for strip in strips)[0]
     left = np.clip(np.nan_to_num(means, nan=1.0), _LEAST_LEFT, 1.0)
+    is_whole = min(strip.share_of(image).min() for strip in strips) > _WHOLE
     flux, total = estimate.flux, np.zeros(mesh.shape)
     for _ in range(_CORRECTIONS):
         median, err = mesh.filled(in_order(QuietStrip.medians, strips, n_threads))
-        correction = mesh.with_means(np.nan_to_num(median) / left)
+        correction = np.nan_to_num(median) / left
+        if is_whole:
+            correction = mesh.with_means(correction)
         total += correction
         corrected = partial(QuietStrip.with_more_sky, mesh=mesh, cells=correction)
         strips = list(in_order(corrected, strips, n_threads))
