@@ -1,8 +1,8 @@
 """The correlated noise of a mosaic: blank sky against errors for a range of radii.
 
-Drizzling shares the noise of a detector pixel among neighbours: summed errors are too large in small
-apertures. In large ones they are too small, as the scatter of single pixels, which the error of the
-background comes from, is less than their share of the noise.
+Drizzling shares the noise of a detector pixel among neighbours: summed errors are too large in
+small apertures. In large ones they are too small, as the scatter of single pixels, which the error
+of the background comes from, is less than their share of the noise.
 """
 
 from __future__ import annotations
