@@ -1,4 +1,4 @@
-"""Write the pages of parameters (from the step's spec) and of columns (from `table`).
+"""Write the pages of parameters (from the step's spec) and of columns (from their definitions).
 
     python docs/make_pages.py
 
@@ -14,6 +14,9 @@ from pathlib import Path
 from stpipe import config_parser
 
 from romancal_forcedphot import ForcedPhotometryStep
+from romancal_forcedphot.lightcurves.collating.curves import LIGHT_CURVE, source_columns
+from romancal_forcedphot.lightcurves.collating.exposure_table import EXPOSURE_COLUMNS
+from romancal_forcedphot.lightcurves.measuring.rows import exposure_columns, light_curve_columns
 from romancal_forcedphot.table import (
     FLAG_MEANINGS,
     FLUX_UNITS,
@@ -23,6 +26,10 @@ from romancal_forcedphot.table import (
     aperture_name,
     background_columns,
     coverage_columns,
+    ellipse_columns,
+    kron_columns,
+    model_columns,
+    psf_columns,
     table_columns,
 )
 
@@ -34,6 +41,15 @@ TYPES = {
     "integer": "whole number",
     "boolean": "`True` or `False`",
     "force_list": "list",
+}
+
+
+#: Columns of methods that always have the same, by the parameter that asks for them.
+OF_METHODS = {
+    "--methods=psf": psf_columns(),
+    "--methods=model": model_columns(),
+    "--aperture_shape=ellipse": ellipse_columns(),
+    "--aperture_shape=kron": kron_columns(),
 }
 
 
@@ -68,20 +84,65 @@ def columns_page() -> str:
         f"{radius:g} {unit}: `{aperture_name(radius, unit)}`"
         for radius, unit in ((3, "pixel"), (3.5, "pixel"), (0.4, "arcsec"), (0.33, "arcsec"))
     )
+    of_methods = [
+        part
+        for parameter, its_columns in OF_METHODS.items()
+        for part in (f"### `{parameter}`", _column_table(its_columns))
+    ]
     return _page(
         "Output columns and flags",
         "The columns of `source_catalog` in a product, here with one aperture of 3 pixels. "
-        "`source_name` is there where the catalog has text for ids, `n_exposures` and `weight` "
-        "for mosaics; columns named by `keep_columns` follow at the end. What could not be "
-        "measured is NaN.",
-        _table(("column", "type", "unit", "what it is"), map(_column_row, columns)),
+        "`source_name` is there where the catalog has text for ids: then `label` is the number of "
+        "its row in the whole catalog, from 1. `n_exposures` and `weight` are there for mosaics; "
+        "columns named by `keep_columns` follow at the end. What could not be measured is NaN.",
+        _column_table(columns),
         f"Each aperture has its own seven columns, which begin with its name: {names}. With "
         f"`output_units` the fluxes are in {', '.join(FLUX_UNITS[:-1])} or {FLUX_UNITS[-1]} "
         "(maggies) and the background in that unit per square arcsecond.",
+        "## Other methods",
+        "Fits have the following columns, in the place of those of apertures or after them. "
+        "Ellipses have theirs, and those of the background, in the place of those of circles.",
+        *of_methods,
         "## Flags",
         "`warning_flags` is the sum of the bits that apply, 0 for a good source. In Python, "
         "`str(WarningFlag(value))` names them. A bit never changes its meaning.",
         _table(("bit", "name", "meaning"), flags),
+    )
+
+
+def light_curves_page() -> str:
+    """Return the page of the columns of light curves."""
+    band = "F106"
+    of_sources = source_columns([band], source_names=True, baseline=True)
+    points = light_curve_columns(baseline=True)
+    in_curve = {column.name for column in points}
+    of_files = exposure_columns(source_names=True)
+    return _page(
+        "Columns of light curves",
+        "What `forced_phot_lightcurves` writes below `--output_dir`. `source_name` is there where "
+        "the catalog has text for ids. Before `warning_flags` come the columns by which the "
+        "method tells of the quality of its flux, under the names that they have in the "
+        "[product](columns.md) less the method's: `ee_fraction` of apertures; `gof`, `chi2` and "
+        "`blend` of `psf`; `chi2` of `model`. The flags are [those of products](columns.md#flags).",
+        "## Sources: `lightcurves/`",
+        "A HATS catalog with a row for each source, here of one band, "
+        f"{band}; each band has its own columns. Those with `baseline` in their name and "
+        "`error_scale` are there with `--baseline`. `label_index.parquet` beside it says where a "
+        "label is found.",
+        _column_table(of_sources),
+        f"## Points: `{LIGHT_CURVE}`",
+        f"The column `{LIGHT_CURVE}` of each source is a structure of lists, which have an item "
+        "for each exposure that the source is on, in the order of time. `flux_difference` is "
+        "there with `--baseline`.",
+        _column_table(points),
+        "## Exposures: `exposures.parquet`",
+        "A row for each exposure that was asked for. Numbers of exposures that are not done are "
+        "NaN or 0.",
+        _column_table(EXPOSURE_COLUMNS),
+        "## One exposure: `exposures/NAME.parquet`",
+        "A row for each source on the exposure, as it was measured: no zero point is divided out. "
+        "The columns are those of points, beside:",
+        _column_table([column for column in of_files if column.name not in in_curve]),
     )
 
 
@@ -100,6 +161,10 @@ def _column_row(column: Column) -> tuple[str, str, str, str]:
     return f"`{column.name}`", column.dtype, column.unit, column.description
 
 
+def _column_table(columns: Iterable[Column]) -> str:
+    return _table(("column", "type", "unit", "what it is"), map(_column_row, columns))
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table in Markdown."""
     head = list(head)
@@ -113,7 +178,11 @@ def _page(title: str, *parts: str) -> str:
     return "\n\n".join([NOTE, f"# {title}", *parts]) + "\n"
 
 
-PAGES = {"reference/parameters.md": parameters_page, "reference/columns.md": columns_page}
+PAGES = {
+    "reference/parameters.md": parameters_page,
+    "reference/columns.md": columns_page,
+    "reference/lightcurves.md": light_curves_page,
+}
 
 
 if __name__ == "__main__":

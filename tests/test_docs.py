@@ -11,14 +11,20 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
+from lightcurves.test_collation import make_dataset
 from photutils.aperture import RectangularAperture
 from simulated_stars import OVERSAMPLE, make_epsf
 
 import romancal_forcedphot
-from romancal_forcedphot import ForcedPhotometryStep, WarningFlag
-from romancal_forcedphot.table import coverage_columns
+from romancal_forcedphot import ForcedPhotometryStep, Settings, WarningFlag
+from romancal_forcedphot.lightcurves.collating.collation import collate
+from romancal_forcedphot.lightcurves.options import CurveOptions
+from romancal_forcedphot.photometry import methods_for
+from romancal_forcedphot.photometry.methods import APERTURE_SHAPES, METHODS
+from romancal_forcedphot.table import background_columns, coverage_columns
 from small import CENTER, output_columns, run_step, save_image
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +39,11 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["reference/parameters.md", "reference/columns.md"])
+@pytest.mark.parametrize("name", ["parameters", "columns", "lightcurves"])
 def test_pages_are_what_the_code_tells(generator, name):
-    committed = (DOCS / name).read_text(encoding="utf-8")
-    assert committed == generator.PAGES[name](), "run python docs/make_pages.py"
+    page = f"reference/{name}.md"
+    committed = (DOCS / page).read_text(encoding="utf-8")
+    assert committed == generator.PAGES[page](), "run python docs/make_pages.py"
 
 
 def first_column(page):
@@ -55,7 +62,27 @@ def test_every_column_and_flag_is_listed():
     columns = output_columns([3.0], source_names=True)
     names = [column.name for column in [*columns[:-1], *coverage_columns(), columns[-1]]]
     flags = [str(flag.value) for flag in WarningFlag]
+    made = [Settings(methods=(name,)) for name in METHODS if name != "aperture"]
+    made += [Settings(aperture_shape=shape) for shape in APERTURE_SHAPES if shape != "circle"]
+    background = {column.name for column in background_columns()}
+    for settings in made:
+        (method,) = methods_for(settings)
+        names += ["column", *(c.name for c in method.columns() if c.name not in background)]
     assert first_column("reference/columns.md") == ["column", *names, "bit", *flags]
+
+
+def test_every_column_of_light_curves_is_listed(tmp_path):
+    """Those of files that were written."""
+    dataset = make_dataset(tmp_path, range(4))
+    collate(dataset, CurveOptions(baseline=(0.0, 1e6)))
+    sources = pq.read_schema(dataset.light_curves / "dataset" / "_common_metadata")
+    written = {name for name in sources.names if not name.startswith("f158")} - {"lightcurve"}
+    written |= {field.name for field in sources.field("lightcurve").type}
+    exposure = dataset.exposure_file(next(iter(dataset.state().done)))
+    for file in (dataset.exposure_table, exposure):
+        written |= set(pq.read_schema(file).names)
+    quality = {"chi2"}  # of the method; the page tells of it in words
+    assert set(first_column("reference/lightcurves.md")) == (written - quality) | {"column"}
 
 
 def test_links_in_the_pages_lead_somewhere():

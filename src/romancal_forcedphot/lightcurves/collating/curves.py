@@ -25,11 +25,44 @@ from .summaries import (
     summary_columns,
 )
 
-__all__ = ["LIGHT_CURVE", "CurveMaker"]
+__all__ = ["LIGHT_CURVE", "CurveMaker", "source_columns"]
 
 #: Name of the column that holds the light curves.
 LIGHT_CURVE = "lightcurve"
 _TEXTS = ("exposure", "band", "detector")
+
+
+def source_columns(
+    bands: Sequence[str], *, source_names: bool = False, baseline: bool = False
+) -> list[Column]:
+    """List what a source holds beside its light curve, in order.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Names of the bands.
+    source_names : bool
+        Whether the catalog has text ids.
+    baseline : bool
+        Whether there is a baseline.
+
+    Returns
+    -------
+    list of Column
+    """
+    columns = [
+        Column(INDEX_COLUMN, "int64", "", "Nested HEALPix index of order 29"),
+        Column("label", "int64", "", "Integer id of the source in the catalog"),
+        Column("ra", "float64", "deg", "Right ascension of the catalog (ICRS)"),
+        Column("dec", "float64", "deg", "Declination of the catalog (ICRS)"),
+        Column("n_points", "int32", "", "Number of points of the light curve"),
+    ]
+    if source_names:
+        columns.insert(2, Column("source_name", "str", "", "Text id of the source"))
+    for band in bands:
+        columns += summary_columns(band)
+        columns += baseline_columns(band) if baseline else []
+    return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +108,10 @@ class CurveMaker:
     @property
     def source_columns(self) -> list[Column]:
         """What a source holds beside its light curve."""
-        columns = [
-            Column(INDEX_COLUMN, "int64", "", "Nested HEALPix index of order 29"),
-            Column("label", "int64", "", "Integer id of the source in the catalog"),
-            Column("ra", "float64", "deg", "Right ascension of the catalog (ICRS)"),
-            Column("dec", "float64", "deg", "Declination of the catalog (ICRS)"),
-            Column("n_points", "int32", "", "Number of points of the light curve"),
-        ]
-        if self.sources.source_name is not None:
-            columns.insert(2, Column("source_name", "str", "", "Text id of the source"))
-        for band in self.bands:
-            columns += summary_columns(band)
-            columns += baseline_columns(band) if self.options.baseline else []
-        return columns
+        has_names, has_baseline = (
+            each is not None for each in (self.sources.source_name, self.options.baseline)
+        )
+        return source_columns(self.bands, source_names=has_names, baseline=has_baseline)
 
     @property
     def schema(self) -> pa.Schema:
