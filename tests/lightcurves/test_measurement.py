@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from astropy.time import Time
-from lightcurves.images import NJY_PER_DN, PLAIN, Field, pixel_scale_arcsec
+from lightcurves.images import NJY_PER_DN, PLAIN, SIGMA_PIX, Field, pixel_scale_arcsec
 from lightcurves.test_times import ephemeris_at
 from roman_datamodels import datamodels as rdm
 
-from reference_models import SIGMA, Given, epsf_model, gaussian_pixels
+from reference_models import HALF_SIZE, OVERSAMPLE, SIGMA, Given, epsf_model, gaussian_pixels
 from romancal_forcedphot.catalogs import read_sources
 from romancal_forcedphot.lightcurves.measuring.measurement import flux_prefix, measure_image
 from romancal_forcedphot.lightcurves.options import MeasureOptions
@@ -96,6 +96,23 @@ def test_drifts_are_found_and_followed(field, sources, tmp_path, drift):
     pull = (after.columns["flux"] - truth) / after.columns["flux_err"]
     assert np.median(np.abs(pull)) < 1.5
     assert np.abs(pull[after.columns["warning_flags"] == 0]).max() < 5
+
+
+def test_a_fit_that_is_poor_for_a_drift_does_not_hide_the_drift(sources, tmp_path):
+    """Bright stars fit worst beside their places; those that happen to fit lie nearest to them."""
+    drift = (0.12, -0.08)
+    path = Field(noise=0.3).save(tmp_path / "e_cal.asdf", 61000.0, drift=drift)
+    settings = RunParameters.parse(PLAIN | {"methods": "psf", "psf_source": "epsf"}).settings
+    epsf = epsf_model()
+    at = np.arange(-HALF_SIZE * OVERSAMPLE, HALF_SIZE * OVERSAMPLE + 1) / OVERSAMPLE
+    star = np.exp(-(at**2 + at[:, None] ** 2) / (2 * SIGMA_PIX**2)) / (2 * np.pi * SIGMA_PIX**2)
+    epsf.psf = np.broadcast_to(star.astype(np.float32), epsf.psf.shape).copy()
+    found = measure_image(str(path), settings, sources, Given({"epsf": epsf}))
+    is_poor = found.columns["warning_flags"] & WarningFlag.PSF_POOR_FIT > 0
+    assert 5 <= np.count_nonzero(is_poor) < len(is_poor) - 5
+    offset = (found.record.offset_x, found.record.offset_y)
+    assert offset == pytest.approx(drift, abs=0.01)
+    assert found.record.n_offset == len(is_poor)
 
 
 @pytest.mark.parametrize("shape", ["ellipse", "kron"])

@@ -24,7 +24,7 @@ from ...exposures import Inspection, measure_exposure, open_image
 from ...photometry import Exposure, Settings, Sources
 from ...photometry.calibration import flux_scale
 from ...references import Finder
-from ...table import Column
+from ...table import Column, WarningFlag
 from ..options import MeasureOptions
 from .offsets import Offset, median_offset, vote
 from .psf_sample import PSFSample
@@ -273,7 +273,8 @@ def _offset(exposure: Exposure, table: Table, prefix: str, psf: PSFSample) -> Of
     x, y = np.array(table["x"]), np.array(table["y"])
     flux = np.array(table[f"{prefix}_flux"], dtype=np.float64)
     snr = flux / np.array(table[f"{prefix}_flux_err"], dtype=np.float64)
-    bright = np.flatnonzero((snr >= _BRIGHT_SNR) & (np.array(table["warning_flags"]) == 0))
+    flags = np.array(table["warning_flags"]) & ~np.int32(WarningFlag.PSF_POOR_FIT)  # by the offset
+    bright = np.flatnonzero((snr >= _BRIGHT_SNR) & (flags == 0))
     bright = bright[np.argsort(-flux[bright], kind="stable")[:_MOST_BRIGHT]]
     found = median_offset(exposure.data, x[bright], y[bright])
     if not (np.hypot(found.x, found.y) < _NEAR_PIX and found.scatter < _SCATTER_PIX):
