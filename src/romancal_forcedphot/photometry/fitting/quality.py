@@ -77,12 +77,12 @@ def _tile_quality(
 ) -> tuple[NDArray[np.intp], NDArray]:
     rows, half_size = tile.rows, core[tile.rows]
     window = Window.around(profiles.x[rows], profiles.y[rows], half_size)
-    weight, residual, _ = (each.astype(np.float64) for each in image.pixels(window, estimate))
-    usable = (weight > 0).astype(np.float64)
-    stamps = stamp_matrix(profiles, rows, half_size, window).astype(np.float64)
+    weight, residual, _ = image.pixels(window, estimate)
+    usable = (weight > 0).astype(np.float32)
+    stamps = stamp_matrix(profiles, rows, half_size, window)
     squares = _with_data(stamps, stamps.data**2)
     # What each pixel loses to the fluxes that are fitted to it.
-    fitted = (squares.T @ (1 / estimate.diagonal[rows])) * weight
+    fitted = (squares.T @ (1 / estimate.diagonal[rows]).astype(np.float32)) * weight
     free = usable * np.clip(1 - fitted, 0.0, 1.0)
     own = np.flatnonzero(tile.is_own)
     stamps, squares, rows, half_size = stamps[own], squares[own], rows[own], half_size[own]
@@ -91,7 +91,7 @@ def _tile_quality(
     chi2, gof = (_ratio(kind @ squared, kind @ free) for kind in (ones, stamps))
     flux = estimate.flux[rows]
     middle = np.minimum(_BLEND_HALF_SIZE, half_size)
-    model = window.cut(estimate.model).ravel().astype(np.float64)
+    model = window.cut(estimate.model).ravel()
     light = stamps.sum(axis=1)
     values = chi2, gof, _blend(inner_stamps(stamps, half_size, middle), flux, model)
     more = 1 / squares.sum(axis=1), stamps @ usable / light, ones @ usable
