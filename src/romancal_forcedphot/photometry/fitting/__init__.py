@@ -4,11 +4,12 @@ Arrays in, arrays out. `fit_fluxes` (in `fluxes`) takes an image and the `Profil
 whatever they look like, and knows no PSF and no catalog.
 
 From the bottom up: `profiles` on pixels, of points and `galaxies`; `windows` of the image and
-sparse matrices of `stamps`; the normal `equations` of a tile, their approximate inverse
-(`block_inverse`, `dense_inverse`) and conjugate gradients (`solver`); `rounds` over the `tiles` of
-an image (`parallel`); what depends on the fluxes in turn: `stamp_sizes`, `participants`,
-`far_wings`, `variance`, and the `sky` on a `mesh`; `joint`, which brings all of it to rest;
-`unknowns` that can be told apart; `quality`; errors of `apertures` without their neighbours.
+sparse matrices of `stamps`, evaluated once (`kept_stamps`); the normal `equations` of a tile, their
+approximate inverse (`block_inverse`, `group_inverse`, `dense_inverse`) and conjugate gradients
+(`solver`); `rounds` over the `tiles` of an image (`parallel`); what depends on the fluxes in turn:
+`stamp_sizes`, `participants`, `far_wings`, `variance`, and the `sky` of `quiet` pixels on a `mesh`;
+`joint`, which brings all of it to rest; `unknowns` that can be told apart; `quality`; errors of
+`apertures` without their neighbours.
 """
 
 from __future__ import annotations
