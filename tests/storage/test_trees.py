@@ -54,7 +54,7 @@ def test_the_count_is_that_of_all_values(tmp_path):
         nested(3, 8),
         "a: &a {b: 1}\nc: [*a, *a]",
         "a: 'one * two'\nb: '&c'",
-        "a: [" + "1.5, " * 300_000 + "2]",  # long, without aliases
+        "a: [" + "1.500000000000000, " * 75_000 + "2]",  # long, without aliases
     ],
 )
 def test_usual_trees_are_read(tmp_path, tree):
