@@ -37,6 +37,12 @@ def test_the_page_lies_beside_the_product(tmp_path):
     assert np.ptp(picture[..., :3]) > 0.9  # black on white
 
 
+def test_without_a_fit_there_is_a_warning_and_no_residual_image(tmp_path, caplog):
+    run_step(level2_image(), catalog=sources(), save_residual=True, save_results=True)
+    assert "no residual image: save_residual needs methods=psf or model" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == [PRODUCT]
+
+
 @pytest.mark.parametrize("shape", ["ellipse", "kron"])
 def test_ellipses_have_a_page(tmp_path, shape):
     columns = {"n": [1.0, 2.0], "half_light_radius": [0.4, -1.0], "ba": [0.5] * 2, "pa": [20.0] * 2}

@@ -21,7 +21,7 @@ from romancal_forcedphot import ForcedPhotometryModel
 from romancal_forcedphot.product.resources import SCHEMA_URI, TAG_URI
 from romancal_forcedphot.storage import StorageError
 from romancal_forcedphot.table import model_columns, psf_columns
-from small import output_columns
+from small import output_columns, save_image
 
 RADII = [3.0, 3.5]
 
@@ -505,3 +505,12 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     path = tmp_path / "file" / "product.asdf"
     with pytest.raises(StorageError, match=f"cannot write '{path}': .*--output_dir"):
         make_model().save(path)
+
+
+def test_what_is_no_product_is_refused_by_name(tmp_path):
+    save_image(tmp_path / "image_cal.asdf")
+    asdf.AsdfFile({"roman": {"a": 1}}).write_to(tmp_path / "other.asdf")
+    with pytest.raises(TypeError, match=r"image_cal.asdf' is a ImageModel: expected a Forced"):
+        ForcedPhotometryModel.read(tmp_path / "image_cal.asdf")
+    with pytest.raises(TypeError, match=r"other.asdf' is not a Roman product"):
+        ForcedPhotometryModel.read(tmp_path / "other.asdf")

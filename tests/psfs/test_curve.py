@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter
 from scipy.special import j1
 
 from romancal_forcedphot.psfs import CorrectionUnavailable, CurveOfGrowth, PSFError
-from romancal_forcedphot.psfs.pixelation import radial_weight_decrements
+from romancal_forcedphot.psfs.pixelation import displacement_cdf, radial_weight_decrements
 
 N_CELLS = 9  # per pixel and axis
 HALF = 26  # pixels from the centre to the edge
@@ -139,6 +139,16 @@ def test_fall_of_weight_is_the_circle_blurred_by_pixels(n_blurs, radius):
         y = step[None, :, None] + edges[k] * np.sin(angle)
         inside = (np.hypot(x, y) < radius).mean(axis=2)
         assert inside_from[k] == pytest.approx(chance @ inside @ chance, abs=1e-3)
+
+
+@pytest.mark.parametrize("widths", [(1.0, 0.8), (1.0, 1.0, 1.0), (2.0, 1.6, 1.0), (1.2, 0.7, 0.4)])
+def test_squares_of_any_side_displace_as_chance_does(widths):
+    """Against the lengths of a million sums of random moves."""
+    random = np.random.default_rng(5)
+    moves = sum(width * random.uniform(-0.5, 0.5, (2, 1_000_000)) for width in widths)
+    lengths = np.linspace(0.05, 0.8, 16) * sum(widths)
+    expected = np.searchsorted(np.sort(np.hypot(*moves)), lengths) / moves.shape[1]
+    np.testing.assert_allclose(displacement_cdf(lengths, widths), expected, atol=2.5e-3)
 
 
 # --- scales and units ------------------------------------------------------------------------
