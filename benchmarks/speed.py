@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from speed_kernels import Contender, Scene, contenders, microseconds_per_source
 from speed_processes import Run, ourselves, run_child, strun
+from speed_s3 import read_over_transfer
 
 from romancal_forcedphot.example import crds_environment, make_example
 
@@ -53,9 +54,10 @@ def repeats_of(n_sources: int, quick: bool) -> int:
     return 1 if quick else 3 if n_sources > 300_000 else 5
 
 
-def time_kernels(scene: Scene, sizes: list[int], quick: bool) -> tuple[Figures, Figures]:
+def time_kernels(
+    runners: dict[str, Contender], scene: Scene, sizes: list[int], quick: bool
+) -> tuple[Figures, Figures]:
     """Print the time per source of each contender at each size; return wall, processor times."""
-    runners = contenders()
     for contender in runners.values():  # imports and caches
         contender.run(scene.with_sources(1024).part(64))
     print("\nMicroseconds per source: wall (processor), and wall over ours with two threads")
@@ -86,13 +88,13 @@ def print_caps(runners: dict[str, Contender], n_sources: int) -> None:
     print(f"At most so many of the sources were given to: {', '.join(capped)}", flush=True)
 
 
-def kernel_memory(sizes: list[int], directory: Path) -> None:
+def kernel_memory(runners: dict[str, Contender], sizes: list[int], directory: Path) -> None:
     """Print the peak memory of a process that makes the scene and measures it once."""
     n_sources = max(sizes)
     print(
         f"\nPeak memory of a process that makes the scene and measures {n_sources:,d} sources, GB"
     )
-    for key, contender in contenders().items():
+    for key, contender in runners.items():
         command = [sys.executable, os.fspath(HERE / "speed_kernels.py"), key, str(n_sources)]
         run = run_child(command, cwd=directory, environment=dict(os.environ))
         print(f"{contender.name:28s}{run.peak_gb:26.2f}", flush=True)
@@ -214,6 +216,7 @@ def print_figures(walls: Figures, processors: Figures, ratios: Figures, peaks: F
         ("the same in processor time, 1e5 sources", lambda: ratios["processor", n], "<=", 1.5),
         ("the same in processor time, 1e6 sources", lambda: ratios["processor", many], "<=", 3.5),
         ("processor s of a further exposure, 1e5 sources", lambda: ratios["further", n], "<=", 1.6),
+        ("reading from S3 over the transfer at 1 Gbit/s", lambda: ratios["s3", 0], "<=", 1.15),
         ("peak GB, 1e5 sources", lambda: peaks["strun", n], "<=", 0.8),
         ("peak GB, 1e6 sources", lambda: peaks["strun", many], "<=", 1.2),
         ("microseconds per ePSF correction", lambda: walls["epsf", n], "<=", 40),
@@ -234,7 +237,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one run of each, sizes to 1e5")
     parser.add_argument("--sizes", help="numbers of sources, separated by commas")
     parser.add_argument("--directory", type=Path, default=Path("example"))
-    parser.add_argument("--only", choices=["kernels", "processes"], help="one half of it")
+    parser.add_argument("--only", choices=["kernels", "processes", "s3"], help="a part of it")
+    parser.add_argument("--contenders", help="some kernels, such as ours1,radius,radii (and ours2)")
     options = parser.parse_args()
     usual = "10,10000,100000" if options.quick else "10,1000,10000,100000,1000000"
     sizes = [int(size) for size in (options.sizes or usual).split(",")]
@@ -243,15 +247,26 @@ def main() -> None:
     walls, processors, ratios, peaks = {}, {}, {}, {}
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
-        if options.only != "kernels":
+        if options.only in (None, "s3"):
+            scene, _ = make_example(options.directory.resolve())
+            n_runs = 2 if options.quick else 5
+            ratios["s3", 0] = float(
+                np.median([read_over_transfer(scene.image) for _ in range(n_runs)])
+            )
+        if options.only in (None, "processes"):
             scene, cache = make_example(options.directory.resolve())
             ratios, peaks = time_processes(scene.image, cache, sizes, options.quick, room)
             if 100_000 in sizes:
                 ratios |= time_further(scene.image, cache, 100_000, room)
             time_romancal(scene.image, cache, room)
-        if options.only != "processes":
-            kernel_memory(sizes, room)  # before this process itself is large: children inherit
-            walls, processors = time_kernels(Scene.make(1024), sizes, options.quick)
+        if options.only in (None, "kernels"):
+            runners = contenders()
+            if options.contenders:
+                names = ["ours2", *options.contenders.split(",")]
+                runners = {name: runners[name] for name in names}
+            else:
+                kernel_memory(runners, sizes, room)  # while this process is small: children inherit
+            walls, processors = time_kernels(runners, Scene.make(1024), sizes, options.quick)
     print_figures(walls, processors, ratios, peaks)
 
 

@@ -107,7 +107,7 @@ def columns(product: str, path: str) -> None:
 def further(image: str, catalog_path: str) -> None:
     """Measure an exposure again and again, as a worker of light curves does; say what one takes."""
     from romancal_forcedphot.catalogs import read_sources
-    from romancal_forcedphot.lightcurves.dataset import to_parquet
+    from romancal_forcedphot.lightcurves.measuring.exposure_files import to_parquet
     from romancal_forcedphot.lightcurves.measuring.measurement import measure_image
     from romancal_forcedphot.photometry import Settings
     from romancal_forcedphot.references import CRDSFinder, KeepingFinder

@@ -33,7 +33,7 @@ __all__ = ["Background", "local_background"]
 MIN_PIXELS = 30
 
 #: Sources per block: many enough to amortise numpy's overhead, few enough for the CPU cache.
-BLOCK_SIZE = 1024
+BLOCK_SIZE = 512
 
 #: Upper limit of the number of sources per block times r_out squared.
 BLOCK_PIXELS = 700_000
