@@ -17,7 +17,9 @@ from romancal_forcedphot import ForcedPhotometryStep
 from romancal_forcedphot.lightcurves.collating.curves import LIGHT_CURVE, source_columns
 from romancal_forcedphot.lightcurves.collating.exposure_table import EXPOSURE_COLUMNS
 from romancal_forcedphot.lightcurves.measuring.rows import exposure_columns, light_curve_columns
+from romancal_forcedphot.photometry.methods import METHODS
 from romancal_forcedphot.table import (
+    COLUMNS_BY_METHOD,
     FLAG_MEANINGS,
     FLUX_UNITS,
     Column,
@@ -26,10 +28,6 @@ from romancal_forcedphot.table import (
     aperture_name,
     background_columns,
     coverage_columns,
-    ellipse_columns,
-    kron_columns,
-    model_columns,
-    psf_columns,
     table_columns,
 )
 
@@ -41,15 +39,6 @@ TYPES = {
     "integer": "whole number",
     "boolean": "`True` or `False`",
     "force_list": "list",
-}
-
-
-#: Columns of methods that always have the same, by the parameter that asks for them.
-OF_METHODS = {
-    "--methods=psf": psf_columns(),
-    "--methods=model": model_columns(),
-    "--aperture_shape=ellipse": ellipse_columns(),
-    "--aperture_shape=kron": kron_columns(),
 }
 
 
@@ -86,8 +75,8 @@ def columns_page() -> str:
     )
     of_methods = [
         part
-        for parameter, its_columns in OF_METHODS.items()
-        for part in (f"### `{parameter}`", _column_table(its_columns))
+        for name, its_columns in COLUMNS_BY_METHOD.items()
+        for part in (f"### `{_parameter_for(name)}`", _column_table(its_columns()))
     ]
     return _page(
         "Output columns and flags",
@@ -108,6 +97,11 @@ def columns_page() -> str:
         "`str(WarningFlag(value))` names them. A bit never changes its meaning.",
         _table(("bit", "name", "meaning"), flags),
     )
+
+
+def _parameter_for(method: str) -> str:
+    """Return the parameter that asks for a method."""
+    return f"--{'methods' if method in METHODS else 'aperture_shape'}={method}"
 
 
 def light_curves_page() -> str:

@@ -19,13 +19,13 @@ from photutils.aperture import RectangularAperture
 from simulated_stars import OVERSAMPLE, make_epsf
 
 import romancal_forcedphot
-from romancal_forcedphot import ForcedPhotometryStep, Settings, WarningFlag
+from romancal_forcedphot import CircularApertures, ForcedPhotometryStep, Settings, WarningFlag
 from romancal_forcedphot.lightcurves.collating.collation import collate
 from romancal_forcedphot.lightcurves.options import CurveOptions
 from romancal_forcedphot.photometry import methods_for
 from romancal_forcedphot.photometry.methods import APERTURE_SHAPES, METHODS
 from romancal_forcedphot.table import background_columns, coverage_columns
-from small import CENTER, output_columns, run_step, save_image
+from small import CENTER, SCALE_DEG, output_columns, run_step, save_image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -141,7 +141,7 @@ def test_a_new_aperture_shape():
     (code,) = python_of("new_aperture.md")
     names = {}
     exec(code, names)
-    table, exposure = names["table"], names["exposure"]
+    table, exposure, Squares = (names[name] for name in ("table", "exposure", "Squares"))
     data = np.where(np.isfinite(exposure.data), exposure.data, 0.0) * names["area"]
     squares = RectangularAperture(np.transpose([table["x"], table["y"]]), 6.0, 6.0)
     masks = squares.to_mask(method="exact")
@@ -154,6 +154,14 @@ def test_a_new_aperture_shape():
     gross = scale * sums
     difference = table["square_flux"] - (gross - scale * background * areas)
     assert np.all(np.abs(difference) < 2e-4 * gross)  # photutils' exact squares have 32 subpixels
+    circles = CircularApertures(aperture_radii=1.5, radius_unit="arcsec", bkg_estimator="none")
+    large = names["measure"](exposure, names["read_sources"]("catalog.ecsv"), [Squares(circles)])
+    assert np.all(large["warning_flags"] & WarningFlag.NEIGHBOR)  # 1 to 1.4 arcsec away
+    half_side = 1.5 / (3600 * SCALE_DEG)
+    squares = RectangularAperture(np.transpose([table["x"], table["y"]]), *[2 * half_side] * 2)
+    data = np.where(np.isfinite(exposure.data), exposure.data, 0.0)
+    gross = scale * np.array([m.multiply(data).sum() for m in squares.to_mask(method="exact")])
+    np.testing.assert_allclose(large["square_flux"], gross, rtol=5e-3)
 
 
 def test_the_page_of_architecture_names_every_room_and_files_that_exist():

@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DEFAULT_RADII", "MOSAIC_RADII", "Settings", "radii_or_default"]
+__all__ = ["CATALOG_SHAPES", "DEFAULT_RADII", "MOSAIC_RADII", "Settings", "radii_or_default"]
+
+#: Values of ``aperture_shape`` that ask for the shapes of the catalog's sources.
+CATALOG_SHAPES = frozenset({"ellipse", "kron"})
 
 #: Default radii by parameter and unit.
 DEFAULT_RADII: Mapping[str, Mapping[str, tuple[float, ...]]] = {
@@ -189,7 +192,7 @@ class Settings:
     @property
     def needs_shapes(self) -> bool:
         """Whether a method asks for the shapes of the catalog's sources."""
-        of_apertures = "aperture" in self.methods and self.aperture_shape != "circle"
+        of_apertures = "aperture" in self.methods and self.aperture_shape in CATALOG_SHAPES
         return of_apertures or self.needs_profiles
 
     def resolved(self, *, is_mosaic: bool = False) -> Settings:

@@ -10,27 +10,16 @@ from astropy.table import Table
 from astropy.units import Unit
 
 from ..table import (
+    COLUMNS_BY_METHOD,
     FLUX_UNITS,
     Column,
     aperture_columns,
     background_columns,
-    ellipse_columns,
     known_column,
-    kron_columns,
-    model_columns,
-    psf_columns,
     table_columns,
 )
 
 __all__ = ["check_columns"]
-
-#: Columns of the methods that always have the same.
-_COLUMNS_OF = {
-    "ellipse": ellipse_columns,
-    "kron": kron_columns,
-    "psf": psf_columns,
-    "model": model_columns,
-}
 
 
 def check_columns(table: Table, forced_phot: Mapping[str, Any]) -> None:
@@ -72,7 +61,7 @@ def _of_methods(forced_phot: Mapping[str, Any], unit: str) -> list[Column]:
         except ValueError as error:
             raise ValidationError(f"meta.forced_phot does not fit: {error}") from error
         columns += background_columns(flux_unit=unit)
-    for name, columns_of in _COLUMNS_OF.items():
+    for name, columns_of in COLUMNS_BY_METHOD.items():
         columns += columns_of(flux_unit=unit) if name in methods else []
     return columns
 

@@ -5,9 +5,16 @@ Measuring code and file formats both use this package; it imports no other part 
 
 from __future__ import annotations
 
-from .columns import check_catalog_columns, is_flux_column, known_column, table_columns
+from .columns import (
+    check_catalog_columns,
+    coverage_columns,
+    is_flux_column,
+    known_column,
+    table_columns,
+)
 from .flags import FLAG_MEANINGS, WarningFlag
 from .method_columns import (
+    COLUMNS_BY_METHOD,
     FLUX_UNITS,
     Column,
     aperture_column_names,
@@ -15,17 +22,18 @@ from .method_columns import (
     aperture_name,
     apertures_in,
     background_columns,
-    coverage_columns,
     ellipse_columns,
     error_columns,
     kron_columns,
     model_columns,
     psf_columns,
+    shape_columns,
 )
 from .rows import count_rows, make_table, median_ee_fractions, on_image
 from .units import convert_flux, in_flux_unit, table_unit
 
 __all__ = [
+    "COLUMNS_BY_METHOD",
     "FLAG_MEANINGS",
     "FLUX_UNITS",
     "Column",
@@ -50,6 +58,7 @@ __all__ = [
     "model_columns",
     "on_image",
     "psf_columns",
+    "shape_columns",
     "table_columns",
     "table_unit",
 ]

@@ -15,12 +15,17 @@ from .method_columns import (
     Column,
     aperture_columns_by_name,
     background_columns,
-    coverage_columns,
     model_columns,
     psf_columns,
 )
 
-__all__ = ["check_catalog_columns", "is_flux_column", "known_column", "table_columns"]
+__all__ = [
+    "check_catalog_columns",
+    "coverage_columns",
+    "is_flux_column",
+    "known_column",
+    "table_columns",
+]
 
 LABEL = Column("label", "int64", "", "Integer id of the source in the input catalog")
 SOURCE_NAME = Column("source_name", "str", "", "Text id of the source in the input catalog")
@@ -63,6 +68,14 @@ def table_columns(of_methods: Sequence[Column], *, source_names: bool = False) -
             )
         seen.add(column.name)
     return columns
+
+
+def coverage_columns() -> list[Column]:
+    """List the columns that tell which exposures of a mosaic made the pixels of a source."""
+    return [
+        Column("n_exposures", "int32", "", "Exposures that made the 5 x 5 pixels at the source"),
+        Column("weight", "float32", "", "Median weight of the 5 x 5 pixels at the source"),
+    ]
 
 
 def known_column(name: str, *, flux_unit: str = FLUX_UNITS[0]) -> Column | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 __all__ = [
+    "COLUMNS_BY_METHOD",
     "FLUX_UNITS",
     "Column",
     "aperture_column_names",
@@ -20,12 +21,12 @@ __all__ = [
     "aperture_name",
     "apertures_in",
     "background_columns",
-    "coverage_columns",
     "ellipse_columns",
     "error_columns",
     "kron_columns",
     "model_columns",
     "psf_columns",
+    "shape_columns",
 ]
 
 #: Units that the fluxes of a table may have, in astropy's notation; the first is RAD's.
@@ -207,19 +208,25 @@ def model_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
 
 
+def shape_columns(
+    name: str, adjective: str, size: str, *, flux_unit: str = FLUX_UNITS[0]
+) -> list[Column]:
+    """List the seven columns of apertures of a shape, such as an ``elliptical`` one."""
+    return [
+        Column(c.name, c.dtype, c.unit, c.description.replace("circular", adjective))
+        for c in _columns_of(name, size, _checked(flux_unit))
+    ]
+
+
 def ellipse_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     """List the columns of elliptical apertures."""
-    of_flux = _columns_of("ellipse", "scaled shape", _checked(flux_unit))
-    renamed = [
-        Column(c.name, c.dtype, c.unit, c.description.replace("circular", "elliptical"))
-        for c in of_flux
-    ]
+    of_flux = shape_columns("ellipse", "elliptical", "scaled shape", flux_unit=flux_unit)
     shape = (
         ("ellipse_semimajor", "arcsec", "Half major axis of the elliptical aperture"),
         ("ellipse_semiminor", "arcsec", "Half minor axis of the elliptical aperture"),
         ("ellipse_orientation", "deg", "Position angle from North of the aperture's major axis"),
     )
-    return [*renamed, *(Column(name, "float32", unit, text) for name, unit, text in shape)]
+    return [*of_flux, *(Column(name, "float32", unit, text) for name, unit, text in shape)]
 
 
 def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
@@ -236,14 +243,6 @@ def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
         ("orientation_sky", "deg", "Position angle from North of the source semimajor axis"),
     )
     return [Column(name, "float32", unit, text) for name, unit, text in rows]
-
-
-def coverage_columns() -> list[Column]:
-    """List the columns that tell which exposures of a mosaic made the pixels of a source."""
-    return [
-        Column("n_exposures", "int32", "", "Exposures that made the 5 x 5 pixels at the source"),
-        Column("weight", "float32", "", "Median weight of the 5 x 5 pixels at the source"),
-    ]
 
 
 def apertures_in(names: Iterable[str]) -> list[str]:
@@ -333,3 +332,12 @@ def _columns_of(name: str, radius: str, flux_unit: str) -> list[Column]:
         ("ee_fraction", "", f"Encircled-energy fraction by which {name}_flux was divided"),
     )
     return [Column(f"{name}_{suffix}", "float32", unit, text) for suffix, unit, text in rows]
+
+
+#: Columns of the methods that always have the same, by the name of the method.
+COLUMNS_BY_METHOD: Mapping[str, Callable[..., list[Column]]] = {
+    "psf": psf_columns,
+    "model": model_columns,
+    "ellipse": ellipse_columns,
+    "kron": kron_columns,
+}

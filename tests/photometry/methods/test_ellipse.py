@@ -231,8 +231,8 @@ def test_settings_choose_the_shape():
     assert method == EllipticalApertures(
         shape_scale=1.5, aperture_radii=(3.0,), annulus_radii=(20.0, 25.0)
     )
-    with pytest.raises(ValueError, match="aperture_shape 'square' is unknown: use one of circle"):
-        methods_for(Settings(aperture_shape="square"))
+    with pytest.raises(ValueError, match="aperture_shape 'nonsense' is unknown: use one of circle"):
+        methods_for(Settings(aperture_shape="nonsense"))
     with pytest.raises(ValueError, match="shape_scale is -1: expected a number above 0"):
         EllipticalApertures(shape_scale=-1)
     with pytest.raises(ValueError, match="annulus_radii has 1 numbers"):

@@ -59,7 +59,13 @@ def _apertures(settings: Settings) -> Method:
             f"error_calibration is {settings.error_calibration!r}: expected none with "
             f"match_psf_to={settings.match_psf_to}, as blank sky is measured in plain circles"
         )
-    return APERTURE_SHAPES[settings.aperture_shape](settings)
+    method = APERTURE_SHAPES[settings.aperture_shape](settings)
+    if settings.match_psf_to and "matching" not in method.uses:
+        raise ValueError(
+            f"match_psf_to is {settings.match_psf_to!r}: expected none with aperture_shape "
+            f"{settings.aperture_shape}, whose sums cannot be matched"
+        )
+    return method
 
 
 #: Functions that make a method from settings, by its name.
