@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,7 @@ def test_a_psf_of_ones_own():
 
 
 @pytest.mark.usefixtures("image_and_catalog")
-def test_a_new_aperture_shape():
+def test_a_new_aperture_shape(monkeypatch):
     """Its sums are photutils'."""
     (code,) = python_of("new_aperture.md")
     names = {}
@@ -162,6 +163,12 @@ def test_a_new_aperture_shape():
     data = np.where(np.isfinite(exposure.data), exposure.data, 0.0)
     gross = scale * np.array([m.multiply(data).sum() for m in squares.to_mask(method="exact")])
     np.testing.assert_allclose(large["square_flux"], gross, rtol=5e-3)
+    monkeypatch.setitem(APERTURE_SHAPES, "square", Squares.from_settings)
+    settings = Settings(("aperture", "psf"), aperture_shape="square", subtract_neighbors=True)
+    squares, stars = methods_for(settings)
+    assert squares.neighbors == stars
+    with pytest.raises(ValueError, match="match_psf_to is 'F213': expected none"):
+        methods_for(replace(settings, match_psf_to="F213"))
 
 
 def test_the_page_of_architecture_names_every_room_and_files_that_exist():
