@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from roman_datamodels import datamodels as rdm
+from speed_processes import run_child, strun
 
 from romancal_forcedphot.catalogs import read_sources
 from romancal_forcedphot.example import crds_environment, make_example
@@ -76,6 +79,25 @@ def cost_of_an_exposure(directory: Path, n_sources: int) -> tuple[float, float]:
         print(f"  {name}: {np.median(each[1:]):.3f} s of CPU, at least {min(each):.3f}")
     base, with_checksums, without = (float(np.median(each[1:])) for each in times.values())
     return with_checksums / base, without / base
+
+
+def further_exposure_of_a_step(directory: Path, n_sources: int = 100_000) -> float:
+    """CPU of each further exposure of one `strun`: of seven less that of two, over five."""
+    image, sources = full_size(directory, n_sources)
+    columns = {"label": sources.label, "ra": sources.ra, "dec": sources.dec}
+    pq.write_table(pa.table(columns), directory / "catalog.parquet")
+    images = [directory / f"further_{number:04d}_cal.asdf" for number in range(7)]
+    for link in images:
+        link.unlink(missing_ok=True)
+        link.symlink_to(image)
+    processor = {}
+    for n in (2, 7):
+        program, step, _, *options = strun(images[0], directory / "catalog.parquet")
+        command = [program, step, *map(str, images[:n]), *options]
+        run = run_child(command, cwd=directory, environment=dict(os.environ))
+        processor[n] = run.processor_s
+        print(f"  {n} exposures of {n_sources} sources: {processor[n]:.2f} s of CPU")
+    return (processor[7] - processor[2]) / 5
 
 
 def speedup_of_two(directory: Path, n_sources: int, n_each: int = 8) -> tuple[float, float]:
