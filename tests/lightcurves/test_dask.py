@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from lightcurves.drivers import job, made_up, made_up_by_one_thread, requested
 from lightcurves.tasks import Victim, measure_slowly
-from lightcurves.test_engine import by_name, job, requested
-from lightcurves.test_run import digests_of, made_up, made_up_by_one_thread
+from lightcurves.test_engine import by_name
+from lightcurves.test_run import digests_of
 
 from romancal_forcedphot.lightcurves.running.engine import outcomes
 from romancal_forcedphot.lightcurves.running.jobs import attempt

@@ -11,27 +11,19 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from lightcurves.series import made_catalog
-from lightcurves.tasks import Slow, Victim, measure_made_up
+from lightcurves.drivers import drive, job, requested
+from lightcurves.tasks import Slow, Victim
 
 from romancal_forcedphot.lightcurves.dataset import Requested
 from romancal_forcedphot.lightcurves.measuring.exposure_files import read_exposure
 from romancal_forcedphot.lightcurves.running.engine import outcomes
-from romancal_forcedphot.lightcurves.running.jobs import Job, Outcome, attempt
+from romancal_forcedphot.lightcurves.running.jobs import Outcome, attempt
 from romancal_forcedphot.lightcurves.running.pools import (
     ExecutorPool,
     PoolError,
     ProcessPool,
     opened,
 )
-
-
-def job(settings=None):
-    return Job(measure_made_up, settings, made_catalog(names=True), made_from={"settings": "abc"})
-
-
-def requested(n, prefix="exposure"):
-    return [Requested(f"{prefix}_{k:04d}", f"/nowhere/{prefix}_{k:04d}_cal.asdf") for k in range(n)]
 
 
 def by_name(found):
@@ -138,10 +130,6 @@ def test_what_cannot_be_sent_is_told():
 def test_no_workers_are_refused():
     with pytest.raises(PoolError, match="n_workers is 0"):
         ProcessPool(job(), 0)
-
-
-def drive(job):
-    list(outcomes(ProcessPool(job, 2), requested(4)))
 
 
 @pytest.mark.slow

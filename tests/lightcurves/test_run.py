@@ -10,16 +10,15 @@ from functools import partial
 
 import numpy as np
 import pytest
+from lightcurves.drivers import made_up, made_up_by_one_thread
 from lightcurves.images import NJY_PER_DN, PLAIN, Field
-from lightcurves.series import made_catalog
-from lightcurves.tasks import measure_dying_once, measure_made_up
+from lightcurves.tasks import measure_dying_once
 from lightcurves.test_collation import content_of
 from roman_datamodels import datamodels as rdm
 
 from romancal_forcedphot import lightcurves
 from romancal_forcedphot.lightcurves import CurveOptions, DatasetError, MeasureOptions
 from romancal_forcedphot.lightcurves.dataset import Dataset
-from romancal_forcedphot.lightcurves.running.run import run_dataset
 
 N_EPOCHS = 6
 
@@ -130,19 +129,6 @@ def test_what_is_logged_as_a_warning_is_kept_with_the_exposure(field, images, tm
         lightcurves.run(images[:1], catalog, output_dir=tmp_path, settings=PLAIN, executor=executor)
     [warnings] = lightcurves.open(tmp_path).exposures["warnings"]
     assert "2016" in warnings
-
-
-def made_up(directory, n, *, measure=measure_made_up, **options):
-    names = [f"/nowhere/exposure_{k:04d}_cal.asdf" for k in range(n)]
-    sources = made_catalog(50, names=True)
-    return run_dataset(
-        names, sources, output_dir=directory, settings={"a": 1}, measure=measure, **options
-    )
-
-
-def made_up_by_one_thread(directory, n):
-    with ThreadPoolExecutor(1) as executor:
-        return made_up(directory, n, executor=executor)
 
 
 def test_a_full_disk_is_told_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
