@@ -165,11 +165,13 @@ def measure_columns(
     for method, its_batches in zip(bound, batches, strict=True):
         flags = method.unmeasured_flags
         progress(len(flags) - sum(map(len, its_batches)))
+        place = np.empty(len(flags), dtype=np.intp)
+        place[rows] = np.arange(len(rows))
         flags = flags[rows]
         with ThreadPoolExecutor(n_threads) as pool:
             measured = pool.map(method.measure, its_batches)
             for batch, result in zip(its_batches, measured, strict=True):
-                indices = np.searchsorted(rows, batch)
+                indices = place[batch]
                 result = dict(result)
                 flags[indices] = result.pop("warning_flags")
                 for name, column in result.items():
