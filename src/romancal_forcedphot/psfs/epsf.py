@@ -30,7 +30,8 @@ from .contract import Correction
 from .errors import PSFError
 from .log_grid import interpolate_over_radius
 from .phases import split_by_phase, stamps_by_phase
-from .samples import bilinear_nodes, doubled_sampling, flux_in_circle, spline_weights
+from .position_grid import PositionGrid
+from .samples import doubled_sampling, flux_in_circle, spline_weights
 
 __all__ = ["GriddedEPSF"]
 
@@ -96,13 +97,7 @@ class GriddedEPSF:
                 f"ePSF has {n_positions} stamps and positions of shapes {self.x.shape}, "
                 f"{self.y.shape}: expected a position for each stamp"
             )
-        positions = set(zip(self.x.tolist(), self.y.tolist(), strict=True))
-        n_nodes = self._x_nodes.size * self._y_nodes.size
-        if len(positions) != n_positions or n_positions != n_nodes:
-            raise PSFError(
-                f"ePSF positions x {self.x.tolist()}, y {self.y.tolist()} are no rectangular "
-                "grid: expected each of a number of x with each of a number of y"
-            )
+        _ = self.grid  # refuses positions that form none
 
     @property
     def description(self) -> dict[str, Any]:
@@ -119,6 +114,11 @@ class GriddedEPSF:
             "masked_pixels": "left out of the sum of the ePSF",
             **self.provenance,
         }
+
+    @cached_property
+    def grid(self) -> PositionGrid:
+        """The grid of the stamps' positions."""
+        return PositionGrid(self.x, self.y)
 
     @property
     def stamp_radius(self) -> float:
@@ -252,7 +252,7 @@ class GriddedEPSF:
         """
         self._check_side(side)
         phases, (ny, nx), oversample = self._phases
-        nodes, shares = (np.array(each) for each in zip(*self._corners(x, y), strict=True))
+        nodes, shares = (np.array(each) for each in zip(*self.grid.corners(x, y), strict=True))
         return stamps_by_phase(
             phases,
             nodes,
@@ -273,7 +273,7 @@ class GriddedEPSF:
         axes: Any = (1, 2)
         windows = sliding_window_view(self._coefficients, (size, size), axis=axes)
         table = np.zeros((x.size, size, size))
-        for node, weight in self._corners(x, y):
+        for node, weight in self.grid.corners(x, y):
             table += weight[:, None, None] * windows[node, row, column]
         rows = np.zeros((x.size, side, size))
         for k in range(4):
@@ -313,36 +313,6 @@ class GriddedEPSF:
         phases = (split_by_phase(each[None], oversample)[0] for each in coefficients)
         return np.array(list(phases)), stamps.shape[1:], oversample
 
-    # --- the grid of positions -----------------------------------------------------------------
-
-    @cached_property
-    def _x_nodes(self) -> NDArray:
-        """Coordinates x of the nodes of the grid, increasing."""
-        return np.unique(self.x)
-
-    @cached_property
-    def _y_nodes(self) -> NDArray:
-        """Coordinates y of the nodes of the grid, increasing."""
-        return np.unique(self.y)
-
-    @cached_property
-    def _node_at(self) -> NDArray[np.intp]:
-        """Index of the stamp at each node of the grid, (n_y, n_x)."""
-        node = np.empty((self._y_nodes.size, self._x_nodes.size), dtype=np.intp)
-        row, column = np.searchsorted(self._y_nodes, self.y), np.searchsorted(self._x_nodes, self.x)
-        node[row, column] = np.arange(self.x.size)
-        return node
-
-    def _corners(self, x: NDArray, y: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
-        """Return the four stamps around each position and their bilinear weights, each (n,)."""
-        left, right, right_weight = bilinear_nodes(self._x_nodes, x)
-        lower, upper, upper_weight = bilinear_nodes(self._y_nodes, y)
-        return [
-            (self._node_at[row, column], y_weight * x_weight)
-            for row, y_weight in ((lower, 1 - upper_weight), (upper, upper_weight))
-            for column, x_weight in ((left, 1 - right_weight), (right, right_weight))
-        ]
-
     # --- flux within circles -------------------------------------------------------------------
 
     @cached_property
@@ -370,6 +340,6 @@ class GriddedEPSF:
             missing = np.maximum(1 - at_nodes, 0.0)
             at_nodes = at_nodes + missing * (1 - inside / radius)
         flux = np.zeros(x.shape)
-        for node, weight in self._corners(x, y):
+        for node, weight in self.grid.corners(x, y):
             flux += weight * at_nodes[node]
         return flux

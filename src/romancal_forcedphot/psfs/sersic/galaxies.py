@@ -81,7 +81,7 @@ class SersicGalaxies:
         """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         offset_x, offset_y = (side // 2 + (each - np.rint(each)) for each in (x, y))
-        corners = self.epsf._corners(x, y)
+        corners = self.epsf.grid.corners(x, y)
         light = np.empty((len(self), side, side))
         periods = self._periods(side)
         for period in np.unique(periods):
