@@ -14,6 +14,8 @@ def started():
     context.set_forkserver_preload(["romancal_forcedphot.lightcurves.running.run"])
 
     def start(function, *arguments):
+        module = function.__module__.rpartition(".")[2]
+        assert not module.startswith("test_"), "pytest alone cannot import test modules in children"
         processes.append(context.Process(target=function, args=arguments))
         processes[-1].start()
         return processes[-1]
