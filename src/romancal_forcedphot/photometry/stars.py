@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from .batches import rows_near
 from .exposure import Exposure
 from .pixels.aperture_sums import cut_stamps, sum_in_circle
 from .pixels.background import local_background
@@ -119,11 +120,8 @@ def _radii(largest: float) -> NDArray:
 
 def _candidates(exposure: Exposure, x: NDArray, y: NDArray, radius: float) -> NDArray[np.intp]:
     """Rows of isolated sources, the brightest in a circle of 3 pixels, well on the image."""
-    known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     ny, nx = exposure.shape
-    near = -2 * radius, ny + 2 * radius, nx + 2 * radius
-    known = known[(x[known] > near[0]) & (x[known] < near[2])]
-    known = known[(y[known] > near[0]) & (y[known] < near[1])]
+    known = rows_near(x, y, exposure.shape, 2 * radius)
     flux, level = np.zeros(known.size), np.nanmedian(exposure.data[::8, ::8])
     for first in range(0, known.size, _TRIED):
         some = slice(first, first + _TRIED)

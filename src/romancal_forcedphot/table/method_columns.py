@@ -172,17 +172,13 @@ def psf_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     -------
     list of Column
     """
-    unit = _checked(flux_unit)
     rows = (
-        ("psf_flux", unit, "PSF flux, fitted together with all other sources"),
-        ("psf_flux_err", unit, "Uncertainty in psf_flux"),
-        ("psf_abmag", "mag(AB)", "AB magnitude of psf_flux"),
-        ("psf_abmag_err", "mag(AB)", "Uncertainty in psf_abmag"),
+        *_fitted("psf", "PSF flux, fitted together with all other sources", flux_unit),
         ("psf_gof", "", "Goodness of the PSF fit: PSF-weighted reduced chi-squared"),
         ("psf_chi2", "", "Reduced chi-squared of the PSF fit in the core of the source"),
         ("psf_blend", "", "Fraction of the fitted light in the core that is of other sources"),
     )
-    return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
+    return _in_single_precision(rows)
 
 
 def model_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
@@ -197,15 +193,9 @@ def model_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
     -------
     list of Column
     """
-    unit = _checked(flux_unit)
-    rows = (
-        ("model_flux", unit, "Total flux of a Sersic profile or point, fitted with all sources"),
-        ("model_flux_err", unit, "Uncertainty in model_flux"),
-        ("model_abmag", "mag(AB)", "AB magnitude of model_flux"),
-        ("model_abmag_err", "mag(AB)", "Uncertainty in model_abmag"),
-        ("model_chi2", "", "Reduced chi-squared of the model fit in the core of the source"),
-    )
-    return [Column(name, "float32", of_column, text) for name, of_column, text in rows]
+    what = "Total flux of a Sersic profile or point, fitted with all sources"
+    chi2 = ("model_chi2", "", "Reduced chi-squared of the model fit in the core of the source")
+    return _in_single_precision([*_fitted("model", what, flux_unit), chi2])
 
 
 def shape_columns(
@@ -226,7 +216,7 @@ def ellipse_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
         ("ellipse_semiminor", "arcsec", "Half minor axis of the elliptical aperture"),
         ("ellipse_orientation", "deg", "Position angle from North of the aperture's major axis"),
     )
-    return [*of_flux, *(Column(name, "float32", unit, text) for name, unit, text in shape)]
+    return [*of_flux, *_in_single_precision(shape)]
 
 
 def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
@@ -242,7 +232,7 @@ def kron_columns(*, flux_unit: str = FLUX_UNITS[0]) -> list[Column]:
         ("semiminor", "arcsec", "Length of the source semiminor axis the Kron radius counts"),
         ("orientation_sky", "deg", "Position angle from North of the source semimajor axis"),
     )
-    return [Column(name, "float32", unit, text) for name, unit, text in rows]
+    return _in_single_precision(rows)
 
 
 def apertures_in(names: Iterable[str]) -> list[str]:
@@ -331,7 +321,23 @@ def _columns_of(name: str, radius: str, flux_unit: str) -> list[Column]:
         ("abmag_err", "mag(AB)", f"Uncertainty in {name}_abmag"),
         ("ee_fraction", "", f"Encircled-energy fraction by which {name}_flux was divided"),
     )
-    return [Column(f"{name}_{suffix}", "float32", unit, text) for suffix, unit, text in rows]
+    return _in_single_precision((f"{name}_{suffix}", unit, text) for suffix, unit, text in rows)
+
+
+def _fitted(name: str, what: str, flux_unit: str) -> list[tuple[str, str, str]]:
+    """Rows of the flux and the magnitude of a fit, each with its error."""
+    unit = _checked(flux_unit)
+    return [
+        (f"{name}_flux", unit, what),
+        (f"{name}_flux_err", unit, f"Uncertainty in {name}_flux"),
+        (f"{name}_abmag", "mag(AB)", f"AB magnitude of {name}_flux"),
+        (f"{name}_abmag_err", "mag(AB)", f"Uncertainty in {name}_abmag"),
+    ]
+
+
+def _in_single_precision(rows: Iterable[tuple[str, str, str]]) -> list[Column]:
+    """Columns of numbers by their names, units and descriptions."""
+    return [Column(name, "float32", unit, text) for name, unit, text in rows]
 
 
 #: Columns of the methods that always have the same, by the name of the method.
