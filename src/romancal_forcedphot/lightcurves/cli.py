@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..storage import write_atomically
+from .arguments import add_boolean, add_curve_options, by_name, curve_options, label, labels
 from .collating.collation import Collated, collate
 from .dataset import Dataset
 from .exports import chosen, export_ecsv, export_snappl
-from .options import CurveOptions, MeasureOptions
+from .options import MeasureOptions
 from .reading import LightCurves, open_light_curves
-from .running.parameters import parse_boolean
 from .running.pools import PoolError
 from .running.run import Run, run
 from .time_domain import export_time_domain, import_time_domain
@@ -65,13 +65,13 @@ def _run(options: argparse.Namespace, more: Sequence[str]) -> int:
         options.exposures,
         options.catalog,
         output_dir=options.output_dir,
-        settings=_by_name(more),
+        settings=by_name(more),
         scheduler=options.scheduler,
         n_workers=options.n_workers,
         measure_options=MeasureOptions(
             flux=options.flux, align=options.align, limit_sigma=options.limit_sigma
         ),
-        curve_options=_curve_options(options),
+        curve_options=curve_options(options),
     )
     return _report(done, options.output_dir)
 
@@ -79,14 +79,14 @@ def _run(options: argparse.Namespace, more: Sequence[str]) -> int:
 def _import(options: argparse.Namespace, _: Sequence[str]) -> int:
     """Make light curves of romancal's time-domain catalogs."""
     done = import_time_domain(
-        options.files, output_dir=options.output_dir, curve_options=_curve_options(options)
+        options.files, output_dir=options.output_dir, curve_options=curve_options(options)
     )
     return _report(done, options.output_dir)
 
 
 def _collate(options: argparse.Namespace, _: Sequence[str]) -> int:
     """Make light curves of what is measured."""
-    collated = collate(Dataset.at(options.directory), _curve_options(options))
+    collated = collate(Dataset.at(options.directory), curve_options(options))
     _print_collated(collated)
     return 0
 
@@ -131,7 +131,7 @@ def _status(options: argparse.Namespace, _: Sequence[str]) -> int:
 def _show(options: argparse.Namespace, _: Sequence[str]) -> int:
     """Print the light curve of a source, or draw it."""
     curves = open_light_curves(options.directory)
-    series = curves.source(_label(options.label))
+    series = curves.source(label(options.label))
     names = ("band", "exposure", "flux", "flux_err", "snr", "abmag", "limit_abmag", "warning_flags")
     for name in ("label", "source_name", "ra", "dec", "n_points"):
         if name in series.meta:
@@ -168,7 +168,7 @@ def _export(options: argparse.Namespace, _: Sequence[str]) -> int:
     """Write light curves for others."""
     curves = open_light_curves(options.directory)
     output = options.output_dir or str(Path(options.directory) / options.format)
-    written = _EXPORTS[options.format](curves, _labels(options.label), output)
+    written = _EXPORTS[options.format](curves, labels(options.label), output)
     print(f"{len(written)} files in {output}")
     return 0
 
@@ -224,8 +224,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIGMA",
         help="significance of limiting magnitudes (default: %(default)s)",
     )
-    _add_boolean(command, "align", "move positions by the exposure's offset from the catalog")
-    _add_curve_options(command)
+    add_boolean(command, "align", "move positions by the exposure's offset from the catalog")
+    add_curve_options(command)
     _add_other_commands(commands)
     return parser
 
@@ -236,10 +236,10 @@ def _add_other_commands(commands: Any) -> None:
     add = (command := _add_command(commands, "import", _import, text)).add_argument
     add("files", nargs="+", metavar="FILE", help="time-domain source catalogs")
     add("--output_dir", required=True, metavar="DIR", help=_DATA_SET)
-    _add_curve_options(command)
+    add_curve_options(command)
     command = _add_command(commands, "collate", _collate, "make light curves of what is measured")
     command.add_argument("directory", metavar="DIR", help=_DATA_SET)
-    _add_curve_options(command)
+    add_curve_options(command)
     command = _add_command(commands, "status", _status, "print what is done, failed and missing")
     command.add_argument("directory", metavar="DIR", help=_DATA_SET)
     text = "print the light curve of a source, or plot it"
@@ -276,69 +276,6 @@ def _add_command(
 _FLUX = "psf, model, aperture or such as aper5pix (default: the first of these measured)"
 _DATA_SET = "directory of the exposures' tables and light curves"
 _EXPOSURES = "images: files, globs in quotes, s3:// URIs, associations, @list.txt"
-
-
-def _add_boolean(command: argparse.ArgumentParser, name: str, text: str) -> None:
-    def convert(value: str) -> bool:
-        try:
-            return parse_boolean(name, value)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    command.add_argument(
-        f"--{name}", type=convert, nargs="?", const=True, default=False, metavar="true", help=text
-    )
-
-
-_BASELINE = "interval whose mean flux is subtracted (default: none)"
-
-
-def _add_curve_options(command: argparse.ArgumentParser) -> None:
-    _add_boolean(command, "relative_calibration", "divide fluxes by relative zero points")
-    command.add_argument("--baseline", default="", metavar="MJD1,MJD2", help=_BASELINE)
-    _add_boolean(command, "rescale_errors", "rescale errors by the scatter of the baseline")
-
-
-def _curve_options(options: argparse.Namespace) -> CurveOptions:
-    try:
-        baseline = tuple(float(text) for text in options.baseline.split(",") if text.strip())
-    except ValueError:
-        raise ValueError(
-            f"baseline is {options.baseline!r}: expected two MJDs, such as --baseline=61500,61600"
-        ) from None
-    return CurveOptions(
-        relative_calibration=options.relative_calibration,
-        baseline=baseline or None,
-        rescale_errors=options.rescale_errors,
-    )
-
-
-def _by_name(arguments: Sequence[str]) -> dict[str, str]:
-    """Parameters of the step, ``--name=value`` or ``--name value``."""
-    found, pending = {}, list(arguments)
-    while pending:
-        argument = pending.pop(0)
-        if not argument.startswith("--"):
-            raise ValueError(f"argument {argument!r} is no parameter: expected --name=value")
-        name, given, value = argument[2:].partition("=")
-        if not given:
-            if not pending or pending[0].startswith("--"):
-                raise ValueError(f"parameter --{name} has no value: expected --{name}=VALUE")
-            value = pending.pop(0)
-        found[name] = value
-    return found
-
-
-def _label(text: str) -> int | str:
-    """A label that is a number, or a text id."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-def _labels(text: str) -> list[int | str] | None:
-    return [_label(part.strip()) for part in text.split(",") if part.strip()] or None
 
 
 def _print_some(title: str, lines: Sequence[str]) -> None:
